@@ -1,0 +1,3 @@
+//! One binary: checks a job, runs it, serves its results.
+
+fn main() {}

@@ -1,0 +1,77 @@
+//! The contract of an operator: a fold over keyed state, with no clock, no I/O and no randomness of its own.
+
+use crate::snapshot::{SnapshotError, StateReader, StateWriter};
+use proxima_event::{Changes, Epoch};
+
+/// One step of the dataflow on one worker.
+///
+/// The engine calls [`apply`](Operator::apply) for each batch of an epoch, in any order, then
+/// [`finish`](Operator::finish) once when all inputs have given everything of that epoch; only then come batches of the
+/// next. What an epoch puts out, summed by row, must not depend on the order of the batches inside it.
+pub trait Operator {
+    /// Takes in one batch, which arrived at the given input.
+    ///
+    /// Behind a [`Route::ByKey`](crate::Route::ByKey) the batch carries its key hashes, and holds only keys that this
+    /// worker owns.
+    fn apply(&mut self, input: usize, changes: Changes, out: &mut Outbox);
+
+    /// All batches of the epoch have come. A stateful operator puts out here what the epoch changed.
+    fn finish(&mut self, _end: EpochEnd, _out: &mut Outbox) {}
+
+    /// Writes the whole state, by key group. Stateless operators write nothing.
+    fn save(&self, _out: &mut StateWriter) {}
+
+    /// Takes back state written by [`save`](Operator::save), before the first batch. Called for each key group that
+    /// this worker owns, which may have been written by another number of workers.
+    ///
+    /// # Errors
+    /// When the stored bytes are not what this operator writes.
+    fn load(&mut self, _state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        Ok(())
+    }
+
+    /// What the operator holds, for status.
+    fn stats(&self) -> OperatorStats {
+        OperatorStats::default()
+    }
+}
+
+/// The end of an epoch. Epochs end every few tens of milliseconds, whether or not anything came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochEnd {
+    /// The epoch that ends.
+    pub epoch: Epoch,
+    /// Whether it is the last one: all sources have ended. What was held back to coalesce it must go out now.
+    pub last: bool,
+}
+
+/// What an operator holds on one worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OperatorStats {
+    /// Keys, groups or rows in state.
+    pub keys: u64,
+    /// Bytes of state, estimated.
+    pub bytes: u64,
+    /// Records dropped because they came after their lifetime.
+    pub late: u64,
+}
+
+/// Where an operator puts its output.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    batches: Vec<Changes>,
+}
+
+impl Outbox {
+    /// Puts out a batch; an empty one is dropped.
+    pub fn push(&mut self, changes: Changes) {
+        if !changes.is_empty() {
+            self.batches.push(changes);
+        }
+    }
+
+    /// Takes everything put out so far.
+    pub fn drain(&mut self) -> std::vec::Drain<'_, Changes> {
+        self.batches.drain(..)
+    }
+}

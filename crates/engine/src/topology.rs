@@ -1,0 +1,131 @@
+//! A job as a graph: what is read, computed and written, before any worker exists.
+
+use crate::operator::Operator;
+use proxima_event::decode::Decoder;
+use proxima_event::{Sink, Source};
+use std::sync::Arc;
+
+/// A node of the topology, and with it the stream of changes that it puts out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub(crate) usize);
+
+/// How the batches of a stream find the workers of the operator that reads them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Stay on the worker they are on.
+    Local,
+    /// Go to the worker that owns the key made of these columns (by index). No columns: all to one worker.
+    ByKey(Vec<usize>),
+    /// Go to every worker.
+    Broadcast,
+}
+
+/// Makes an operator for one worker.
+pub type MakeOperator = Arc<dyn Fn() -> Box<dyn Operator> + Send + Sync>;
+/// Makes a decoder for one worker.
+pub type MakeDecoder = Arc<dyn Fn() -> Box<dyn Decoder> + Send + Sync>;
+
+/// A source of the topology. Its chunks are decoded by each table that reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(pub(crate) usize);
+
+/// A source: one connector, whose chunks are spread over the workers.
+pub struct SourceNode {
+    /// The source's name in the job.
+    pub name: Arc<str>,
+    /// What reads it. Taken by the run.
+    pub source: Box<dyn Source>,
+    /// Whether other sources wait until this one has caught up with what existed at the start.
+    pub dimension: bool,
+}
+
+/// An operator and what it reads.
+pub struct OperatorNode {
+    /// Its name, for status: `daily/aggregate`.
+    pub name: String,
+    /// The streams it reads and how they are routed, by input number.
+    pub inputs: Vec<(NodeId, Route)>,
+    /// Makes it, once a worker.
+    pub make: MakeOperator,
+}
+
+/// A sink and the stream it writes.
+pub struct SinkNode {
+    /// The target's name.
+    pub name: String,
+    /// The stream it writes; already netted by the target's key, and on the worker that owns the key.
+    pub input: NodeId,
+    /// What writes it. Taken by the run.
+    pub sink: Box<dyn Sink>,
+}
+
+pub(crate) struct TableNode {
+    pub(crate) source: SourceId,
+    pub(crate) name: String,
+    /// `None` when the chunks come decoded.
+    pub(crate) decoder: Option<MakeDecoder>,
+}
+
+pub(crate) enum Node {
+    Table(TableNode),
+    Operator(OperatorNode),
+}
+
+/// The graph of a job. Streams only lead from earlier nodes to later ones.
+#[derive(Default)]
+pub struct Topology {
+    pub(crate) sources: Vec<SourceNode>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) sinks: Vec<SinkNode>,
+}
+
+impl Topology {
+    /// An empty graph.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a source.
+    pub fn source(&mut self, source: SourceNode) -> SourceId {
+        self.sources.push(source);
+        SourceId(self.sources.len() - 1)
+    }
+
+    /// Adds a table: the rows that `decoder` makes of a source's chunks, or the rows of chunks that come decoded.
+    ///
+    /// # Panics
+    /// When the source is not of this topology.
+    pub fn table(&mut self, name: impl Into<String>, source: SourceId, decoder: Option<MakeDecoder>) -> NodeId {
+        assert!(source.0 < self.sources.len(), "a source is added before its tables");
+        self.add(Node::Table(TableNode { source, name: name.into(), decoder }))
+    }
+
+    /// Adds an operator that reads streams of nodes added before.
+    ///
+    /// # Panics
+    /// When an input is not a node of this topology.
+    pub fn operator(
+        &mut self,
+        name: impl Into<String>,
+        inputs: Vec<(NodeId, Route)>,
+        make: impl Fn() -> Box<dyn Operator> + Send + Sync + 'static,
+    ) -> NodeId {
+        assert!(inputs.iter().all(|(node, _)| node.0 < self.nodes.len()), "inputs are added before their readers");
+        self.add(Node::Operator(OperatorNode { name: name.into(), inputs, make: Arc::new(make) }))
+    }
+
+    /// Adds a sink.
+    ///
+    /// # Panics
+    /// When its input is not a node of this topology.
+    pub fn sink(&mut self, sink: SinkNode) {
+        assert!(sink.input.0 < self.nodes.len(), "a sink's input is added before it");
+        self.sinks.push(sink);
+    }
+
+    fn add(&mut self, node: Node) -> NodeId {
+        self.nodes.push(node);
+        NodeId(self.nodes.len() - 1)
+    }
+}

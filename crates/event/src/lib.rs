@@ -1,0 +1,24 @@
+//! Batches of changes, positions, epochs, decoders, and the contracts between connectors and the engine.
+//!
+//! This crate is the vocabulary of a record's way: a source offers [`Chunk`]s at [`Position`]s, the engine gives each
+//! an [`Epoch`], a decoder turns it into [`Changes`], operators turn changes into changes, a [`Sink`] writes them.
+//! It does no I/O and knows no clock.
+
+pub mod changes;
+pub mod chunk;
+pub mod decode;
+pub mod epoch;
+pub mod hash;
+pub mod rejected;
+pub mod sink;
+pub mod source;
+pub mod store;
+
+pub use changes::{Changes, Weights};
+pub use chunk::{Chunk, Payload};
+pub use epoch::{Epoch, Generation, Version};
+pub use hash::{KEY_GROUPS, KeyGroup};
+pub use rejected::Rejected;
+pub use sink::{Sink, SinkError};
+pub use source::{Intake, PartitionId, Position, Source, SourceError, Stopped};
+pub use store::{KeyValueRead, StoreError};

@@ -1,0 +1,89 @@
+//! The contract of a source: read partitions in order, offer chunks with their positions, stop when told.
+
+use crate::Chunk;
+use std::fmt;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// One ordered stream of records within a source: a file, a topic's partition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartitionId {
+    /// The source's name in the job.
+    pub source: Arc<str>,
+    /// The partition's name within the source: for a file its path.
+    pub name: Arc<str>,
+}
+
+impl fmt::Display for PartitionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.source, self.name)
+    }
+}
+
+/// How far a partition has been read: everything before `offset` has been offered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The partition.
+    pub partition: Arc<PartitionId>,
+    /// What tells this partition from another of the same name later: for files device, inode and a digest of the
+    /// first bytes, so that a rotated file is known again under its new name.
+    pub identity: String,
+    /// The offset behind the last record: for files in bytes of the decompressed stream.
+    pub offset: u64,
+}
+
+/// The engine is shutting down; the source returns at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+/// What a source needs of the engine. Shared by all its threads.
+pub trait Intake: Send + Sync {
+    /// Announces a partition and where reading of it begins. Must come before its first chunk.
+    fn open(&self, position: Position);
+
+    /// Hands over the next chunk of a partition, in order. Waits while the engine has enough to do.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the run ends; the chunk is dropped and will be read again by the next run.
+    fn offer(&self, chunk: Chunk) -> Result<(), Stopped>;
+
+    /// Says how far the end of a partition is known to be, for the lag that users see.
+    fn end_known(&self, partition: &PartitionId, offset: u64);
+
+    /// The source has offered everything that existed when it started: what a dimension waits for.
+    /// May be called more than once.
+    fn caught_up(&self, source: &str);
+
+    /// Whether the run ends. Sources that wait look here at least every 100 ms.
+    fn stopped(&self) -> bool;
+
+    /// How many records the engine wants in one chunk at the most.
+    fn records_max(&self) -> usize;
+}
+
+/// A connector that reads. It runs on a thread of its own.
+pub trait Source: Send {
+    /// Reads until the end of a bounded source, or until [`Intake::stopped`]. Returning `Ok` says that no more comes.
+    ///
+    /// # Errors
+    /// When the outside failed in a way that retrying did not cure.
+    fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError>;
+}
+
+/// Why a source gave up.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// Reading failed.
+    #[error("cannot {tried} {place}: {source}")]
+    Io {
+        /// What was tried, as a verb: "open", "read".
+        tried: &'static str,
+        /// The file or address.
+        place: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The configuration names nothing that can be read.
+    #[error("{0}")]
+    Config(String),
+}

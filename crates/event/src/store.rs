@@ -1,0 +1,30 @@
+//! The contract of a key-value store as readers see it.
+
+use thiserror::Error;
+
+/// Reads the newest visible value of keys. Shared by all threads that answer requests.
+pub trait KeyValueRead: Send + Sync {
+    /// The value of a key in a table, if there is one.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Calls `visit` with each key that starts with `prefix` and its value, in key order, until it returns `false`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn scan(&self, table: &str, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StoreError>;
+}
+
+/// Why a store could not be read.
+#[derive(Debug, Error)]
+#[error("cannot {tried} {store}: {reason}")]
+pub struct StoreError {
+    /// What was tried, as a verb: "open", "read".
+    pub tried: &'static str,
+    /// The store or table.
+    pub store: String,
+    /// The cause, in words.
+    pub reason: String,
+}

@@ -1,0 +1,1 @@
+//! Objects, relations and paths over them.

@@ -1,0 +1,1 @@
+//! Where results land: the embedded search index and the key-value store.

@@ -1,0 +1,1 @@
+//! Seeded generators, naive oracles and failing doubles for the tests. Never ships.

@@ -1,0 +1,1 @@
+//! SQL to a plan, and the plan to incremental operators.
