@@ -1,1 +1,3 @@
 //! SQL to a plan, and the plan to incremental operators.
+
+pub mod operators;

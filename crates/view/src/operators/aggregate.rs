@@ -1,0 +1,74 @@
+//! GROUP BY: one row for each group of rows with equal keys.
+
+use super::Expiry;
+use arrow::datatypes::{DataType, SchemaRef};
+use proxima_engine::{Operator, Outbox};
+use proxima_event::Changes;
+
+/// What an [`Aggregate`] computes.
+#[derive(Clone, Debug)]
+pub struct AggregateSpec {
+    /// The rows that come in.
+    pub input: SchemaRef,
+    /// The columns that are grouped by.
+    pub keys: Vec<usize>,
+    /// The aggregates of each group.
+    pub calls: Vec<AggregateCall>,
+    /// The rows that go out: the keys, then the calls.
+    pub output: SchemaRef,
+    /// Whether rows only ever appear: cheaper state, as nothing is taken back.
+    pub append_only: bool,
+    /// When groups may be forgotten.
+    pub expiry: Option<Expiry>,
+}
+
+/// One aggregate of a group.
+#[derive(Clone, Debug)]
+pub struct AggregateCall {
+    /// What is computed.
+    pub function: AggregateFunction,
+    /// The column that it is computed over; `None` only for `count(*)`.
+    pub argument: Option<usize>,
+    /// A BOOLEAN column: rows where it is not true are left out.
+    pub filter: Option<usize>,
+    /// The type of the result.
+    pub output: DataType,
+}
+
+/// An aggregate function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AggregateFunction {
+    /// How many rows, or how many values that are not NULL.
+    Count,
+    /// How many different values.
+    CountDistinct,
+    /// The sum, exact; NULL over no values.
+    Sum,
+    /// The smallest value.
+    Min,
+    /// The greatest value.
+    Max,
+    /// The mean, from the exact sum.
+    Avg,
+    /// How many different values, nearly: HyperLogLog where rows are never taken back, exact otherwise.
+    ApproxDistinct,
+}
+
+/// Groups rows and keeps the aggregates of each group.
+pub struct Aggregate {
+    spec: AggregateSpec,
+}
+
+impl Aggregate {
+    /// An aggregate without groups.
+    #[must_use]
+    pub fn new(spec: AggregateSpec) -> Self {
+        Self { spec }
+    }
+}
+
+impl Operator for Aggregate {
+    fn apply(&mut self, _input: usize, _changes: Changes, _out: &mut Outbox) {
+        unimplemented!("{:?}", self.spec)
+    }
+}
