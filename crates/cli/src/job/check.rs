@@ -1,0 +1,198 @@
+//! Holds a job's parts against each other and against the files they name.
+
+use super::fields::{Located, advise_word, is_name};
+use super::plan::{EpochPlan, HttpPlan, JobPlan, Merger, PathKind, PathPlan, QueryPlan, SourcePlan};
+use super::problem::{Place, Problem};
+use super::raw::{RawEpoch, RawHttp, RawJob, RawPath, RawQuery, RawSource};
+use super::sql::{self, Query, Views};
+use super::tree::Text;
+use super::{Overlay, inputs};
+use chrono_tz::Tz;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// How many rejected records of a source are kept where the job does not say.
+const REJECTED_KEEP: u64 = 100_000;
+
+/// Makes the plan. `None` when part of it could not be made; the problems say why.
+pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<Problem>) -> Option<JobPlan> {
+    let name = check_name(raw.name.as_ref(), problems);
+    let zone = check_zone(raw.zone.as_ref(), problems);
+    let views = check_sql(folder, &raw, zone.unwrap_or(Tz::UTC), problems);
+    let sources = check_sources(folder, &raw.sources, overlay, problems);
+    let paths = check_paths(&raw, problems);
+    let http = check_http(raw.http, problems);
+    let epoch = check_epoch(raw.epoch, problems);
+    let sinks = raw.sinks.iter().filter_map(|(name, sink)| Some((name.clone(), sink.kind.as_ref()?.value)));
+    Some(JobPlan {
+        name: name?,
+        folder: folder.to_path_buf(),
+        zone: zone?,
+        epoch,
+        sources,
+        sinks: sinks.collect(),
+        relations: query_plans("relations", &raw.relations),
+        objects: query_plans("objects", &raw.objects),
+        paths,
+        rejected_keep: raw.rejected_keep.map_or(REJECTED_KEEP, |keep| keep.value),
+        http: http?,
+        views: views?,
+        warnings: Vec::new(),
+    })
+}
+
+fn check_name(name: Option<&Located<Text>>, problems: &mut Vec<Problem>) -> Option<String> {
+    let name = name?;
+    if is_name(&name.value.text) {
+        return Some(name.value.text.clone());
+    }
+    let problem = name.error(format!("\"{}\" is no name", name.value.text));
+    problems.push(problem.advise("use letters, digits, _ and -, at most 64 of them"));
+    None
+}
+
+fn check_zone(zone: Option<&Located<Text>>, problems: &mut Vec<Problem>) -> Option<Tz> {
+    let Some(zone) = zone else { return Some(Tz::UTC) };
+    let text = &zone.value.text;
+    if let Ok(zone) = text.parse() {
+        return Some(zone);
+    }
+    let problem = zone.error(format!("unknown time zone \"{text}\""));
+    let near = super::nearest::nearest(text, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
+    problems.push(match near {
+        Some(near) => problem.advise(format!("did you mean \"{near}\"?")),
+        None => problem.advise("write an IANA name such as \"Europe/London\", or \"UTC\""),
+    });
+    None
+}
+
+fn check_epoch(raw: RawEpoch, problems: &mut Vec<Problem>) -> EpochPlan {
+    let default = EpochPlan::default();
+    if let Some(interval) = &raw.interval {
+        let fits = (Duration::from_millis(1)..=Duration::from_secs(60)).contains(&interval.value);
+        if !fits {
+            problems.push(interval.error("out of bounds").advise("write 1ms to 60s; the default is 50ms"));
+        }
+    }
+    EpochPlan {
+        interval: raw.interval.map_or(default.interval, |interval| interval.value),
+        records: raw.records.map_or(default.records, |records| records.value),
+        lag: raw.lag.map_or(default.lag, |lag| lag.value),
+    }
+}
+
+fn check_sources(
+    folder: &Path,
+    sources: &[(String, RawSource)],
+    overlay: &Overlay,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, SourcePlan> {
+    let mut plans = BTreeMap::new();
+    for (name, source) in sources {
+        let Some(written) = &source.path else { continue };
+        let path = inputs::resolve(folder, &written.value.text, &written.place);
+        let follow = source.follow.as_ref().is_some_and(|follow| follow.value);
+        // A followed folder may still be empty.
+        if !follow && !overlay.without_inputs && !inputs::any(&path) {
+            let problem = written.error(format!("there is no file {}", path.display()));
+            problems.push(problem.advise("name a file, a folder or a glob, relative to the file this is written in"));
+        }
+        plans.insert(name.clone(), SourcePlan::File { path, follow });
+    }
+    plans
+}
+
+fn check_paths(raw: &RawJob, problems: &mut Vec<Problem>) -> BTreeMap<String, PathPlan> {
+    let mut plans = BTreeMap::new();
+    for (name, path) in &raw.paths {
+        let relation = refer(path.relation.as_ref(), "relation", &raw.relations, problems);
+        let object = refer(path.object.as_ref(), "object", &raw.objects, problems);
+        if let Some(plan) = path_plan(path, relation, object) {
+            plans.insert(name.clone(), plan);
+        }
+    }
+    plans
+}
+
+fn path_plan(path: &RawPath, relation: Option<String>, object: Option<String>) -> Option<PathPlan> {
+    let kind: PathKind = path.kind.as_ref()?.value;
+    let merger = path.merger.as_ref().map_or(Merger::Cosine, |merger| merger.value);
+    Some(PathPlan { kind, relation: relation?, merger, object })
+}
+
+/// A name that must be one of those that the job declares.
+fn refer<T>(
+    name: Option<&Located<Text>>,
+    what: &str,
+    declared: &[(String, T)],
+    problems: &mut Vec<Problem>,
+) -> Option<String> {
+    let name = name?;
+    let text = &name.value.text;
+    if declared.iter().any(|(declared, _)| declared == text) {
+        return Some(text.clone());
+    }
+    let known: Vec<&str> = declared.iter().map(|(declared, _)| declared.as_str()).collect();
+    let problem = name.error(format!("the job has no {what} \"{text}\""));
+    problems.push(problem.advise(advise_word(text, &known)));
+    None
+}
+
+fn check_http(raw: RawHttp, problems: &mut Vec<Problem>) -> Option<HttpPlan> {
+    let default = HttpPlan::default();
+    let listen = match raw.listen {
+        Some(listen) => check_listen(&listen, problems)?,
+        None => default.listen,
+    };
+    Some(HttpPlan {
+        listen,
+        body_limit: raw.body_limit.map_or(default.body_limit, |limit| to_usize(limit.value)),
+        timeout: raw.timeout.map_or(default.timeout, |timeout| timeout.value),
+        searches: raw.searches.map_or(default.searches, |searches| to_usize(searches.value)),
+    })
+}
+
+fn check_listen(listen: &Located<Text>, problems: &mut Vec<Problem>) -> Option<String> {
+    let text = &listen.value.text;
+    if is_address(text) {
+        return Some(text.clone());
+    }
+    let problem = listen.error(format!("\"{text}\" is not an address"));
+    problems.push(problem.advise("write host:port, such as \"127.0.0.1:8080\""));
+    None
+}
+
+/// Whether a text has the form `host:port`.
+#[must_use]
+pub fn is_address(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
+fn to_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn query_plans(part: &str, queries: &[(String, RawQuery)]) -> BTreeMap<String, QueryPlan> {
+    queries.iter().map(|(name, _)| (name.clone(), QueryPlan { query: format!("{part}.{name}") })).collect()
+}
+
+fn check_sql(folder: &Path, raw: &RawJob, zone: Tz, problems: &mut Vec<Problem>) -> Option<Views> {
+    let file = folder.join("views.sql");
+    let place = Place::file(&file);
+    let sql = match std::fs::read_to_string(&file) {
+        Ok(sql) => sql,
+        Err(error) => {
+            let problem = Problem::error(&place, "", format!("cannot read: {error}"));
+            problems.push(problem.advise("a job is a folder with job.toml and views.sql"));
+            return None;
+        }
+    };
+    let parts = [("relations", &raw.relations), ("objects", &raw.objects)];
+    let written = parts.iter().flat_map(|(part, queries)| queries.iter().map(move |query| (*part, query)));
+    let queries = written.filter_map(|(part, (name, query))| {
+        let from = query.from.as_ref()?;
+        Some(Query { name: format!("{part}.{name}"), sql: &from.value, place: &from.place })
+    });
+    sql::compile(&place, &sql, &queries.collect::<Vec<_>>(), zone, problems)
+}

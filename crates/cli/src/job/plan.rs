@@ -1,0 +1,136 @@
+//! A checked job, which leaves nothing to guess: every default is filled in, every name leads somewhere.
+
+use super::problem::Problem;
+use super::sql::Views;
+use chrono_tz::Tz;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What `run` carries out.
+#[derive(Debug)]
+pub struct JobPlan {
+    /// The job's name.
+    pub name: String,
+    /// The folder that holds it.
+    pub folder: PathBuf,
+    /// The zone whose wall clock its TIMESTAMP columns hold.
+    pub zone: Tz,
+    /// When an epoch ends, and how many may be under way.
+    pub epoch: EpochPlan,
+    /// Its sources, by name.
+    pub sources: BTreeMap<String, SourcePlan>,
+    /// Its sinks, by name.
+    pub sinks: BTreeMap<String, SinkKind>,
+    /// Its relations, by name; their queries are in [`JobPlan::views`].
+    pub relations: BTreeMap<String, QueryPlan>,
+    /// Its objects, by name; their queries are in [`JobPlan::views`].
+    pub objects: BTreeMap<String, QueryPlan>,
+    /// Its paths, by name.
+    pub paths: BTreeMap<String, PathPlan>,
+    /// How many rejected records of each source are kept in its file. All are counted.
+    pub rejected_keep: u64,
+    /// How it is served.
+    pub http: HttpPlan,
+    /// The compiled `views.sql`, with the queries of relations and objects.
+    pub views: Views,
+    /// What a user should know although the job can run.
+    pub warnings: Vec<Problem>,
+}
+
+/// `[epoch]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochPlan {
+    /// An epoch ends after this time …
+    pub interval: Duration,
+    /// … or when it holds this many records.
+    pub records: u64,
+    /// How many epochs may be read and not yet written.
+    pub lag: u64,
+}
+
+impl Default for EpochPlan {
+    /// Short enough that results look live, long enough that the work of ending an epoch does not show.
+    fn default() -> Self {
+        Self { interval: Duration::from_millis(50), records: 1 << 18, lag: 4 }
+    }
+}
+
+/// A source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourcePlan {
+    /// Files.
+    File {
+        /// A file, folder or glob; absolute, or relative to the current folder.
+        path: PathBuf,
+        /// Whether reading goes on as files grow and come.
+        follow: bool,
+    },
+}
+
+/// A kind of sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SinkKind {
+    /// The embedded search index.
+    Index,
+    /// Counts rows and forgets them.
+    Discard,
+}
+
+/// A relation or a type of objects: a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryPlan {
+    /// The query's name among the compiled ones: `relations.bought`.
+    pub query: String,
+}
+
+/// A path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathPlan {
+    /// How it is computed.
+    pub kind: PathKind,
+    /// The relation it goes along.
+    pub relation: String,
+    /// How the parts of a pair become a score.
+    pub merger: Merger,
+    /// The objects whose attributes are shown with its results.
+    pub object: Option<String>,
+}
+
+/// How a path is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathKind {
+    /// Pairs of objects that share subjects, counted as relations come and go.
+    Pairs,
+}
+
+/// How the parts of a pair become a score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merger {
+    /// Shared subjects over the root of the product of both objects' subjects.
+    Cosine,
+}
+
+/// `[http]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpPlan {
+    /// Host and port.
+    pub listen: String,
+    /// The largest request body, in bytes.
+    pub body_limit: usize,
+    /// How long a request may take.
+    pub timeout: Duration,
+    /// How many requests may search at the same time; more are told to come again.
+    pub searches: usize,
+}
+
+impl Default for HttpPlan {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            body_limit: 1 << 20,
+            timeout: Duration::from_secs(10),
+            searches: 16,
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The job file as it was written: every key that `job.toml` may hold, typed but not yet checked against the rest.
+
+use super::fields::{Fields, Located};
+use super::plan::{Merger, PathKind, SinkKind};
+use super::problem::Place;
+use super::tree::Text;
+use std::time::Duration;
+
+/// A whole job file. What was not written is `None`.
+#[derive(Debug)]
+pub struct RawJob {
+    /// `[job] name`
+    pub name: Option<Located<Text>>,
+    /// `[job] zone`
+    pub zone: Option<Located<Text>>,
+    /// `[epoch]`
+    pub epoch: RawEpoch,
+    /// `[sources.*]`
+    pub sources: Vec<(String, RawSource)>,
+    /// `[sinks.*]`
+    pub sinks: Vec<(String, RawSink)>,
+    /// `[relations.*]`
+    pub relations: Vec<(String, RawQuery)>,
+    /// `[objects.*]`
+    pub objects: Vec<(String, RawQuery)>,
+    /// `[paths.*]`
+    pub paths: Vec<(String, RawPath)>,
+    /// `[rejected] keep`
+    pub rejected_keep: Option<Located<u64>>,
+    /// `[http]`
+    pub http: RawHttp,
+}
+
+/// `[epoch]`
+#[derive(Debug)]
+pub struct RawEpoch {
+    /// `interval`
+    pub interval: Option<Located<Duration>>,
+    /// `records`
+    pub records: Option<Located<u64>>,
+    /// `lag`
+    pub lag: Option<Located<u64>>,
+}
+
+/// `[sources.NAME]`
+#[derive(Debug)]
+pub struct RawSource {
+    /// Where its header stands.
+    pub place: Place,
+    /// `kind`
+    pub kind: Option<Located<SourceWord>>,
+    /// `path`
+    pub path: Option<Located<Text>>,
+    /// `follow`
+    pub follow: Option<Located<bool>>,
+}
+
+/// The kinds of sources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceWord {
+    /// Files.
+    File,
+}
+
+/// `[sinks.NAME]`
+#[derive(Debug)]
+pub struct RawSink {
+    /// Where its header stands.
+    pub place: Place,
+    /// `kind`
+    pub kind: Option<Located<SinkKind>>,
+}
+
+/// `[relations.NAME]` or `[objects.NAME]`
+#[derive(Debug)]
+pub struct RawQuery {
+    /// Where its header stands.
+    pub place: Place,
+    /// `from`
+    pub from: Option<Located<Text>>,
+}
+
+/// `[paths.NAME]`
+#[derive(Debug)]
+pub struct RawPath {
+    /// `kind`
+    pub kind: Option<Located<PathKind>>,
+    /// `relation`
+    pub relation: Option<Located<Text>>,
+    /// `merger`
+    pub merger: Option<Located<Merger>>,
+    /// `object`
+    pub object: Option<Located<Text>>,
+}
+
+/// `[http]`
+#[derive(Debug)]
+pub struct RawHttp {
+    /// `listen`
+    pub listen: Option<Located<Text>>,
+    /// `body_limit`
+    pub body_limit: Option<Located<u64>>,
+    /// `timeout`
+    pub timeout: Option<Located<Duration>>,
+    /// `searches`
+    pub searches: Option<Located<u64>>,
+}
+
+impl RawJob {
+    /// Reads the whole file. Problems go to the reader.
+    pub fn read(mut root: Fields<'_>) -> Self {
+        let (name, zone) = read_job(root.section("job"));
+        let raw = Self {
+            name,
+            zone,
+            epoch: RawEpoch::read(root.section("epoch")),
+            sources: root.sections("sources", |_, fields| RawSource::read(fields)),
+            sinks: root.sections("sinks", |_, fields| RawSink::read(fields)),
+            relations: root.sections("relations", |_, fields| {
+                RawQuery::read(fields, "write from = \"SELECT … AS subject, … AS object FROM …\"")
+            }),
+            objects: root
+                .sections("objects", |_, fields| RawQuery::read(fields, "write from = \"SELECT … AS id, … FROM …\"")),
+            paths: root.sections("paths", |_, fields| RawPath::read(fields)),
+            rejected_keep: read_rejected(root.section("rejected")),
+            http: RawHttp::read(root.section("http")),
+        };
+        root.finish();
+        raw
+    }
+}
+
+fn read_job(mut fields: Fields<'_>) -> (Option<Located<Text>>, Option<Located<Text>>) {
+    let read = (fields.required_text("name", "write [job] name = \"…\""), fields.text("zone"));
+    fields.finish();
+    read
+}
+
+fn read_rejected(mut fields: Fields<'_>) -> Option<Located<u64>> {
+    let keep = fields.number("keep", 0);
+    fields.finish();
+    keep
+}
+
+impl RawEpoch {
+    fn read(mut fields: Fields<'_>) -> Self {
+        // A lag of two is the least at which sources and sinks work at the same time.
+        let epoch = Self {
+            interval: fields.duration("interval"),
+            records: fields.number("records", 1),
+            lag: fields.number("lag", 2),
+        };
+        fields.finish();
+        epoch
+    }
+}
+
+impl RawSource {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let kind = fields.required_word("kind", &[("file", SourceWord::File)]);
+        let place = fields.place.clone();
+        match kind {
+            Some(_) => Self {
+                place,
+                kind,
+                path: fields.required_text("path", "name a file, a folder or a glob"),
+                follow: fields.boolean("follow"),
+            },
+            None => {
+                fields.ignore_rest();
+                Self { place, kind, path: None, follow: None }
+            }
+        }
+    }
+}
+
+impl RawSink {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let kind = fields.required_word("kind", &[("index", SinkKind::Index), ("discard", SinkKind::Discard)]);
+        if kind.is_none() {
+            fields.ignore_rest();
+        }
+        Self { place: fields.place.clone(), kind }
+    }
+}
+
+impl RawQuery {
+    fn read(fields: &mut Fields<'_>, advice: &str) -> Self {
+        Self { place: fields.place.clone(), from: fields.required_text("from", advice) }
+    }
+}
+
+impl RawPath {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Self {
+            kind: fields.required_word("kind", &[("pairs", PathKind::Pairs)]),
+            relation: fields.required_text("relation", "name one of the job's relations"),
+            merger: fields.word("merger", &[("cosine", Merger::Cosine)]),
+            object: fields.text("object"),
+        }
+    }
+}
+
+impl RawHttp {
+    fn read(mut fields: Fields<'_>) -> Self {
+        let http = Self {
+            listen: fields.text("listen"),
+            body_limit: fields.size("body_limit"),
+            timeout: fields.duration("timeout"),
+            searches: fields.number("searches", 1),
+        };
+        fields.finish();
+        http
+    }
+}

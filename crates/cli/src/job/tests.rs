@@ -1,0 +1,199 @@
+//! Whole jobs: what a good one becomes, and what is said of bad ones.
+
+use super::*;
+use std::fs;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const GOOD: &str = r#"
+[job]
+name = "retail"
+zone = "Europe/London"
+[epoch]
+interval = "20ms"
+[sources.orders]
+kind = "file"
+path = "orders"
+[sinks.index]
+kind = "index"
+[relations.bought]
+from = "SELECT customer AS subject, code AS object FROM orders"
+[objects.product]
+from = "SELECT code AS id, description FROM orders"
+[paths.together]
+kind = "pairs"
+relation = "bought"
+merger = "cosine"
+object = "product"
+"#;
+
+const VIEWS: &str = "CREATE TABLE orders (customer STRING, code STRING, description STRING)
+  WITH (source = 'orders', format = 'csv');
+CREATE TABLE codes (code STRING, PRIMARY KEY (code) NOT ENFORCED) WITH (sink = 'index');
+INSERT INTO codes SELECT DISTINCT code FROM orders;
+";
+
+fn folder(job: &str, views: &str) -> TempDir {
+    let folder = TempDir::new().expect("a temporary folder");
+    fs::write(folder.path().join("job.toml"), job).expect("written");
+    fs::write(folder.path().join("views.sql"), views).expect("written");
+    fs::create_dir(folder.path().join("orders")).expect("made");
+    folder
+}
+
+fn overlay(set: &[&str]) -> Overlay {
+    Overlay { set: set.iter().map(|&text| text.to_owned()).collect(), ..Overlay::default() }
+}
+
+/// The problems of a job as lines, with the folder's own name taken out.
+fn told(folder: &TempDir, overlay: &Overlay) -> Vec<String> {
+    let problems = load(folder.path(), overlay).expect_err("the job is bad");
+    let root = format!("{}/", folder.path().display());
+    problems.to_string().lines().map(|line| line.replace(&root, "")).collect()
+}
+
+#[test]
+fn a_good_job_leaves_nothing_to_guess() {
+    let folder = folder(GOOD, VIEWS);
+    let plan = load(folder.path(), &Overlay::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(plan.name, "retail");
+    assert_eq!(plan.zone, chrono_tz::Europe::London);
+    assert_eq!(plan.epoch, EpochPlan { interval: Duration::from_millis(20), records: 262_144, lag: 4 });
+    let orders = SourcePlan::File { path: folder.path().join("orders"), follow: false };
+    assert_eq!(plan.sources["orders"], orders);
+    assert_eq!(plan.sinks["index"], SinkKind::Index);
+    assert_eq!(plan.relations["bought"].query, "relations.bought");
+    assert_eq!(
+        plan.paths["together"],
+        PathPlan {
+            kind: PathKind::Pairs,
+            relation: "bought".into(),
+            merger: Merger::Cosine,
+            object: Some("product".into())
+        }
+    );
+    assert_eq!(plan.rejected_keep, 100_000);
+    assert_eq!(plan.http, HttpPlan::default());
+    assert_eq!(plan.warnings, []);
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let bad = r#"
+[job]
+name = "my job"
+zone = "Europe/Londn"
+colour = "red"
+[epoch]
+interval = "soon"
+records = 0
+lag = 1
+[sources.orders]
+kind = "file"
+paht = "orders"
+[sources.clicks]
+kind = "carrier-pigeon"
+coop = 7
+[sources.lines]
+kind = "file"
+path = "nowhere/*.csv"
+follow = "yes"
+[sinks.index]
+kind = "indexx"
+[relations.bought]
+form = "SELECT 1"
+[paths.together]
+kind = "pairs"
+relation = "bougt"
+object = "product"
+[paths."a b"]
+kind = "pairs"
+relation = "bought"
+[rejected]
+keep = -1
+[http]
+listen = "8080"
+body_limit = "1 Mouse"
+[htpp]
+"#;
+    let told = told(&folder(bad, VIEWS), &Overlay::default());
+    let expected = [
+        r#"job.toml:3:8: job.name: "my job" is no name; use letters, digits, _ and -, at most 64 of them"#,
+        r#"job.toml:4:8: job.zone: unknown time zone "Europe/Londn"; did you mean "Europe/London"?"#,
+        r#"job.toml:5:1: job.colour: unknown key; known here: "name" or "zone""#,
+        r#"job.toml:7:12: epoch.interval: "soon" is not a duration such as "50ms", "1s" or "7 days""#,
+        "job.toml:8:11: epoch.records: 0 is not a whole number of at least 1",
+        "job.toml:9:7: epoch.lag: 1 is not a whole number of at least 2",
+        "job.toml:10:10: sources.orders.path: this key is missing; name a file, a folder or a glob",
+        r#"job.toml:12:1: sources.orders.paht: unknown key; did you mean "path"?"#,
+        r#"job.toml:14:8: sources.clicks.kind: unknown kind "carrier-pigeon"; known here: "file""#,
+        "job.toml:18:8: sources.lines.path: there is no file nowhere/*.csv; name a file, a folder or a glob, relative to \
+         the file this is written in",
+        r#"job.toml:19:10: sources.lines.follow: "yes" is not true or false"#,
+        r#"job.toml:21:8: sinks.index.kind: unknown kind "indexx"; did you mean "index"?"#,
+        "job.toml:22:12: relations.bought.from: this key is missing; write from = \"SELECT … AS subject, … AS object \
+         FROM …\"",
+        r#"job.toml:23:1: relations.bought.form: unknown key; did you mean "from"?"#,
+        r#"job.toml:26:12: paths.together.relation: the job has no relation "bougt"; did you mean "bought"?"#,
+        r#"job.toml:27:10: paths.together.object: the job has no object "product"; there is none here"#,
+        r#"job.toml:28:8: paths.a b: "a b" is no name; use letters, digits, _ and -, at most 64 of them"#,
+        "job.toml:32:8: rejected.keep: -1 is not a whole number of at least 0",
+        r#"job.toml:34:10: http.listen: "8080" is not an address; write host:port, such as "127.0.0.1:8080""#,
+        r#"job.toml:35:14: http.body_limit: "1 Mouse" is not a size such as "64 KiB" or "1 MiB""#,
+        r#"job.toml:36:2: htpp: unknown key; did you mean "http"?"#,
+    ];
+    let told: Vec<_> = told.iter().filter(|line| line.starts_with("job.toml")).collect();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_missing_folder_says_what_a_job_is() {
+    let problems = load(Path::new("no/such/job"), &Overlay::default()).expect_err("there is none").to_string();
+    assert!(problems.starts_with("no/such/job/job.toml: cannot read: "), "{problems}");
+    assert!(problems.ends_with("; a job is a folder with job.toml and views.sql"), "{problems}");
+}
+
+#[test]
+fn a_key_written_twice_is_told() {
+    let told = told(&folder("[job]\nname = \"a\"\nname = \"b\"\n", VIEWS), &Overlay::default());
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("job.toml:3:1: not TOML: duplicate key"), "{}", told[0]);
+}
+
+#[test]
+fn later_files_and_overrides_win() {
+    let folder = folder(GOOD, VIEWS);
+    let connect = folder.path().join("cluster.toml");
+    fs::write(&connect, "[epoch]\nlag = 6\nrecords = 10\n[sources.orders]\nfollow = true\n").expect("written");
+    let overlay = Overlay { connect: vec![connect], ..overlay(&["epoch.records=20", "job.zone=UTC"]) };
+    let plan = load(folder.path(), &overlay).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(plan.epoch, EpochPlan { interval: Duration::from_millis(20), records: 20, lag: 6 });
+    assert_eq!(plan.zone, chrono_tz::UTC);
+    assert_eq!(plan.sources["orders"], SourcePlan::File { path: folder.path().join("orders"), follow: true });
+}
+
+#[test]
+fn problems_name_the_file_or_override_they_come_from() {
+    let folder = folder(GOOD, VIEWS);
+    let connect = folder.path().join("cluster.toml");
+    fs::write(&connect, "[epoch]\nlagg = 6\n").expect("written");
+    let set = overlay(&["epoch.recods=20", "sources.order.path=x", "epoch.lag=many"]);
+    let told = told(&folder, &Overlay { connect: vec![connect], ..set });
+    assert_eq!(
+        told,
+        [
+            r#"cluster.toml:2:1: epoch.lagg: unknown key; did you mean "lag"?"#,
+            r#"--set epoch.lag=many: epoch.lag: "many" is not a whole number of at least 2"#,
+            r#"--set epoch.recods=20: epoch.recods: unknown key; did you mean "records"?"#,
+            r#"--set sources.order.path=x: sources.order.path: the job has no sources.order; did you mean "orders"?"#,
+        ]
+    );
+}
+
+#[test]
+fn an_override_names_a_folder_even_if_it_looks_like_a_number() {
+    let folder = folder(GOOD, VIEWS);
+    fs::create_dir(folder.path().join("2011")).expect("made");
+    let plan = load(folder.path(), &overlay(&["sources.orders.path=2011"])).unwrap_or_else(|p| panic!("{p}"));
+    assert_eq!(plan.sources["orders"], SourcePlan::File { path: folder.path().join("2011"), follow: false });
+}

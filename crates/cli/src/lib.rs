@@ -1,0 +1,3 @@
+//! The parts of the `proxima` command: job files checked into plans, commands, progress.
+
+pub mod job;
