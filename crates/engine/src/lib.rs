@@ -3,9 +3,22 @@
 //! No type of timely shows in this crate's interface. A job is a [`Topology`]: sources, operators and sinks joined by
 //! [`Route`]s. [`run`] carries it out on a number of workers until it is stopped or all bounded sources are read.
 
+mod assemble;
+mod batch;
+mod drive;
+pub mod flow;
+mod intake;
 pub mod operator;
+pub mod run;
+mod sinks;
 pub mod snapshot;
+pub mod status;
 pub mod topology;
+
+pub use flow::EpochConfig;
+pub use intake::PartitionStatus;
+pub use run::{KeepRejected, RunConfig, RunControl, RunError, RunHandle, run};
+pub use status::{OperatorStatus, RunStatus, SinkStatus, SourceStatus};
 
 pub use operator::{EpochEnd, Operator, OperatorStats, Outbox};
 pub use snapshot::{SnapshotError, StateReader, StateWriter};

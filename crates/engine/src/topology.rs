@@ -55,12 +55,13 @@ pub struct SinkNode {
     pub name: String,
     /// The stream it writes; already netted by the target's key, and on the worker that owns the key.
     pub input: NodeId,
-    /// What writes it. Taken by the run.
+    /// What writes it.
     pub sink: Box<dyn Sink>,
 }
 
 pub(crate) struct TableNode {
     pub(crate) source: SourceId,
+    /// The table's name, for messages.
     pub(crate) name: String,
     /// `None` when the chunks come decoded.
     pub(crate) decoder: Option<MakeDecoder>,
@@ -75,8 +76,16 @@ pub(crate) enum Node {
 #[derive(Default)]
 pub struct Topology {
     pub(crate) sources: Vec<SourceNode>,
+    pub(crate) graph: Graph,
+    pub(crate) sinks: Vec<Box<dyn Sink>>,
+}
+
+/// What every worker makes for itself of a topology.
+#[derive(Default)]
+pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
-    pub(crate) sinks: Vec<SinkNode>,
+    /// The name and the input of each sink.
+    pub(crate) sinks: Vec<(String, NodeId)>,
 }
 
 impl Topology {
@@ -111,7 +120,10 @@ impl Topology {
         inputs: Vec<(NodeId, Route)>,
         make: impl Fn() -> Box<dyn Operator> + Send + Sync + 'static,
     ) -> NodeId {
-        assert!(inputs.iter().all(|(node, _)| node.0 < self.nodes.len()), "inputs are added before their readers");
+        assert!(
+            inputs.iter().all(|(node, _)| node.0 < self.graph.nodes.len()),
+            "inputs are added before their readers"
+        );
         self.add(Node::Operator(OperatorNode { name: name.into(), inputs, make: Arc::new(make) }))
     }
 
@@ -120,12 +132,13 @@ impl Topology {
     /// # Panics
     /// When its input is not a node of this topology.
     pub fn sink(&mut self, sink: SinkNode) {
-        assert!(sink.input.0 < self.nodes.len(), "a sink's input is added before it");
-        self.sinks.push(sink);
+        assert!(sink.input.0 < self.graph.nodes.len(), "a sink's input is added before it");
+        self.graph.sinks.push((sink.name, sink.input));
+        self.sinks.push(sink.sink);
     }
 
     fn add(&mut self, node: Node) -> NodeId {
-        self.nodes.push(node);
-        NodeId(self.nodes.len() - 1)
+        self.graph.nodes.push(node);
+        NodeId(self.graph.nodes.len() - 1)
     }
 }

@@ -19,6 +19,12 @@ pub trait Sink: Send {
     /// # Errors
     /// As for [`Sink::write`].
     fn flush(&mut self) -> Result<(), SinkError>;
+
+    /// How long the engine collects writes between two flushes while more keep coming. Zero for sinks whose flush is
+    /// cheap.
+    fn flush_interval(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
 }
 
 /// Why a sink could not write.

@@ -1,0 +1,188 @@
+//! The container that timely carries: a batch of changes, and its way to other workers.
+
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
+use proxima_event::hash::hash_columns;
+use proxima_event::{Changes, KEY_GROUPS, KeyGroup, Weights};
+use std::cell::OnceCell;
+use std::io::Write;
+use timely::Accountable;
+use timely::communication::Push;
+use timely::dataflow::channels::pushers::exchange::Distributor;
+use timely::dataflow::channels::{ContainerBytes, Message};
+
+/// A batch in the dataflow. Timely wants a default, and hands the empty one back often: it must cost nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Batch {
+    changes: Option<Changes>,
+    /// Where a broadcast copy goes.
+    target: u32,
+    /// The bytes for another process, made once for the length and the write that follows it.
+    encoded: OnceCell<Vec<u8>>,
+}
+
+impl Batch {
+    pub(crate) fn new(changes: Changes) -> Self {
+        Self { changes: Some(changes), ..Self::default() }
+    }
+
+    pub(crate) fn to_worker(changes: Changes, target: usize) -> Self {
+        Self { changes: Some(changes), target: target as u32, ..Self::default() }
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Changes> {
+        self.changes.take()
+    }
+}
+
+impl Accountable for Batch {
+    fn record_count(&self) -> i64 {
+        self.changes.as_ref().map_or(0, |changes| changes.len() as i64)
+    }
+}
+
+/// The hashes of the key made of `columns`.
+pub(crate) fn key_hashes(changes: &Changes, columns: &[usize]) -> Vec<u64> {
+    let columns: Vec<_> = columns.iter().map(|&column| changes.column(column).clone()).collect();
+    hash_columns(&columns, changes.len())
+}
+
+/// Sends each row to the worker that owns its key.
+pub(crate) struct ByKey {
+    columns: Vec<usize>,
+    /// The worker of each key group.
+    workers: Vec<u16>,
+    rows: Vec<Vec<u32>>,
+}
+
+impl ByKey {
+    pub(crate) fn new(columns: Vec<usize>, peers: usize) -> Self {
+        let workers = (0..KEY_GROUPS).map(|group| KeyGroup(group as u16).worker(KEY_GROUPS, peers) as u16).collect();
+        Self { columns, workers, rows: vec![Vec::new(); peers] }
+    }
+}
+
+impl Distributor<Batch> for ByKey {
+    fn partition<T: Clone, P: Push<Message<T, Batch>>>(&mut self, batch: &mut Batch, time: &T, pushers: &mut [P]) {
+        let Some(mut changes) = batch.take() else { return };
+        let hashes = key_hashes(&changes, &self.columns);
+        for (row, &hash) in hashes.iter().enumerate() {
+            let group = KeyGroup::of(hash, KEY_GROUPS);
+            self.rows[usize::from(self.workers[usize::from(group.0)])].push(row as u32);
+        }
+        changes.hashes = Some(hashes.into());
+        for (rows, pusher) in self.rows.iter_mut().zip(pushers) {
+            if rows.len() == changes.len() {
+                Message::push_at(&mut Batch::new(changes.clone()), time.clone(), pusher);
+            } else if !rows.is_empty() {
+                Message::push_at(&mut Batch::new(changes.take(rows)), time.clone(), pusher);
+            }
+            rows.clear();
+        }
+    }
+
+    fn flush<T: Clone, P: Push<Message<T, Batch>>>(&mut self, _time: &T, _pushers: &mut [P]) {}
+}
+
+/// Sends each batch to the worker it is addressed to.
+pub(crate) struct ByTarget;
+
+impl Distributor<Batch> for ByTarget {
+    fn partition<T: Clone, P: Push<Message<T, Batch>>>(&mut self, batch: &mut Batch, time: &T, pushers: &mut [P]) {
+        let target = batch.target as usize;
+        Message::push_at(batch, time.clone(), &mut pushers[target]);
+    }
+
+    fn flush<T: Clone, P: Push<Message<T, Batch>>>(&mut self, _time: &T, _pushers: &mut [P]) {}
+}
+
+const HAS_WEIGHTS: u8 = 1;
+const HAS_HASHES: u8 = 2;
+
+/// The bytes of a batch between processes: flags, weights, hashes, then the rows as an Arrow stream.
+fn encode(changes: &Changes) -> Vec<u8> {
+    let mut flags = 0;
+    let mut head = Vec::new();
+    if let Weights::Rows(weights) = &changes.weights {
+        flags |= HAS_WEIGHTS;
+        head.extend(weights.iter().flat_map(|weight| weight.to_le_bytes()));
+    }
+    if let Some(hashes) = &changes.hashes {
+        flags |= HAS_HASHES;
+        head.extend(hashes.iter().flat_map(|hash| hash.to_le_bytes()));
+    }
+    let mut bytes = vec![flags];
+    bytes.extend((changes.len() as u64).to_le_bytes());
+    bytes.extend(head);
+    let mut writer = StreamWriter::try_new(&mut bytes, &changes.rows.schema()).expect("the schema can be encoded");
+    writer.write(&changes.rows).expect("writing to memory does not fail");
+    writer.finish().expect("writing to memory does not fail");
+    drop(writer);
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Changes {
+    const SENT: &str = "the peer sent what encode() wrote";
+    let (&flags, bytes) = bytes.split_first().expect(SENT);
+    let (rows, mut bytes) = bytes.split_first_chunk::<8>().expect(SENT);
+    let rows = u64::from_le_bytes(*rows) as usize;
+    let mut words = |present: bool| {
+        present.then(|| {
+            let (words, rest) = bytes.split_at(rows * 8);
+            bytes = rest;
+            words.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect::<Vec<_>>()
+        })
+    };
+    let weights = words(flags & HAS_WEIGHTS != 0);
+    let hashes = words(flags & HAS_HASHES != 0);
+    let rows = StreamReader::try_new(bytes, None).expect(SENT).next().expect(SENT).expect(SENT);
+    let weights =
+        weights.map_or(Weights::Ones, |words| Weights::from(words.into_iter().map(|w| w as i64).collect::<Vec<_>>()));
+    Changes { rows, weights, hashes: hashes.map(Into::into) }
+}
+
+impl ContainerBytes for Batch {
+    fn from_bytes(bytes: timely::bytes::arc::Bytes) -> Self {
+        match bytes.split_first_chunk::<8>() {
+            Some((target, bytes)) => Self::to_worker(decode(bytes), u64::from_le_bytes(*target) as usize),
+            None => Self::default(),
+        }
+    }
+
+    fn length_in_bytes(&self) -> usize {
+        self.changes.as_ref().map_or(0, |changes| 8 + self.encoded.get_or_init(|| encode(changes)).len())
+    }
+
+    fn into_bytes<W: Write>(&self, writer: &mut W) {
+        if let Some(changes) = &self.changes {
+            let encoded = self.encoded.get_or_init(|| encode(changes));
+            writer.write_all(&u64::from(self.target).to_le_bytes()).expect("the slab has the length asked for");
+            writer.write_all(encoded).expect("the slab has the length asked for");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Int64Array, RecordBatch, StringViewArray};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_batch_survives_the_way_to_another_process() {
+        let rows = RecordBatch::try_from_iter([
+            ("n", Arc::new(Int64Array::from(vec![Some(1), None])) as _),
+            ("s", Arc::new(StringViewArray::from(vec!["short", "longer than twelve bytes"])) as _),
+        ])
+        .unwrap();
+        let plain = Changes::inserts(rows.clone());
+        let mut full = Changes::weighted(rows, vec![1, -3]);
+        full.hashes = Some(vec![7, u64::MAX].into());
+        for changes in [plain, full] {
+            let back = decode(&encode(&changes));
+            assert_eq!(back.rows, changes.rows);
+            assert_eq!((back.weight(0), back.weight(1)), (changes.weight(0), changes.weight(1)));
+            assert_eq!(back.hashes, changes.hashes);
+        }
+    }
+}

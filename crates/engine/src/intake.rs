@@ -1,0 +1,318 @@
+//! Where sources meet workers: a bounded queue for each worker, and the one place where epochs are cut.
+//!
+//! A chunk gets its epoch here, under one lock, in the order of its partition. So the chunks of the epochs up to `e`
+//! are a prefix of every partition, whichever worker they went to: that is what a checkpoint needs to resume from.
+
+use crate::flow::{self, EpochConfig, EpochFacts};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use proxima_event::{Chunk, Intake, PartitionId, Position, Stopped};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+/// Chunks that wait for one worker at the most. Two keep it busy while the source reads the next.
+const QUEUED_MAX: usize = 3;
+/// How often a waiting source looks whether it should stop.
+const WAIT: Duration = Duration::from_millis(50);
+
+/// How far a partition has been read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionStatus {
+    /// The position behind the last record that was taken in.
+    pub position: Position,
+    /// The end of the partition, as far as the source knows it.
+    pub end: Option<u64>,
+    /// Records taken in.
+    pub records: u64,
+}
+
+/// A chunk on its way to a worker.
+pub(crate) struct Item {
+    pub(crate) epoch: u64,
+    pub(crate) source: usize,
+    pub(crate) chunk: Chunk,
+}
+
+/// What a worker does next.
+pub(crate) struct Work {
+    pub(crate) item: Option<Item>,
+    /// No chunk of an epoch before this one will come to this worker, but for `item`.
+    pub(crate) open: u64,
+    /// No further chunk will come at all once `open` is reached.
+    pub(crate) ended: bool,
+}
+
+struct SourceState {
+    name: Arc<str>,
+    dimension: bool,
+    caught_up: bool,
+    ended: bool,
+}
+
+struct State {
+    queues: Vec<VecDeque<Item>>,
+    /// The worker that gets the next chunk when all have as much to do.
+    turn: usize,
+    open: u64,
+    done: u64,
+    records: usize,
+    opened_at: Instant,
+    sources: Vec<SourceState>,
+    partitions: BTreeMap<Arc<PartitionId>, PartitionStatus>,
+    ended: bool,
+    error: Option<String>,
+}
+
+/// The shared intake of a process.
+pub(crate) struct EpochIntake {
+    config: EpochConfig,
+    state: Mutex<State>,
+    room: Condvar,
+    workers: Mutex<Vec<Option<Thread>>>,
+    stopped: AtomicBool,
+    /// The last epoch, once it is known.
+    last: AtomicU64,
+}
+
+impl EpochIntake {
+    /// An intake for so many workers and the sources of the given names; `true` marks a dimension.
+    pub(crate) fn new(config: EpochConfig, workers: usize, sources: impl Iterator<Item = (Arc<str>, bool)>) -> Self {
+        let sources: Vec<_> =
+            sources.map(|(name, dimension)| SourceState { name, dimension, caught_up: false, ended: false }).collect();
+        let state = State {
+            queues: (0..workers).map(|_| VecDeque::new()).collect(),
+            turn: 0,
+            open: 0,
+            done: 0,
+            records: 0,
+            opened_at: Instant::now(),
+            sources,
+            partitions: BTreeMap::new(),
+            ended: false,
+            error: None,
+        };
+        Self {
+            config,
+            state: Mutex::new(state),
+            room: Condvar::new(),
+            workers: Mutex::new(vec![None; workers]),
+            stopped: AtomicBool::new(false),
+            last: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    /// The last epoch, or `u64::MAX` while more may come.
+    pub(crate) fn last(&self) -> u64 {
+        self.last.load(Ordering::Acquire)
+    }
+
+    /// Makes the calling thread the one that is woken when worker `index` has work.
+    pub(crate) fn register_worker(&self, index: usize) {
+        self.workers.lock()[index] = Some(std::thread::current());
+    }
+
+    /// Takes the next chunk for a worker, and learns how far its inputs may advance.
+    pub(crate) fn take(&self, worker: usize) -> Work {
+        let mut state = self.state.lock();
+        let item = state.queues[worker].pop_front();
+        let open = state.queues[worker].front().map_or(state.open, |next| next.epoch);
+        let ended = state.ended && state.queues[worker].is_empty();
+        if item.is_some() {
+            self.room.notify_all();
+        }
+        Work { item, open, ended }
+    }
+
+    /// Tells that the sinks hold every epoch before `done`, and closes the open epoch when it is due.
+    pub(crate) fn progress(&self, done: u64) {
+        let mut state = self.state.lock();
+        if done > state.done {
+            state.done = done;
+            self.room.notify_all();
+        }
+        self.close_if_due(state);
+    }
+
+    /// How long until the open epoch is due by time.
+    pub(crate) fn due_in(&self) -> Duration {
+        self.config.interval.saturating_sub(self.state.lock().opened_at.elapsed())
+    }
+
+    /// The open epoch and the first one that is not done.
+    pub(crate) fn epochs(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        (state.open, state.done)
+    }
+
+    /// How far each partition has been read.
+    pub(crate) fn partitions(&self) -> Vec<PartitionStatus> {
+        self.state.lock().partitions.values().cloned().collect()
+    }
+
+    /// Chunks and records that are queued for workers now.
+    pub(crate) fn queued(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        let chunks = state.queues.iter().map(VecDeque::len).sum();
+        (chunks, state.queues.iter().flatten().map(|item| item.chunk.records).sum())
+    }
+
+    /// Ends the run now, without finishing what is on its way.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.room.notify_all();
+        self.wake_workers();
+    }
+
+    /// Whether the run was told to end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Ends the run because something failed. The first error stands.
+    pub(crate) fn fail(&self, error: String) {
+        self.state.lock().error.get_or_insert(error);
+        self.stop();
+    }
+
+    /// The error that ended the run, if one did.
+    pub(crate) fn error(&self) -> Option<String> {
+        self.state.lock().error.clone()
+    }
+
+    /// A source has returned: nothing more comes from it.
+    pub(crate) fn source_ended(&self, source: usize) {
+        let mut state = self.state.lock();
+        state.sources[source].ended = true;
+        state.sources[source].caught_up = true;
+        self.room.notify_all();
+        self.close_if_due(state);
+    }
+
+    fn caught_up(&self, source: usize) {
+        self.state.lock().sources[source].caught_up = true;
+        self.room.notify_all();
+    }
+
+    fn offer(&self, source: usize, chunk: Chunk) -> Result<(), Stopped> {
+        let mut state = self.state.lock();
+        let worker = loop {
+            if self.is_stopped() {
+                return Err(Stopped);
+            }
+            if let Some(worker) = self.place(&mut state, source, chunk.records) {
+                break worker;
+            }
+            self.room.wait_for(&mut state, WAIT);
+        };
+        let status = state.partitions.get_mut(&chunk.partition).expect("a partition is opened before its chunks");
+        status.position.offset = chunk.end;
+        status.records += chunk.records as u64;
+        state.records += chunk.records;
+        let item = Item { epoch: state.open, source, chunk };
+        state.queues[worker].push_back(item);
+        self.close_if_due(state);
+        self.wake(worker);
+        Ok(())
+    }
+
+    /// The worker that takes a chunk now, or `None` while its source has to wait.
+    fn place(&self, state: &mut State, source: usize, records: usize) -> Option<usize> {
+        let dimensions_ready = state.sources.iter().all(|source| !source.dimension || source.caught_up);
+        if !state.sources[source].dimension && !dimensions_ready {
+            return None;
+        }
+        if !flow::takes(&self.config, facts(state), records) {
+            // Closing early keeps the bound on an epoch's records; it needs the same leave as any close.
+            let full = EpochFacts { records: self.config.records, ..facts(state) };
+            if !flow::closes(&self.config, full) {
+                return None;
+            }
+            open_next(state);
+        }
+        let workers = state.queues.len();
+        let worker = (0..workers).map(|i| (state.turn + i) % workers).min_by_key(|&w| state.queues[w].len())?;
+        if state.queues[worker].len() >= QUEUED_MAX {
+            return None;
+        }
+        state.turn = (worker + 1) % workers;
+        Some(worker)
+    }
+
+    /// Closes the open epoch when it is due, and wakes the workers for its end. Gives back the lock first.
+    fn close_if_due(&self, mut state: MutexGuard<'_, State>) {
+        if state.ended {
+            return;
+        }
+        if state.sources.iter().all(|source| source.ended) {
+            self.last.store(state.open, Ordering::Release);
+            state.ended = true;
+        } else if !flow::closes(&self.config, facts(&state)) {
+            return;
+        }
+        open_next(&mut state);
+        drop(state);
+        self.room.notify_all();
+        self.wake_workers();
+    }
+
+    fn wake(&self, worker: usize) {
+        if let Some(thread) = &self.workers.lock()[worker] {
+            thread.unpark();
+        }
+    }
+
+    fn wake_workers(&self) {
+        for thread in self.workers.lock().iter().flatten() {
+            thread.unpark();
+        }
+    }
+}
+
+fn facts(state: &State) -> EpochFacts {
+    EpochFacts { open: state.open, done: state.done, records: state.records, age: state.opened_at.elapsed() }
+}
+
+fn open_next(state: &mut State) {
+    state.open += 1;
+    state.records = 0;
+    state.opened_at = Instant::now();
+}
+
+/// The intake as one source sees it.
+pub(crate) struct SourceIntake {
+    pub(crate) intake: Arc<EpochIntake>,
+    pub(crate) source: usize,
+}
+
+impl Intake for SourceIntake {
+    fn open(&self, position: Position) {
+        let partition = Arc::clone(&position.partition);
+        let status = PartitionStatus { position, end: None, records: 0 };
+        self.intake.state.lock().partitions.insert(partition, status);
+    }
+
+    fn offer(&self, chunk: Chunk) -> Result<(), Stopped> {
+        self.intake.offer(self.source, chunk)
+    }
+
+    fn end_known(&self, partition: &PartitionId, offset: u64) {
+        if let Some(status) = self.intake.state.lock().partitions.get_mut(partition) {
+            status.end = Some(offset);
+        }
+    }
+
+    fn caught_up(&self, source: &str) {
+        debug_assert_eq!(&*self.intake.state.lock().sources[self.source].name, source, "a source speaks for itself");
+        self.intake.caught_up(self.source);
+    }
+
+    fn stopped(&self) -> bool {
+        self.intake.is_stopped()
+    }
+
+    fn records_max(&self) -> usize {
+        self.intake.config.records
+    }
+}

@@ -1,0 +1,329 @@
+//! The run loop: threads for sources, sinks and workers, from start to end or to the first failure.
+
+use crate::assemble::{Assembled, TableInput, assemble};
+use crate::batch::Batch;
+use crate::flow::EpochConfig;
+use crate::intake::{EpochIntake, SourceIntake};
+use crate::sinks::{SinkThread, Write};
+use crate::status::{Counters, RunStatus, SinkCounters, SourceCounters};
+use crate::topology::{Graph, Node, SourceNode, Topology};
+use crossbeam_channel::{Sender, unbounded};
+use parking_lot::Mutex;
+use proxima_event::decode::{Decoded, Decoder};
+use proxima_event::{Chunk, Generation, Payload, Rejected, Sink};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use thiserror::Error;
+use timely::communication::WorkerGuards;
+use timely::dataflow::operators::probe::Handle as ProbeHandle;
+use timely::worker::Worker;
+
+/// A worker that has nothing to do looks up this often, beside being woken.
+const IDLE: Duration = Duration::from_millis(20);
+
+/// Takes the records that could not be decoded.
+pub type KeepRejected = Arc<dyn Fn(&[Rejected]) + Send + Sync>;
+
+/// How to run a topology.
+#[derive(Clone)]
+pub struct RunConfig {
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// How epochs are cut.
+    pub epochs: EpochConfig,
+    /// This run's number; larger than that of any run before on the same stores.
+    pub generation: Generation,
+    /// Where rejected records go. They are counted in any case.
+    pub rejected: KeepRejected,
+}
+
+impl Default for RunConfig {
+    /// One worker, the default epochs, rejected records only counted.
+    fn default() -> Self {
+        let (epochs, generation) = (EpochConfig::default(), Generation::default());
+        Self { workers: 1, epochs, generation, rejected: Arc::new(|_| {}) }
+    }
+}
+
+/// Why a run ended early.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+pub enum RunError {
+    /// A source or sink gave up, or an invariant broke.
+    #[error("{0}")]
+    Failed(String),
+    /// [`RunHandle::stop`] was called.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// A run in progress.
+pub struct RunHandle {
+    counters: Arc<Counters>,
+    sources: Vec<JoinHandle<()>>,
+    sinks: Vec<JoinHandle<()>>,
+    workers: WorkerGuards<()>,
+}
+
+/// Looks at a run, and stops it, from any thread.
+#[derive(Clone)]
+pub struct RunControl {
+    counters: Arc<Counters>,
+}
+
+impl RunControl {
+    /// The run as it stands.
+    #[must_use]
+    pub fn status(&self) -> RunStatus {
+        self.counters.snapshot()
+    }
+
+    /// Ends the run without finishing what is on its way. Sinks keep what they have acknowledged.
+    pub fn stop(&self) {
+        self.counters.intake.stop();
+    }
+}
+
+impl RunHandle {
+    /// A handle for other threads.
+    #[must_use]
+    pub fn control(&self) -> RunControl {
+        RunControl { counters: Arc::clone(&self.counters) }
+    }
+
+    /// Whether every thread has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.workers.guards().iter().all(JoinHandle::is_finished) && self.sinks.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Waits until every bounded source is read and every sink holds the results, or the run is stopped.
+    ///
+    /// # Errors
+    /// When the run failed or was stopped.
+    pub fn wait(self) -> Result<RunStatus, RunError> {
+        let intake = &self.counters.intake;
+        for worker in self.workers.join() {
+            if let Err(panic) = worker {
+                intake.fail(format!("a worker failed: {panic}"));
+            }
+        }
+        for thread in self.sources.into_iter().chain(self.sinks) {
+            if thread.join().is_err() {
+                intake.fail("a connector failed: see the log above".to_owned());
+            }
+        }
+        match intake.error() {
+            Some(error) => Err(RunError::Failed(error)),
+            None if intake.is_stopped() => Err(RunError::Stopped),
+            None => Ok(self.counters.snapshot()),
+        }
+    }
+}
+
+/// Starts a topology: its sources, sinks and workers, each on threads of their own.
+///
+/// # Errors
+/// When the workers cannot be started.
+pub fn run(topology: Topology, config: RunConfig) -> Result<RunHandle, RunError> {
+    let Topology { sources, graph, sinks } = topology;
+    let names = sources.iter().map(|source| (Arc::clone(&source.name), source.dimension));
+    let workers = config.workers.max(1);
+    let intake = Arc::new(EpochIntake::new(config.epochs.clone(), workers, names));
+    let counters = Arc::new(count(&graph, &sources, intake, workers));
+    let (queues, sinks) = start_sinks(sinks, &config, &counters);
+    let workers = start_workers(graph, config, Arc::clone(&counters), queues, workers)?;
+    let sources = start_sources(sources, &counters);
+    Ok(RunHandle { counters, sources, sinks, workers })
+}
+
+fn count(graph: &Graph, sources: &[SourceNode], intake: Arc<EpochIntake>, workers: usize) -> Counters {
+    let operators: Vec<_> = graph.nodes.iter().filter_map(operator_name).collect();
+    let stats = (0..workers).map(|_| Mutex::new(vec![crate::OperatorStats::default(); operators.len()])).collect();
+    Counters {
+        intake,
+        sources: sources.iter().map(|source| (Arc::clone(&source.name), SourceCounters::default())).collect(),
+        sinks: graph.sinks.iter().map(|(name, _)| (name.clone(), Arc::new(SinkCounters::default()))).collect(),
+        operators,
+        stats,
+    }
+}
+
+fn operator_name(node: &Node) -> Option<String> {
+    match node {
+        Node::Operator(node) => Some(node.name.clone()),
+        Node::Table(_) => None,
+    }
+}
+
+fn start_sinks(
+    sinks: Vec<Box<dyn Sink>>,
+    config: &RunConfig,
+    counters: &Arc<Counters>,
+) -> (Vec<Sender<Write>>, Vec<JoinHandle<()>>) {
+    let mut queues = Vec::new();
+    let mut threads = Vec::new();
+    for (sink, (name, sink_counters)) in sinks.into_iter().zip(&counters.sinks) {
+        let (queue, receiver) = unbounded();
+        let (generation, sink_counters) = (config.generation, Arc::clone(sink_counters));
+        let thread = SinkThread { sink, queue: receiver, generation, counters: sink_counters };
+        let intake = Arc::clone(&counters.intake);
+        queues.push(queue);
+        threads.push(spawn(format!("sink {name}"), move || {
+            if let Err(error) = thread.run(&intake) {
+                intake.fail(error.to_string());
+            }
+        }));
+    }
+    (queues, threads)
+}
+
+fn start_sources(sources: Vec<SourceNode>, counters: &Arc<Counters>) -> Vec<JoinHandle<()>> {
+    let start = |(index, node): (usize, SourceNode)| {
+        let intake = Arc::clone(&counters.intake);
+        spawn(format!("source {}", node.name), move || {
+            let own = Arc::new(SourceIntake { intake: Arc::clone(&intake), source: index });
+            match catch_unwind(AssertUnwindSafe(|| node.source.run(own))) {
+                Ok(Ok(())) => intake.source_ended(index),
+                Ok(Err(error)) => intake.fail(format!("source {}: {error}", node.name)),
+                Err(_) => intake.fail(format!("source {} failed: see the log above", node.name)),
+            }
+        })
+    };
+    sources.into_iter().enumerate().map(start).collect()
+}
+
+fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    std::thread::Builder::new().name(name).spawn(work).expect("the system has room for a thread")
+}
+
+fn start_workers(
+    graph: Graph,
+    config: RunConfig,
+    counters: Arc<Counters>,
+    queues: Vec<Sender<Write>>,
+    workers: usize,
+) -> Result<WorkerGuards<()>, RunError> {
+    let communication = match workers {
+        1 => timely::CommunicationConfig::Thread,
+        more => timely::CommunicationConfig::Process(more),
+    };
+    let timely_config = timely::Config { communication, worker: timely::WorkerConfig::default() };
+    // Each worker takes its own queue ends, so that the sink threads see the last one go.
+    let queues: Vec<_> = (0..workers).map(|_| Mutex::new(Some(queues.clone()))).collect();
+    timely::execute(timely_config, move |worker| {
+        let queues = queues[worker.index()].lock().take().expect("each worker starts once");
+        let dataflow = worker.next_dataflow_index();
+        // Timely cannot go on without a worker that panicked; the others are told to stop instead of waiting for it.
+        let drive = AssertUnwindSafe(|| WorkerLoop::new(worker, &graph, queues, &config, &counters).run(worker));
+        if catch_unwind(drive).is_err() {
+            counters.intake.fail("an invariant of the dataflow broke: see the log above".to_owned());
+        }
+        worker.drop_dataflow(dataflow);
+    })
+    .map_err(RunError::Failed)
+}
+
+/// A table's way into the dataflow on one worker.
+struct Table {
+    name: String,
+    source: usize,
+    input: TableInput,
+    decoder: Option<Box<dyn Decoder>>,
+}
+
+struct WorkerLoop<'a> {
+    index: usize,
+    tables: Vec<Table>,
+    probe: ProbeHandle<u64>,
+    counters: &'a Counters,
+    rejected: &'a KeepRejected,
+}
+
+impl<'a> WorkerLoop<'a> {
+    fn new(
+        worker: &mut Worker,
+        graph: &Graph,
+        queues: Vec<Sender<Write>>,
+        config: &'a RunConfig,
+        counters: &'a Arc<Counters>,
+    ) -> Self {
+        counters.intake.register_worker(worker.index());
+        let Assembled { inputs, probe } = worker.dataflow(|scope| assemble(scope, graph, &queues, counters));
+        let table = |(id, input): (usize, TableInput)| match &graph.nodes[id] {
+            Node::Table(node) => {
+                let decoder = node.decoder.as_ref().map(|make| make());
+                Table { name: node.name.clone(), source: node.source.0, input, decoder }
+            }
+            Node::Operator(_) => unreachable!("only tables have inputs"),
+        };
+        let tables = inputs.into_iter().map(table).collect();
+        Self { index: worker.index(), tables, probe, counters, rejected: &config.rejected }
+    }
+
+    fn run(mut self, worker: &mut Worker) {
+        let intake = &self.counters.intake;
+        while !intake.is_stopped() {
+            if self.index == 0 {
+                intake.progress(self.done());
+            }
+            let work = intake.take(self.index);
+            let busy = work.item.is_some();
+            if let Some(item) = work.item {
+                self.advance_to(item.epoch);
+                self.feed(item.source, &item.chunk);
+            }
+            self.advance_to(work.open);
+            if work.ended {
+                break;
+            }
+            if busy {
+                worker.step();
+            } else {
+                worker.step_or_park(Some(intake.due_in().clamp(Duration::from_millis(1), IDLE)));
+            }
+        }
+        self.tables.clear();
+        while !intake.is_stopped() && !self.probe.done() {
+            if self.index == 0 {
+                intake.progress(self.done());
+            }
+            worker.step_or_park(Some(IDLE));
+        }
+    }
+
+    /// The first epoch that is not through all sinks on all workers.
+    fn done(&self) -> u64 {
+        self.probe.with_frontier(|frontier| frontier.first().copied().unwrap_or(u64::MAX))
+    }
+
+    fn advance_to(&mut self, epoch: u64) {
+        for table in &mut self.tables {
+            if *table.input.time() < epoch {
+                table.input.advance_to(epoch);
+            }
+        }
+    }
+
+    fn feed(&mut self, source: usize, chunk: &Chunk) {
+        let counters = &self.counters.sources[source].1;
+        for table in self.tables.iter_mut().filter(|table| table.source == source) {
+            let mut decoded = Decoded::default();
+            match (&mut table.decoder, &chunk.payload) {
+                (None, Payload::Changes(changes)) => decoded.batches.push(changes.clone()),
+                (Some(decoder), _) => decoder.decode(chunk, &mut decoded),
+                (None, Payload::Bytes { .. }) => panic!("table {} needs a decoder for {}", table.name, chunk.partition),
+            }
+            for changes in decoded.batches.into_iter().filter(|changes| !changes.is_empty()) {
+                table.input.send_batch(&mut Batch::new(changes));
+            }
+            if !decoded.rejected.is_empty() {
+                counters.rejected.fetch_add(decoded.rejected.len() as u64, Relaxed);
+                (self.rejected)(&decoded.rejected);
+            }
+        }
+        counters.records.fetch_add(chunk.records as u64, Relaxed);
+    }
+}

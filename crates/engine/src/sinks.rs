@@ -1,0 +1,172 @@
+//! Sinks: each writes on a thread of its own; an epoch is done when the sink has made it durable and visible.
+
+use crate::drive::{Waiting, first_open};
+use crate::intake::EpochIntake;
+use crate::status::SinkCounters;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use proxima_event::{Changes, Epoch, Generation, Sink, SinkError, Version};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use timely::dataflow::operators::Capability;
+use timely::progress::frontier::MutableAntichain;
+use timely::scheduling::SyncActivator;
+
+/// One worker's changes of one epoch, for a sink.
+pub(crate) struct Write {
+    epoch: u64,
+    changes: Vec<Changes>,
+    /// Nothing follows: no use in waiting for more before the flush.
+    last: bool,
+    ack: Arc<Ack>,
+}
+
+/// How a sink thread tells a worker what it holds.
+pub(crate) struct Ack {
+    /// Every write of an epoch before this one is durable.
+    epochs: AtomicU64,
+    activator: SyncActivator,
+}
+
+impl Ack {
+    pub(crate) fn new(activator: SyncActivator) -> Self {
+        Self { epochs: AtomicU64::new(0), activator }
+    }
+}
+
+/// The sink's end of the dataflow on one worker: hands whole epochs to the sink thread and holds them open until they
+/// are acknowledged. At most as many epochs are on their way as the flow control lets in, so the queue is bounded.
+pub(crate) struct SinkDriver {
+    waiting: Waiting,
+    /// The next epoch to hand over.
+    next: u64,
+    /// Epochs handed over and not acknowledged.
+    sent: VecDeque<u64>,
+    capability: Option<Capability<u64>>,
+    queue: Sender<Write>,
+    ack: Arc<Ack>,
+    intake: Arc<EpochIntake>,
+}
+
+impl SinkDriver {
+    pub(crate) fn new(
+        capability: Capability<u64>,
+        queue: Sender<Write>,
+        ack: Arc<Ack>,
+        intake: Arc<EpochIntake>,
+    ) -> Self {
+        let (waiting, sent) = (Waiting::default(), VecDeque::new());
+        Self { waiting, next: 0, sent, capability: Some(capability), queue, ack, intake }
+    }
+
+    pub(crate) fn receive(&mut self, epoch: u64, changes: Changes) {
+        self.waiting.push(epoch, 0, changes);
+    }
+
+    /// Hands over what is complete, lets go of what is acknowledged. Returns whether something is still on its way.
+    pub(crate) fn advance(&mut self, frontiers: &[MutableAntichain<u64>]) -> bool {
+        let open = first_open(frontiers);
+        let end = open.unwrap_or_else(|| self.intake.last().saturating_add(1));
+        while self.next < end && end != u64::MAX {
+            self.hand_over(self.next);
+            self.next += 1;
+        }
+        let acknowledged = self.ack.epochs.load(Ordering::Acquire);
+        while self.sent.front().is_some_and(|&epoch| epoch < acknowledged) {
+            self.sent.pop_front();
+        }
+        let held = self.sent.front().copied().unwrap_or(self.next);
+        if open.is_none() && self.sent.is_empty() {
+            self.capability = None;
+        } else if let Some(capability) = &mut self.capability {
+            capability.downgrade(&held);
+        }
+        !self.sent.is_empty()
+    }
+
+    fn hand_over(&mut self, epoch: u64) {
+        let changes: Vec<_> = std::iter::from_fn(|| self.waiting.pop(epoch)).map(|(_, changes)| changes).collect();
+        if changes.is_empty() {
+            return;
+        }
+        let last = epoch == self.intake.last();
+        let write = Write { epoch, changes, last, ack: Arc::clone(&self.ack) };
+        // A closed queue means that the sink thread failed: the run is ending.
+        if self.queue.send(write).is_ok() {
+            self.sent.push_back(epoch);
+        }
+    }
+}
+
+/// A sink on its thread.
+pub(crate) struct SinkThread {
+    pub(crate) sink: Box<dyn Sink>,
+    pub(crate) queue: Receiver<Write>,
+    pub(crate) generation: Generation,
+    pub(crate) counters: Arc<SinkCounters>,
+}
+
+impl SinkThread {
+    /// Writes until the workers are gone or the run is stopped. What is acknowledged was flushed.
+    pub(crate) fn run(mut self, intake: &EpochIntake) -> Result<(), SinkError> {
+        let mut unflushed: Vec<(u64, Arc<Ack>)> = Vec::new();
+        let mut flushed_at = None;
+        loop {
+            match self.queue.recv_timeout(self.patience(&unflushed, flushed_at)) {
+                Ok(write) => {
+                    let urgent = write.last;
+                    self.write(write, &mut unflushed)?;
+                    if !(urgent && self.queue.is_empty()) && !self.flush_due(flushed_at) {
+                        continue;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return if unflushed.is_empty() { Ok(()) } else { self.flush(&mut unflushed) };
+                }
+            }
+            if !unflushed.is_empty() {
+                self.flush(&mut unflushed)?;
+                flushed_at = Some(Instant::now());
+            }
+            if intake.is_stopped() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn patience(&self, unflushed: &[(u64, Arc<Ack>)], flushed_at: Option<Instant>) -> Duration {
+        const IDLE: Duration = Duration::from_millis(100);
+        if unflushed.is_empty() {
+            return IDLE;
+        }
+        flushed_at.map_or(Duration::ZERO, |at| self.sink.flush_interval().saturating_sub(at.elapsed()))
+    }
+
+    fn flush_due(&self, flushed_at: Option<Instant>) -> bool {
+        // Before waiting writes are taken in there is no use in making the first ones visible alone.
+        self.queue.is_empty() && flushed_at.is_none_or(|at| at.elapsed() >= self.sink.flush_interval())
+    }
+
+    fn write(&mut self, write: Write, unflushed: &mut Vec<(u64, Arc<Ack>)>) -> Result<(), SinkError> {
+        let version = Version::new(self.generation, Epoch(write.epoch));
+        self.sink.write(version, &write.changes)?;
+        let rows: usize = write.changes.iter().map(Changes::len).sum();
+        self.counters.rows.fetch_add(rows as u64, Ordering::Relaxed);
+        unflushed.push((write.epoch, write.ack));
+        Ok(())
+    }
+
+    fn flush(&mut self, unflushed: &mut Vec<(u64, Arc<Ack>)>) -> Result<(), SinkError> {
+        self.sink.flush()?;
+        self.counters.flushes.fetch_add(1, Ordering::Relaxed);
+        for (epoch, ack) in unflushed.drain(..) {
+            ack.epochs.fetch_max(epoch + 1, Ordering::AcqRel);
+            self.counters.epochs.fetch_max(epoch + 1, Ordering::Relaxed);
+            // The worker may be gone already when the run is being stopped.
+            let _ = ack.activator.activate();
+        }
+        Ok(())
+    }
+}

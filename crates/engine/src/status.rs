@@ -1,0 +1,142 @@
+//! What a run tells about itself, for the progress line, `/v1/status` and tests.
+
+use crate::OperatorStats;
+use crate::intake::{EpochIntake, PartitionStatus};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Counters of one source.
+#[derive(Debug, Default)]
+pub(crate) struct SourceCounters {
+    pub(crate) records: AtomicU64,
+    pub(crate) rejected: AtomicU64,
+}
+
+/// Counters of one sink.
+#[derive(Debug, Default)]
+pub(crate) struct SinkCounters {
+    pub(crate) rows: AtomicU64,
+    pub(crate) flushes: AtomicU64,
+    pub(crate) epochs: AtomicU64,
+}
+
+/// The counters that workers, sources and sinks keep.
+pub(crate) struct Counters {
+    pub(crate) intake: Arc<EpochIntake>,
+    pub(crate) sources: Vec<(Arc<str>, SourceCounters)>,
+    pub(crate) sinks: Vec<(String, Arc<SinkCounters>)>,
+    pub(crate) operators: Vec<String>,
+    /// For each worker the stats of each operator.
+    pub(crate) stats: Vec<Mutex<Vec<OperatorStats>>>,
+}
+
+/// A source, as status shows it.
+#[derive(Clone, Debug)]
+pub struct SourceStatus {
+    /// Its name in the job.
+    pub name: Arc<str>,
+    /// Records decoded, rejected ones included.
+    pub records: u64,
+    /// Records that could not be decoded.
+    pub rejected: u64,
+    /// How far each partition has been read.
+    pub partitions: Vec<PartitionStatus>,
+}
+
+/// A sink, as status shows it.
+#[derive(Clone, Debug)]
+pub struct SinkStatus {
+    /// The target's name.
+    pub name: String,
+    /// Rows handed to it: upserts and deletes.
+    pub rows: u64,
+    /// How often it made its writes visible.
+    pub flushes: u64,
+    /// Every epoch before this one is held by it, on every worker.
+    pub epochs: u64,
+}
+
+/// An operator, as status shows it: the sums over all workers.
+#[derive(Clone, Debug)]
+pub struct OperatorStatus {
+    /// Its name in the topology.
+    pub name: String,
+    /// What it holds.
+    pub stats: OperatorStats,
+}
+
+/// A run at one moment.
+#[derive(Clone, Debug)]
+pub struct RunStatus {
+    /// The epoch that takes records now.
+    pub epoch_open: u64,
+    /// The first epoch that is not held by all sinks.
+    pub epoch_done: u64,
+    /// Chunks that wait for workers.
+    pub queued_chunks: usize,
+    /// Records in them.
+    pub queued_records: usize,
+    /// The sources, in the job's order.
+    pub sources: Vec<SourceStatus>,
+    /// The operators, in the topology's order.
+    pub operators: Vec<OperatorStatus>,
+    /// The sinks, in the job's order.
+    pub sinks: Vec<SinkStatus>,
+}
+
+impl RunStatus {
+    /// Records decoded by all sources, rejected ones included.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.sources.iter().map(|source| source.records).sum()
+    }
+
+    /// Records rejected by all sources.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        self.sources.iter().map(|source| source.rejected).sum()
+    }
+}
+
+impl Counters {
+    pub(crate) fn snapshot(&self) -> RunStatus {
+        let (epoch_open, epoch_done) = self.intake.epochs();
+        let (queued_chunks, queued_records) = self.intake.queued();
+        let partitions = self.intake.partitions();
+        let sources = self.sources.iter().map(|(name, counters)| SourceStatus {
+            name: Arc::clone(name),
+            records: counters.records.load(Relaxed),
+            rejected: counters.rejected.load(Relaxed),
+            partitions: partitions.iter().filter(|p| p.position.partition.source == *name).cloned().collect(),
+        });
+        let sinks = self.sinks.iter().map(|(name, counters)| SinkStatus {
+            name: name.clone(),
+            rows: counters.rows.load(Relaxed),
+            flushes: counters.flushes.load(Relaxed),
+            epochs: counters.epochs.load(Relaxed),
+        });
+        RunStatus {
+            epoch_open,
+            epoch_done,
+            queued_chunks,
+            queued_records,
+            sources: sources.collect(),
+            operators: self.operator_status(),
+            sinks: sinks.collect(),
+        }
+    }
+
+    fn operator_status(&self) -> Vec<OperatorStatus> {
+        let mut sums = vec![OperatorStats::default(); self.operators.len()];
+        for worker in &self.stats {
+            for (sum, stats) in sums.iter_mut().zip(worker.lock().iter()) {
+                sum.keys += stats.keys;
+                sum.bytes += stats.bytes;
+                sum.late += stats.late;
+            }
+        }
+        let names = self.operators.iter().cloned();
+        names.zip(sums).map(|(name, stats)| OperatorStatus { name, stats }).collect()
+    }
+}
