@@ -7,6 +7,10 @@ use std::sync::Arc;
 /// Readable bytes behind the records of a chunk, so that a decoder may load whole vectors.
 pub const SLACK: usize = 64;
 
+/// Records of this many bytes or more are rejected, so that one lost line end or quote does not fill the memory.
+/// A source hands on the first bytes of such a record, exactly as many as this, as a record without its end.
+pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// A run of whole records of one partition.
 #[derive(Clone, Debug)]
 pub struct Chunk {

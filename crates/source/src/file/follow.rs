@@ -1,0 +1,282 @@
+//! Files that are followed: what grows is read on, what is new is found, what is rotated is finished.
+//!
+//! The source looks at its files every [`poll`](super::FileConfig::poll). It knows them by device and inode, not by
+//! name, so that it can tell what happened in between:
+//!
+//! - *rename and create*: the old file is read on under its new name until it was quiet for a while, the new one from
+//!   its beginning;
+//! - *copy and truncate*: the file is shorter than what was read of it, or begins otherwise, and is read anew. The path
+//!   should not match the copies, for these are new files;
+//! - *packed files* are read once their size rests; one that ends too early is read on when it has grown.
+
+use super::config::FileConfig;
+use super::discover::{Found, in_folder, look_again};
+use super::identity::Key;
+use super::resume::{self, folder_of};
+use super::stream::Compression;
+use super::track::{Halt, Track};
+use proxima_event::{Intake, SourceError};
+use std::collections::HashMap;
+use std::fs::Metadata;
+use std::io::ErrorKind;
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
+
+/// A file that did not change for this long is closed: there may be more files than a process can hold open.
+const OPEN: Duration = Duration::from_secs(60);
+
+/// How often a resting source looks whether the run ends.
+const LOOK_UP: Duration = Duration::from_millis(20);
+
+/// Looking at many files takes time; at the most this share of it is spent so.
+const LOOKING_SHARE: u32 = 4;
+
+/// Reads all files, and what is added to them, until the run ends.
+pub(super) fn follow(config: &FileConfig, files: &[Found], intake: &dyn Intake) -> Result<(), Halt> {
+    let mut follower = Follower::new(config, files, intake)?;
+    follower.read()?;
+    intake.caught_up(&config.source);
+    loop {
+        let begin = Instant::now();
+        follower.look()?;
+        let pause = config.poll.max(begin.elapsed() * LOOKING_SHARE);
+        follower.read()?;
+        rest(pause, intake)?;
+    }
+}
+
+fn rest(pause: Duration, intake: &dyn Intake) -> Result<(), Halt> {
+    let end = Instant::now() + pause;
+    while !intake.stopped() {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        sleep(left.min(LOOK_UP));
+    }
+    Err(Halt::Stopped)
+}
+
+/// All files that are followed.
+struct Follower<'a> {
+    config: &'a FileConfig,
+    intake: &'a dyn Intake,
+    /// In the order in which they are read: those that were rotated away first.
+    files: Vec<Followed>,
+}
+
+/// One file that is followed.
+struct Followed {
+    track: Track,
+    /// As it was at the last look.
+    seen: Stamp,
+    /// Whether it was the same at the look before.
+    at_rest: bool,
+    /// As it was when it was read last.
+    read: Option<Stamp>,
+    /// Since when it is quiet, if it is not among the files that are to be read any more.
+    rotated: Option<Instant>,
+}
+
+/// What changes when a file is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    len: u64,
+    modified: Option<SystemTime>,
+}
+
+impl From<&Metadata> for Stamp {
+    fn from(metadata: &Metadata) -> Self {
+        Self { len: metadata.len(), modified: metadata.modified().ok() }
+    }
+}
+
+impl<'a> Follower<'a> {
+    fn new(config: &'a FileConfig, files: &[Found], intake: &'a dyn Intake) -> Result<Self, SourceError> {
+        let mut follower = Self { config, intake, files: Vec::new() };
+        for (found, offset) in resume::assign(config, files)? {
+            follower.take_up(&found, offset, true)?;
+        }
+        Ok(follower)
+    }
+
+    /// Takes up a file, if there is something in it: an empty one has no identity yet.
+    fn take_up(&mut self, found: &Found, offset: u64, at_rest: bool) -> Result<(), SourceError> {
+        if found.metadata.len() == 0 {
+            return Ok(());
+        }
+        let track = match Track::new(self.config, found, offset) {
+            Err(error) if is(&error, ErrorKind::NotFound) => return Ok(()),
+            track => track?,
+        };
+        track.announce(self.intake);
+        track.report_size(found.metadata.len(), self.intake);
+        self.files.push(Followed { track, seen: (&found.metadata).into(), at_rest, read: None, rotated: None });
+        Ok(())
+    }
+
+    /// Reads what came since the last look.
+    fn read(&mut self) -> Result<(), Halt> {
+        for file in &mut self.files {
+            match file.read(self.intake) {
+                // It went since the last look: the next one tells where.
+                Err(Halt::Failed(error)) if is(&error, ErrorKind::NotFound) => {}
+                outcome => outcome?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks what became of the files, and whether there are others.
+    fn look(&mut self) -> Result<(), Halt> {
+        let found = match look_again(self.config) {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(source = self.config.source, %error, "cannot look for files; trying again");
+                return Ok(());
+            }
+        };
+        let mut known: HashMap<Key, Followed> =
+            std::mem::take(&mut self.files).into_iter().map(|file| (file.track.identity.key, file)).collect();
+        let mut here: Vec<Option<Followed>> = Vec::with_capacity(found.len());
+        for found in &found {
+            let file = known.remove(&found.key).map(|file| file.found_again(found, self.intake));
+            here.push(file.transpose()?.flatten());
+        }
+        // Before new files are taken up: they may have the names of those that were rotated away.
+        self.files = self.rotate(known)?;
+        for (found, file) in found.iter().zip(here) {
+            match file {
+                Some(file) => self.files.push(file),
+                None => self.take_up(found, 0, false)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The files that are not to be read any more but are not finished yet, the oldest first.
+    fn rotate(&self, gone: HashMap<Key, Followed>) -> Result<Vec<Followed>, Halt> {
+        let mut rotated = Vec::new();
+        for file in gone.into_values() {
+            rotated.extend(file.gone(self.config, self.intake)?);
+        }
+        rotated.sort_by_key(|file| (file.seen.modified, file.track.identity.key));
+        Ok(rotated)
+    }
+}
+
+impl Followed {
+    /// What becomes of a file that was found again: nothing if it was written anew.
+    fn found_again(mut self, found: &Found, intake: &dyn Intake) -> Result<Option<Self>, Halt> {
+        let stamp = Stamp::from(&found.metadata);
+        self.at_rest = stamp == self.seen;
+        self.rotated = None;
+        if self.track.path != found.path {
+            self.track.rename(found.path.clone(), intake);
+        }
+        if !self.at_rest {
+            self.seen = stamp;
+            if self.is_written_anew()? {
+                self.track.finish(intake)?;
+                return Ok(None);
+            }
+            self.track.report_size(stamp.len, intake);
+        }
+        Ok(Some(self))
+    }
+
+    fn is_written_anew(&mut self) -> Result<bool, SourceError> {
+        if self.track.compression == Compression::None && self.seen.len < self.track.taken() {
+            return Ok(true);
+        }
+        let identity = self.track.identity;
+        let file = match self.track.file() {
+            // It went since it was found: the next look tells where.
+            Err(error) if is(&error, ErrorKind::NotFound) => return Ok(false),
+            file => file?,
+        };
+        identity.is_of(file).map(|same| !same).map_err(|error| super::io_error("read", &self.track.path, error))
+    }
+
+    /// What becomes of a file that is not to be read any more: it is read on for a while by its open handle.
+    fn gone(mut self, config: &FileConfig, intake: &dyn Intake) -> Result<Option<Self>, Halt> {
+        let before = self.seen;
+        if let Some(metadata) = self.track.metadata() {
+            self.seen = Stamp::from(&metadata);
+        }
+        match self.rotated {
+            None => Ok(self.begin_rotated(intake)),
+            Some(since) if self.seen == before && since.elapsed() >= config.rotated => {
+                self.track.finish(intake)?;
+                self.track.report_end(intake);
+                Ok(None)
+            }
+            Some(since) => {
+                self.rotated = Some(if self.seen == before { since } else { Instant::now() });
+                Ok(Some(self))
+            }
+        }
+    }
+
+    /// Looks for the new name of a file. If it was closed and has none, there is nothing to read.
+    fn begin_rotated(mut self, intake: &dyn Intake) -> Option<Self> {
+        let key = self.track.identity.key;
+        let beside = in_folder(&folder_of(&self.track.path)).unwrap_or_default();
+        match beside.into_iter().find(|found| found.key == key) {
+            Some(found) => self.track.rename(found.path, intake),
+            None if self.track.is_open() => {
+                let name = format!("{} (deleted)", self.track.path.display());
+                self.track.rename(name.into(), intake);
+            }
+            None => return None,
+        }
+        self.rotated = Some(Instant::now());
+        Some(self)
+    }
+
+    fn read(&mut self, intake: &dyn Intake) -> Result<(), Halt> {
+        if self.read == Some(self.seen) {
+            self.close_if_quiet();
+            return Ok(());
+        }
+        match self.track.compression {
+            Compression::None => self.read_plain(intake),
+            _ if self.at_rest => self.read_packed(intake),
+            _ => Ok(()),
+        }
+    }
+
+    fn read_plain(&mut self, intake: &dyn Intake) -> Result<(), Halt> {
+        self.track.read_available(intake)?;
+        self.read = Some(self.seen);
+        self.track.grow_identity(intake)?;
+        Ok(())
+    }
+
+    fn read_packed(&mut self, intake: &dyn Intake) -> Result<(), Halt> {
+        self.read = Some(self.seen);
+        match self.track.reread_available(intake) {
+            Err(Halt::Failed(error)) if is(&error, ErrorKind::UnexpectedEof) => {
+                tracing::warn!(%error, "the file is not whole yet; waiting for the rest of it");
+                Ok(())
+            }
+            outcome => {
+                outcome?;
+                self.track.finish(intake)?;
+                self.track.report_end(intake);
+                Ok(())
+            }
+        }
+    }
+
+    fn close_if_quiet(&mut self) {
+        let quiet = self.seen.modified.and_then(|modified| modified.elapsed().ok());
+        if self.rotated.is_none() && quiet.is_some_and(|quiet| quiet > OPEN) {
+            self.track.close();
+        }
+    }
+}
+
+fn is(error: &SourceError, kind: ErrorKind) -> bool {
+    matches!(error, SourceError::Io { source, .. } if source.kind() == kind)
+}

@@ -1,0 +1,77 @@
+//! The source `file`: files, folders and globs, plain or packed, read once or followed.
+//!
+//! At the beginning of a record's way: [`discover`] finds the files, [`track`] reads one, [`stream`] unpacks it,
+//! [`reader`] cuts it into chunks of whole records ([`frame`] knows where these end) and the chunks are offered to the
+//! engine. One thread reads all files in the order of their names. A position is the [`identity`] of a file and an
+//! offset in its unpacked bytes; [`resume`] finds the file again, even after rotation.
+
+mod config;
+mod discover;
+mod follow;
+mod frame;
+mod identity;
+mod reader;
+mod resume;
+mod stream;
+mod track;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{FileConfig, Framing};
+
+use discover::Found;
+use proxima_event::{Intake, Source, SourceError};
+use std::path::Path;
+use std::sync::Arc;
+use track::{Halt, Track};
+
+/// Reads files.
+#[derive(Debug)]
+pub struct FileSource {
+    config: FileConfig,
+    /// The files that were there at the beginning.
+    files: Vec<Found>,
+}
+
+impl FileSource {
+    /// Looks for the files.
+    ///
+    /// # Errors
+    /// When a path names nothing, or nothing that can be read. An empty folder is fine only if it is followed.
+    pub fn new(config: FileConfig) -> Result<Self, SourceError> {
+        let files = discover::discover(&config)?;
+        Ok(Self { config, files })
+    }
+}
+
+impl Source for FileSource {
+    fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError> {
+        let read = if self.config.follow { follow::follow } else { read_once };
+        match read(&self.config, &self.files, &*intake) {
+            Ok(()) | Err(Halt::Stopped) => Ok(()),
+            Err(Halt::Failed(error)) => Err(error),
+        }
+    }
+}
+
+/// Reads all files to their ends. They are closed while they wait: there may be more than a process can hold open.
+fn read_once(config: &FileConfig, files: &[Found], intake: &dyn Intake) -> Result<(), Halt> {
+    let mut tracks = Vec::with_capacity(files.len());
+    for (found, offset) in resume::assign(config, files)? {
+        let mut track = Track::new(config, &found, offset)?;
+        track.announce(intake);
+        track.report_size(found.metadata.len(), intake);
+        track.close();
+        tracks.push(track);
+    }
+    for track in &mut tracks {
+        track.read_whole(intake)?;
+    }
+    intake.caught_up(&config.source);
+    Ok(())
+}
+
+fn io_error(tried: &'static str, path: &Path, source: std::io::Error) -> SourceError {
+    SourceError::Io { tried, place: path.display().to_string(), source }
+}

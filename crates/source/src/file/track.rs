@@ -1,0 +1,232 @@
+//! One file on its way to the engine: the open file, the stream of its bytes, the reader that cuts them.
+
+use super::config::FileConfig;
+use super::discover::Found;
+use super::identity::{Identity, Key};
+use super::io_error;
+use super::reader::Reader;
+use super::stream::{Compression, Stream};
+use proxima_event::{Chunk, Intake, PartitionId, Position, SourceError, Stopped};
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The least room for the next read: enough to notice the end of a file without holding much.
+const ROOM_BYTES_MIN: u64 = 4 * 1024;
+
+/// Why reading ends early.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// The run ends.
+    Stopped,
+    /// The outside failed.
+    Failed(SourceError),
+}
+
+impl From<Stopped> for Halt {
+    fn from(_: Stopped) -> Self {
+        Self::Stopped
+    }
+}
+
+impl From<SourceError> for Halt {
+    fn from(error: SourceError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A file that is being read.
+pub(super) struct Track {
+    pub path: PathBuf,
+    pub identity: Identity,
+    pub compression: Compression,
+    reader: Reader,
+    /// Where an earlier run left off: nothing before it is offered.
+    resume: u64,
+    /// Open while it is read, and as long as it is followed closely.
+    file: Option<Arc<File>>,
+    stream: Option<Stream>,
+}
+
+impl Track {
+    /// Takes up a file at `resume`. Nothing is read of it but its identity.
+    pub(super) fn new(config: &FileConfig, found: &Found, resume: u64) -> Result<Self, SourceError> {
+        let path = found.path.clone();
+        let file = Arc::new(File::open(&path).map_err(|error| io_error("open", &path, error))?);
+        let identity = Identity::of(&file).map_err(|error| io_error("read", &path, error))?;
+        let reader = Reader::new(partition(&config.source, &path), config.framing);
+        let compression = Compression::of(&path);
+        let resume = if compression == Compression::None { within(found, resume) } else { resume };
+        Ok(Self { path, identity, compression, reader, resume, file: Some(file), stream: None })
+    }
+
+    /// Announces the file where reading of it goes on.
+    pub(super) fn announce(&self, intake: &dyn Intake) {
+        let offset = self.reader.offset().max(self.resume);
+        let partition = Arc::clone(self.reader.partition());
+        intake.open(Position { partition, identity: self.identity.to_string(), offset });
+    }
+
+    /// Goes on under another name: the file was renamed.
+    pub(super) fn rename(&mut self, path: PathBuf, intake: &dyn Intake) {
+        self.reader.rename(partition(&self.reader.partition().source, &path));
+        self.path = path;
+        self.announce(intake);
+    }
+
+    /// Tells how far the file goes, if that can be known without reading it.
+    pub(super) fn report_size(&self, size: u64, intake: &dyn Intake) {
+        if self.compression == Compression::None {
+            intake.end_known(self.reader.partition(), size);
+        }
+    }
+
+    /// Tells that the file goes as far as it was read.
+    pub(super) fn report_end(&self, intake: &dyn Intake) {
+        intake.end_known(self.reader.partition(), self.taken());
+    }
+
+    /// How many bytes were read.
+    pub(super) fn taken(&self) -> u64 {
+        self.reader.taken()
+    }
+
+    /// Closes the file. It is opened again when there is more to read.
+    pub(super) fn close(&mut self) {
+        self.file = None;
+        self.stream = None;
+    }
+
+    /// Whether the file is open, so that it can be read even if it has no name any more.
+    pub(super) fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// The metadata of the file as long as it is open, whatever its name is now.
+    pub(super) fn metadata(&self) -> Option<Metadata> {
+        self.file.as_ref()?.metadata().ok()
+    }
+
+    /// The open file.
+    pub(super) fn file(&mut self) -> Result<&Arc<File>, SourceError> {
+        if self.file.is_none() {
+            let file = self.open_again().map_err(|error| io_error("open", &self.path, error))?;
+            self.file = Some(file);
+        }
+        Ok(self.file.as_ref().expect("it was opened above"))
+    }
+
+    /// Looks at the beginning of the file anew, now that there is more of it.
+    pub(super) fn grow_identity(&mut self, intake: &dyn Intake) -> Result<(), SourceError> {
+        let file = Arc::clone(self.file()?);
+        if let Some(grown) = self.identity.grown(&file).map_err(|error| io_error("read", &self.path, error))? {
+            self.identity = grown;
+            self.announce(intake);
+        }
+        Ok(())
+    }
+
+    /// Reads the file from its beginning to its end.
+    pub(super) fn read_whole(&mut self, intake: &dyn Intake) -> Result<(), Halt> {
+        self.read_available(intake)?;
+        self.finish(intake)?;
+        self.report_end(intake);
+        self.close();
+        Ok(())
+    }
+
+    /// Reads and offers until the end of what is there. An unfinished record is kept back.
+    pub(super) fn read_available(&mut self, intake: &dyn Intake) -> Result<(), Halt> {
+        while !intake.stopped() {
+            if !self.read_block(intake)? {
+                return Ok(());
+            }
+        }
+        Err(Halt::Stopped)
+    }
+
+    /// Reads a packed file again, behind what was read of it before: it was not whole then, or more was appended.
+    pub(super) fn reread_available(&mut self, intake: &dyn Intake) -> Result<(), Halt> {
+        self.close();
+        self.read_available(intake)
+    }
+
+    /// Takes what is left for a record: no more will come.
+    pub(super) fn finish(&mut self, intake: &dyn Intake) -> Result<(), Stopped> {
+        let resume = self.resume;
+        self.reader.finish(|chunk| offer(intake, chunk, resume))
+    }
+
+    /// Reads one block and says whether there was anything.
+    fn read_block(&mut self, intake: &dyn Intake) -> Result<bool, Halt> {
+        let resume = self.resume;
+        let skip = resume.saturating_sub(self.taken());
+        // A block ends where the earlier run left off, so that no chunk reaches across.
+        let available = if skip > 0 { skip } else { self.available()? };
+        let mut stream = self.take_stream().map_err(|error| io_error("read", &self.path, error))?;
+        let (mut bytes, room) = self.reader.buffer(available);
+        let read = stream.read(&mut bytes, room);
+        self.stream = Some(stream);
+        // Also after a failure: the unfinished record is in there.
+        self.reader.block(bytes, intake.records_max(), |chunk| offer(intake, chunk, resume))?;
+        let read = read.map_err(|error| io_error("read", &self.path, error))?;
+        if skip > 0 && self.taken() == resume {
+            // The earlier run ended a record here, even if the file goes on in the same line by now.
+            self.finish(intake)?;
+        }
+        Ok(read > 0)
+    }
+
+    /// How many bytes may be there to read.
+    fn available(&mut self) -> Result<u64, SourceError> {
+        if self.compression != Compression::None {
+            return Ok(u64::MAX);
+        }
+        let taken = self.taken();
+        let metadata = self.file()?.metadata().map_err(|error| io_error("read", &self.path, error))?;
+        Ok(metadata.len().saturating_sub(taken).max(ROOM_BYTES_MIN))
+    }
+
+    /// The stream of the bytes behind those that were taken.
+    fn take_stream(&mut self) -> io::Result<Stream> {
+        if let Some(stream) = self.stream.take() {
+            return Ok(stream);
+        }
+        let file = match &self.file {
+            Some(file) => Arc::clone(file),
+            None => self.open_again()?,
+        };
+        self.file = Some(Arc::clone(&file));
+        Stream::new(file, self.compression, self.taken())
+    }
+
+    /// Opens the file by its name, which may be that of another one by now.
+    fn open_again(&self) -> io::Result<Arc<File>> {
+        let file = File::open(&self.path)?;
+        if Key::from(&file.metadata()?) != self.identity.key {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "another file has this name now"));
+        }
+        Ok(Arc::new(file))
+    }
+}
+
+/// The partition of a file: its path is its name.
+fn partition(source: &str, path: &Path) -> Arc<PartitionId> {
+    Arc::new(PartitionId { source: source.into(), name: path.to_string_lossy().into() })
+}
+
+/// A plain file that ends before its position was cut off and written anew.
+fn within(found: &Found, resume: u64) -> u64 {
+    if resume <= found.metadata.len() {
+        return resume;
+    }
+    let path = found.path.display();
+    tracing::warn!(%path, resume, "the file ends before its position: reading it from its beginning");
+    0
+}
+
+/// Offers what an earlier run has not offered.
+fn offer(intake: &dyn Intake, chunk: Chunk, resume: u64) -> Result<(), Stopped> {
+    if chunk.end <= resume { Ok(()) } else { intake.offer(chunk) }
+}
