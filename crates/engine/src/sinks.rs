@@ -113,20 +113,17 @@ impl SinkThread {
         let mut unflushed: Vec<(u64, Arc<Ack>)> = Vec::new();
         let mut flushed_at = None;
         loop {
-            match self.queue.recv_timeout(self.patience(&unflushed, flushed_at)) {
+            let due = match self.queue.recv_timeout(self.patience(&unflushed, flushed_at)) {
                 Ok(write) => {
-                    let urgent = write.last;
+                    let last = write.last;
                     self.write(write, &mut unflushed)?;
-                    if !(urgent && self.queue.is_empty()) && !self.flush_due(flushed_at) {
-                        continue;
-                    }
+                    // While writes wait there is no use in making the first ones visible alone.
+                    self.queue.is_empty() && (last || self.patience(&unflushed, flushed_at).is_zero())
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    return if unflushed.is_empty() { Ok(()) } else { self.flush(&mut unflushed) };
-                }
-            }
-            if !unflushed.is_empty() {
+                Err(RecvTimeoutError::Timeout) => true,
+                Err(RecvTimeoutError::Disconnected) => return self.flush(&mut unflushed),
+            };
+            if due && !unflushed.is_empty() {
                 self.flush(&mut unflushed)?;
                 flushed_at = Some(Instant::now());
             }
@@ -136,17 +133,13 @@ impl SinkThread {
         }
     }
 
+    /// How long to wait for more before a flush.
     fn patience(&self, unflushed: &[(u64, Arc<Ack>)], flushed_at: Option<Instant>) -> Duration {
         const IDLE: Duration = Duration::from_millis(100);
         if unflushed.is_empty() {
             return IDLE;
         }
         flushed_at.map_or(Duration::ZERO, |at| self.sink.flush_interval().saturating_sub(at.elapsed()))
-    }
-
-    fn flush_due(&self, flushed_at: Option<Instant>) -> bool {
-        // Before waiting writes are taken in there is no use in making the first ones visible alone.
-        self.queue.is_empty() && flushed_at.is_none_or(|at| at.elapsed() >= self.sink.flush_interval())
     }
 
     fn write(&mut self, write: Write, unflushed: &mut Vec<(u64, Arc<Ack>)>) -> Result<(), SinkError> {
@@ -159,6 +152,9 @@ impl SinkThread {
     }
 
     fn flush(&mut self, unflushed: &mut Vec<(u64, Arc<Ack>)>) -> Result<(), SinkError> {
+        if unflushed.is_empty() {
+            return Ok(());
+        }
         self.sink.flush()?;
         self.counters.flushes.fetch_add(1, Ordering::Relaxed);
         for (epoch, ack) in unflushed.drain(..) {
