@@ -55,7 +55,11 @@ pub(crate) fn assemble(
                 operator(scope, node, &streams, counters, operators - 1)
             }
         };
-        streams.push(stream.probe_with(&probe));
+        streams.push(stream);
+    }
+    // What is read by something else is watched behind that.
+    for (stream, _) in streams.iter().zip(graph.unread()).filter(|(_, unread)| *unread) {
+        stream.clone().probe_with(&probe);
     }
     for ((name, input), queue) in graph.sinks.iter().zip(sinks) {
         let input = streams[input.0].clone();

@@ -72,6 +72,21 @@ pub(crate) enum Node {
     Operator(OperatorNode),
 }
 
+impl Graph {
+    /// For each node, whether no operator and no sink reads it.
+    pub(crate) fn unread(&self) -> Vec<bool> {
+        let mut unread = vec![true; self.nodes.len()];
+        let operators = self.nodes.iter().filter_map(|node| match node {
+            Node::Operator(operator) => Some(operator.inputs.iter().map(|(input, _)| *input)),
+            Node::Table(_) => None,
+        });
+        for input in operators.flatten().chain(self.sinks.iter().map(|(_, input)| *input)) {
+            unread[input.0] = false;
+        }
+        unread
+    }
+}
+
 /// The graph of a job. Streams only lead from earlier nodes to later ones.
 #[derive(Default)]
 pub struct Topology {
