@@ -1,1 +1,37 @@
 //! Objects, relations and paths over them.
+//!
+//! A relation is a stream of (subject, object) rows from SQL. A path over it is kept true by every row that comes:
+//!
+//! ```text
+//! relation ─ by object ─> Identify ─ by subject ─> Couple ──> Union ──> key-value sink ~~> PathReader
+//!                            └──────── local ────> Announce ────┘
+//! ```
+//!
+//! [`Identify`] gives objects dense ids, [`Couple`] keeps subjects' logs and counts pairs, [`Announce`] publishes names.
+//! [`PathReader`] turns published counts into scores, at the time of the question. The operators do no I/O and read no
+//! clock; the reader only reads a store.
+
+pub mod announce;
+mod codec;
+mod columns;
+pub mod config;
+pub mod couple;
+mod entries;
+pub mod identify;
+mod logs;
+pub mod lower;
+mod names;
+pub mod objects;
+pub mod read;
+mod rows;
+mod slab;
+
+pub use announce::{Announce, Union};
+pub use config::{
+    ColumnError, Merger, ObjectConfig, PathConfig, PathKind, RelationColumns, RelationConfig, object_id_column,
+};
+pub use couple::Couple;
+pub use identify::Identify;
+pub use lower::{ObjectSpec, PathSpec, lower, lower_objects, object_table, path_table};
+pub use objects::ObjectRows;
+pub use read::{Neighbour, PathReader, ReadError, Similar};

@@ -1,0 +1,219 @@
+//! The heart of a maintained path: subjects' logs and the pair counts that follow from them.
+//!
+//! A new object in a subject's log is a pair with every other object of that log. The pair counts of all subjects of
+//! one worker, its *shard*, are kept on that worker: they are sums over subjects, so that a reader adds up the shards
+//! and no increment ever travels. One row comes in for each event, however long the histories are.
+//!
+//! The cost of an event is the length of its subject's history, so a subject's whole history costs its square: a
+//! relation whose subjects have tens of thousands of objects should be narrowed in SQL.
+
+use crate::codec::{self, NORM_BLOCK, Shard};
+use crate::columns::{KeyValueRows, key_hashes, text};
+use crate::identify::{ids, output};
+use crate::logs::{Effect, Logs};
+use crate::names::NameTable;
+use crate::rows::PairRows;
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt32Type};
+use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
+use proxima_event::hash::hash_columns;
+use proxima_event::{Changes, KEY_GROUPS, KeyGroup};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Row entries that one epoch publishes at the most, so that publishing holds up no epoch for long: some 10 ms.
+/// What is left over goes first in the next epoch.
+const PUBLISH_ENTRIES_MAX: usize = 1 << 18;
+
+/// Counts pairs and publishes rows and norms to the key-value store. Reads [`Identify`](crate::identify::Identify)'s
+/// rows routed by subject.
+pub struct Couple {
+    publish_epochs: u64,
+    subjects: NameTable,
+    logs: Logs,
+    rows: PairRows,
+    norms: Norms,
+    /// Named for the first key group that came: no other worker owns that.
+    shard: Option<Shard>,
+    /// The number of epochs finished so far.
+    now: u64,
+    /// Rows that changed and the epoch that publishes them; in the order of that.
+    rows_due: VecDeque<(u64, u32)>,
+    norms_due: Option<u64>,
+}
+
+impl Couple {
+    /// No subjects yet. A row that changes is published `publish_epochs` epochs later at the latest under normal load,
+    /// and no more often than that.
+    #[must_use]
+    pub fn new(publish_epochs: u64) -> Self {
+        Self {
+            publish_epochs: publish_epochs.max(1),
+            subjects: NameTable::default(),
+            logs: Logs::default(),
+            rows: PairRows::default(),
+            norms: Norms::default(),
+            shard: None,
+            now: 0,
+            rows_due: VecDeque::new(),
+            norms_due: None,
+        }
+    }
+
+    fn relate(&mut self, hash: u64, subject: &str, id: u32, weight: i64) {
+        self.shard.get_or_insert_with(|| Shard(KeyGroup::of(hash, KEY_GROUPS).0));
+        let (subject, _) = self.subjects.intern(hash, subject);
+        let sign = match self.logs.add(subject, id, weight) {
+            Effect::None => return,
+            Effect::Added => 1,
+            Effect::Removed => -1,
+        };
+        let history = self.logs.objects(subject);
+        // What was added is the last entry of the log; what was removed is no longer in it.
+        let others = if sign > 0 { &history[..history.len() - 1] } else { history };
+        self.rows.couple(id, others, sign);
+        self.norms.add(id, sign);
+    }
+
+    /// Enters what the epoch touched into the queue of what is to be published.
+    fn schedule(&mut self) {
+        let due = self.now + self.publish_epochs - 1;
+        self.rows_due.extend(self.rows.take_touched().into_iter().map(|id| (due, id)));
+        if self.norms.touched() {
+            self.norms_due.get_or_insert(due);
+        }
+    }
+
+    fn publish(&mut self, last: bool, out: &mut Outbox) {
+        let Some(shard) = self.shard else { return };
+        let mut writes = KeyValueRows::new(out);
+        let mut entries_left = PUBLISH_ENTRIES_MAX;
+        while let Some(&(due, id)) = self.rows_due.front()
+            && (last || (due <= self.now && entries_left > 0))
+        {
+            self.rows_due.pop_front();
+            entries_left = entries_left.saturating_sub(self.rows.entries(id));
+            let row = self.rows.read(id);
+            match row.is_empty() {
+                true => writes.delete(&codec::row_key(id, shard)),
+                false => writes.put(&codec::row_key(id, shard), &codec::encode_row(row)),
+            }
+        }
+        if self.norms_due.is_some_and(|due| last || due <= self.now) {
+            self.norms_due = None;
+            self.norms.publish(shard, &mut writes);
+        }
+    }
+}
+
+impl Operator for Couple {
+    fn apply(&mut self, _input: usize, changes: Changes, _out: &mut Outbox) {
+        let hashes = key_hashes(&changes, output::SUBJECT);
+        let subjects = text(changes.column(output::SUBJECT));
+        for (row, (&id, &hash)) in ids(&changes).iter().zip(&hashes).enumerate() {
+            if subjects.is_valid(row) {
+                self.relate(hash, subjects.value(row), id, changes.weight(row));
+            }
+        }
+    }
+
+    fn finish(&mut self, end: EpochEnd, out: &mut Outbox) {
+        self.schedule();
+        self.publish(end.last, out);
+        self.now += 1;
+    }
+
+    /// Writes the logs: the pair counts follow from them.
+    fn save(&self, out: &mut StateWriter) {
+        let mut groups = BTreeMap::<KeyGroup, Vec<(u32, u32, i64)>>::new();
+        for entry in self.logs.entries() {
+            groups.entry(KeyGroup::of(self.subjects.hash(entry.0), KEY_GROUPS)).or_default().push(entry);
+        }
+        for (group, entries) in groups {
+            out.write(group, self.encode_logs(&entries));
+        }
+    }
+
+    fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        while let Some(batch) = state.next_batch()? {
+            let mismatch = || SnapshotError::Mismatch("a log is not of subject, id and weight".into());
+            let [subjects, ids, weights] = batch.columns() else { return Err(mismatch()) };
+            let hashes = hash_columns(std::slice::from_ref(subjects), batch.num_rows());
+            let subjects = subjects.as_string_opt::<i32>().ok_or_else(mismatch)?;
+            let ids = ids.as_primitive_opt::<UInt32Type>().ok_or_else(mismatch)?;
+            let weights = weights.as_primitive_opt::<Int64Type>().ok_or_else(mismatch)?;
+            for (row, hash) in hashes.into_iter().enumerate() {
+                self.relate(hash, subjects.value(row), ids.value(row), weights.value(row));
+            }
+        }
+        Ok(())
+    }
+
+    fn stats(&self) -> OperatorStats {
+        let bytes = self.subjects.bytes() + self.logs.bytes() + self.rows.bytes() + self.norms.bytes();
+        OperatorStats { keys: self.logs.len() + self.rows.len() as u64, bytes: bytes as u64, late: 0 }
+    }
+}
+
+impl Couple {
+    fn encode_logs(&self, entries: &[(u32, u32, i64)]) -> RecordBatch {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(entries.iter().map(|entry| Some(self.subjects.name(entry.0))).collect::<StringArray>()),
+            Arc::new(entries.iter().map(|entry| entry.1).collect::<UInt32Array>()),
+            Arc::new(entries.iter().map(|entry| entry.2).collect::<Int64Array>()),
+        ];
+        let schema = Schema::new(vec![
+            Field::new("subject", DataType::Utf8, true),
+            Field::new("id", DataType::UInt32, true),
+            Field::new("weight", DataType::Int64, true),
+        ]);
+        RecordBatch::try_new(Arc::new(schema), columns).expect("the columns have one value for each entry")
+    }
+}
+
+/// In how many of the shard's subjects each object is, in blocks that are published whole.
+#[derive(Debug, Default)]
+struct Norms {
+    counts: Vec<u32>,
+    blocks: Vec<Block>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Block {
+    publication: u64,
+    touched: bool,
+}
+
+impl Norms {
+    fn add(&mut self, id: u32, sign: i32) {
+        let block = id as usize / NORM_BLOCK;
+        if block >= self.blocks.len() {
+            self.blocks.resize(block + 1, Block::default());
+            self.counts.resize((block + 1) * NORM_BLOCK, 0);
+        }
+        let count = &mut self.counts[id as usize];
+        *count = count.checked_add_signed(sign).expect("an object leaves a log only after it came");
+        self.blocks[block].touched = true;
+    }
+
+    fn touched(&self) -> bool {
+        self.blocks.iter().any(|block| block.touched)
+    }
+
+    fn publish(&mut self, shard: Shard, writes: &mut KeyValueRows<'_>) {
+        for (number, counts) in self.counts.chunks(NORM_BLOCK).enumerate() {
+            let block = &mut self.blocks[number];
+            if std::mem::take(&mut block.touched) {
+                block.publication += 1;
+                let value = codec::encode_numbers(counts.iter().map(|&count| u64::from(count)));
+                writes.put(&codec::norms_key(number as u32, shard), &value);
+            }
+        }
+        let publications = codec::encode_numbers(self.blocks.iter().map(|block| block.publication));
+        writes.put(&codec::published_key(shard), &publications);
+    }
+
+    fn bytes(&self) -> usize {
+        self.counts.capacity() * size_of::<u32>() + self.blocks.capacity() * size_of::<Block>()
+    }
+}

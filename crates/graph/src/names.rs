@@ -1,0 +1,87 @@
+//! Names with dense numbers: the text of each subject or object is kept once, and everything else uses the number.
+
+use hashbrown::HashTable;
+
+/// Names in the order they were first seen; a name's number is its place in that order.
+#[derive(Debug, Default)]
+pub(crate) struct NameTable {
+    text: Vec<u8>,
+    /// Where each name ends in `text`, and its key hash.
+    names: Vec<Name>,
+    numbers: HashTable<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Name {
+    end: usize,
+    hash: u64,
+}
+
+impl NameTable {
+    /// The number of a name, and whether it is new. `hash` is the key hash of the name.
+    pub(crate) fn intern(&mut self, hash: u64, name: &str) -> (u32, bool) {
+        let found = self
+            .numbers
+            .find(spread(hash), |&number| self.names[number as usize].hash == hash && self.name(number) == name);
+        if let Some(&number) = found {
+            return (number, false);
+        }
+        let number = u32::try_from(self.names.len()).expect("a table holds fewer than 2^32 names");
+        self.text.extend_from_slice(name.as_bytes());
+        self.names.push(Name { end: self.text.len(), hash });
+        let names = &self.names;
+        self.numbers.insert_unique(spread(hash), number, |&number| spread(names[number as usize].hash));
+        (number, true)
+    }
+
+    /// The name with this number.
+    ///
+    /// # Panics
+    /// When no name has it.
+    pub(crate) fn name(&self, number: u32) -> &str {
+        let number = number as usize;
+        let start = if number == 0 { 0 } else { self.names[number - 1].end };
+        std::str::from_utf8(&self.text[start..self.names[number].end]).expect("only whole names were put in")
+    }
+
+    /// The key hash of the name with this number.
+    pub(crate) fn hash(&self, number: u32) -> u64 {
+        self.names[number as usize].hash
+    }
+
+    /// How many names there are.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.capacity() + self.names.capacity() * size_of::<Name>() + self.numbers.allocation_size()
+    }
+}
+
+/// The keys of one worker, and more so of one key group, share the upper bits of their hashes, from which the table
+/// takes its tags; they are swapped with the lower ones.
+fn spread(hash: u64) -> u64 {
+    hash.rotate_left(32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_keeps_the_number_it_got_first() {
+        let mut names = NameTable::default();
+        for round in 0..2 {
+            for number in 0..5_000_u32 {
+                // One hash in ten is shared, as if the hash function had failed.
+                let found = names.intern(u64::from(number / 10), &format!("name {number}"));
+                assert_eq!(found, (number, round == 0));
+            }
+        }
+        assert_eq!((names.name(0), names.name(4_999), names.hash(4_999)), ("name 0", "name 4999", 499));
+        assert_eq!(names.intern(1, ""), (5_000, true));
+        assert_eq!((names.name(5_000), names.len()), ("", 5_001));
+    }
+}

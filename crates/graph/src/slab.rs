@@ -1,0 +1,295 @@
+//! Many growing arrays of 32-bit words in few large blocks of memory: what pair rows and subjects' logs rest in.
+//!
+//! Arrays come in size classes a quarter apart, so that a row that grows is moved seldom and wastes little. Freed
+//! arrays are kept by class and used again. A handle is 12 bytes, half of a `Vec`, and a small array costs no header.
+
+/// Words in a unit, the grain of addresses: 32 bytes.
+const UNIT: usize = 8;
+/// Units in a block: 4 MiB of memory, a multiple of the huge page.
+const BLOCK_UNITS: usize = 1 << 17;
+const BLOCK: usize = BLOCK_UNITS * UNIT;
+/// How many size classes there are: the last holds more than 2^28 words.
+const CLASSES: usize = 76;
+
+/// Words that an array of each class holds: multiples of a unit, at most a quarter apart once that is possible.
+const SIZES: [u32; CLASSES] = {
+    let mut sizes = [UNIT as u32; CLASSES];
+    let mut class = 1;
+    while class < CLASSES {
+        let size = sizes[class - 1];
+        sizes[class] = if size < 32 { size + 8 } else { (size + size / 4).next_multiple_of(UNIT as u32) };
+        class += 1;
+    }
+    sizes
+};
+
+/// An array in a [`Slab`]. The default one is empty and holds no memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Array {
+    /// Where it begins, in units. Means nothing while `class` is 0.
+    at: u32,
+    /// How many words are in use.
+    len: u32,
+    /// The size class, from 1; 0 for no memory.
+    class: u8,
+}
+
+impl Array {
+    pub(crate) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        if self.class == 0 { 0 } else { SIZES[self.class as usize - 1] as usize }
+    }
+}
+
+/// Memory for arrays.
+#[derive(Debug, Default)]
+pub(crate) struct Slab {
+    /// Blocks of [`BLOCK`] words. An array too large for one lies in a longer block, which takes up the numbers of the
+    /// blocks that it would have covered; those are left empty.
+    blocks: Vec<Vec<u32>>,
+    /// Units given out of the last block.
+    used: usize,
+    /// The number of the block that small arrays are cut from.
+    open: Option<usize>,
+    free: Vec<Vec<u32>>,
+    words: usize,
+}
+
+impl Slab {
+    /// The words of an array that are in use.
+    pub(crate) fn words(&self, array: &Array) -> &[u32] {
+        &self.all(array)[..array.len()]
+    }
+
+    /// The words of an array that are in use, to be changed.
+    pub(crate) fn words_mut(&mut self, array: &Array) -> &mut [u32] {
+        if array.class == 0 {
+            return &mut [];
+        }
+        let (block, start) = place(array.at);
+        &mut self.blocks[block][start..start + array.len()]
+    }
+
+    /// Appends a word.
+    ///
+    /// # Panics
+    /// When the array is full; see [`Slab::grow`].
+    #[inline]
+    pub(crate) fn push(&mut self, array: &mut Array, word: u32) {
+        assert!(array.len() < array.capacity(), "an array is grown before it is appended to");
+        let (block, start) = place(array.at);
+        self.blocks[block][start + array.len()] = word;
+        array.len += 1;
+    }
+
+    /// Makes an array shorter.
+    pub(crate) fn truncate(&mut self, array: &mut Array, len: usize) {
+        array.len = array.len.min(len as u32);
+    }
+
+    /// Makes room for `capacity` words in all, moving the array unless it has that much.
+    pub(crate) fn grow(&mut self, array: &mut Array, capacity: usize) {
+        if capacity <= array.capacity() {
+            return;
+        }
+        let class = class_for(capacity);
+        let mut grown = Array { at: self.allocate(class), len: array.len, class: class as u8 + 1 };
+        if array.class > 0 {
+            self.copy(array, &grown);
+            self.release(array);
+        }
+        std::mem::swap(array, &mut grown);
+    }
+
+    /// Gives the memory of an array back and leaves it empty.
+    pub(crate) fn free(&mut self, array: &mut Array) {
+        if array.class > 0 {
+            self.release(array);
+        }
+        *array = Array::default();
+    }
+
+    /// Asks the processor to load the end of an array, which is about to be appended to.
+    #[inline]
+    pub(crate) fn prefetch_end(&self, array: &Array) {
+        let (block, start) = place(array.at);
+        if let Some(word) = self.blocks.get(block).and_then(|block| block.get(start + array.len())) {
+            prefetch(word);
+        }
+    }
+
+    /// Bytes of memory taken from the system that hold, or have held, arrays.
+    pub(crate) fn bytes(&self) -> usize {
+        self.words * size_of::<u32>()
+    }
+
+    fn all(&self, array: &Array) -> &[u32] {
+        if array.class == 0 {
+            return &[];
+        }
+        let (block, start) = place(array.at);
+        &self.blocks[block][start..start + array.capacity()]
+    }
+
+    fn allocate(&mut self, class: usize) -> u32 {
+        if let Some(at) = self.free.get_mut(class).and_then(Vec::pop) {
+            return at;
+        }
+        let size = SIZES[class] as usize;
+        self.words += size;
+        if size > BLOCK {
+            return self.add_block(size);
+        }
+        let units = size / UNIT;
+        let block = match self.open {
+            Some(block) if self.used + units <= BLOCK_UNITS => block,
+            _ => {
+                let block = self.add_block(BLOCK) as usize / BLOCK_UNITS;
+                self.used = 0;
+                self.open = Some(block);
+                block
+            }
+        };
+        let at = block * BLOCK_UNITS + self.used;
+        self.used += units;
+        at as u32
+    }
+
+    /// Adds a block of so many words and gives its first unit. Memory of it that is not touched costs nothing.
+    fn add_block(&mut self, words: usize) -> u32 {
+        let number = self.blocks.len();
+        let covered = words.div_ceil(BLOCK);
+        assert!(number + covered <= (1 << 32) / BLOCK_UNITS, "a slab holds at most 128 GiB");
+        let block = vec![0; words];
+        advise_huge_pages(&block);
+        self.blocks.push(block);
+        self.blocks.extend(std::iter::repeat_with(Vec::new).take(covered - 1));
+        (number * BLOCK_UNITS) as u32
+    }
+
+    fn release(&mut self, array: &Array) {
+        let class = array.class as usize - 1;
+        if self.free.len() <= class {
+            self.free.resize_with(class + 1, Vec::new);
+        }
+        self.free[class].push(array.at);
+    }
+
+    fn copy(&mut self, from: &Array, to: &Array) {
+        let ((from_block, from_start), (to_block, to_start)) = (place(from.at), place(to.at));
+        let len = from.len();
+        if from_block == to_block {
+            self.blocks[from_block].copy_within(from_start..from_start + len, to_start);
+            return;
+        }
+        let [source, target] =
+            self.blocks.get_disjoint_mut([from_block, to_block]).expect("two different blocks that exist");
+        target[to_start..to_start + len].copy_from_slice(&source[from_start..from_start + len]);
+    }
+}
+
+/// The block of a unit and the word in it.
+#[inline]
+fn place(at: u32) -> (usize, usize) {
+    let at = at as usize;
+    (at / BLOCK_UNITS, at % BLOCK_UNITS * UNIT)
+}
+
+fn class_for(capacity: usize) -> usize {
+    let class = SIZES.partition_point(|&size| (size as usize) < capacity);
+    assert!(class < CLASSES, "an array of {capacity} words is too long");
+    class
+}
+
+/// Asks the processor to load what `target` points at; it is used a few dozen instructions later.
+#[inline]
+pub(crate) fn prefetch<T>(target: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch of a valid reference has no effect that a program can see.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(target).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = target;
+}
+
+/// Rows are touched at random all over the slab: huge pages spare most misses of the address cache.
+fn advise_huge_pages(block: &[u32]) {
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 1 << 21;
+        let range = block.as_ptr_range();
+        let start = (range.start as usize).next_multiple_of(PAGE);
+        let end = range.end as usize / PAGE * PAGE;
+        if start < end {
+            // SAFETY: the range lies within the block, and the advice changes no contents. That it may be refused
+            // costs speed only.
+            unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE) };
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = block;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_rise_by_a_quarter_and_hold_every_row_that_ids_allow() {
+        assert!(SIZES.windows(2).all(|pair| pair[0] < pair[1] && (pair[1] as usize).is_multiple_of(UNIT)));
+        assert!(SIZES.windows(2).skip(12).all(|pair| f64::from(pair[1]) < f64::from(pair[0]) * 1.3));
+        assert!(SIZES[CLASSES - 1] > 1 << 28);
+    }
+
+    #[test]
+    fn arrays_keep_their_words_while_they_grow_among_each_other() {
+        let mut slab = Slab::default();
+        let mut arrays = [Array::default(); 7];
+        for word in 0..20_000_u32 {
+            for (number, array) in
+                arrays.iter_mut().enumerate().filter(|(number, _)| (word as usize).is_multiple_of(number + 1))
+            {
+                slab.grow(array, array.len() + 1);
+                slab.push(array, word ^ (number as u32) << 24);
+            }
+        }
+        for (number, array) in arrays.iter().enumerate() {
+            let expected = (0..20_000_u32).step_by(number + 1).map(|word| word ^ (number as u32) << 24);
+            assert!(slab.words(array).iter().copied().eq(expected), "array {number}");
+        }
+    }
+
+    #[test]
+    fn an_array_longer_than_a_block_is_whole_and_leaves_the_others_alone() {
+        let mut slab = Slab::default();
+        let (mut small, mut large, mut other) = (Array::default(), Array::default(), Array::default());
+        slab.grow(&mut small, 8);
+        slab.push(&mut small, 1);
+        slab.grow(&mut large, 3 * BLOCK);
+        for word in 0..3 * BLOCK as u32 {
+            slab.push(&mut large, word);
+        }
+        slab.grow(&mut other, 8);
+        slab.push(&mut other, 2);
+        assert!(slab.words(&large).iter().copied().eq(0..3 * BLOCK as u32));
+        assert_eq!((slab.words(&small), slab.words(&other)), (&[1][..], &[2][..]));
+    }
+
+    #[test]
+    fn freed_memory_is_used_again() {
+        let mut slab = Slab::default();
+        let mut array = Array::default();
+        for _ in 0..100 {
+            slab.grow(&mut array, 1000);
+            slab.push(&mut array, 1);
+            slab.free(&mut array);
+            assert_eq!(slab.words(&array), &[] as &[u32]);
+        }
+        assert!(slab.bytes() < 8192, "{} bytes", slab.bytes());
+    }
+}
