@@ -1,1 +1,8 @@
 //! Seeded generators, naive oracles and failing doubles for the tests. Never ships.
+
+pub mod files;
+pub mod memory;
+pub mod oracle;
+pub mod random;
+pub mod rows;
+pub mod sinks;
