@@ -1,3 +1,4 @@
 //! The parts of the `proxima` command: job files checked into plans, commands, progress.
 
+pub mod generate;
 pub mod job;
