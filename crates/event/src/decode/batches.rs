@@ -1,0 +1,73 @@
+//! The frame around every text decoder: full batches go out, bad records are rejected with their place.
+
+use super::columns::Columns;
+use super::{DecodeConfig, Decoded};
+use crate::{Changes, Chunk, Rejected};
+use arrow::buffer::Buffer;
+use std::ops::Range;
+
+/// A rejected record's bytes are kept up to here.
+const RECORD_MAX: usize = 64 * 1024;
+
+/// Columns that are handed over whenever they are full.
+#[derive(Debug)]
+pub(crate) struct Batches {
+    /// The columns of the batch under way.
+    pub(crate) columns: Columns,
+    rows_max: usize,
+}
+
+impl Batches {
+    pub(crate) fn new(config: &DecodeConfig) -> Self {
+        Self { columns: Columns::new(config), rows_max: config.batch_rows.max(1) }
+    }
+
+    /// How many rows the batch under way has room for; never 0.
+    pub(crate) fn room(&self) -> usize {
+        self.rows_max - self.columns.rows()
+    }
+
+    /// Hands the batch over if it is full.
+    pub(crate) fn hand_over_full(&mut self, chunk: &Buffer, out: &mut Decoded) {
+        if self.room() == 0 {
+            self.hand_over(chunk, out);
+        }
+    }
+
+    /// Hands over whatever rows there are. At the latest at a chunk's end: views point into that chunk.
+    pub(crate) fn hand_over(&mut self, chunk: &Buffer, out: &mut Decoded) {
+        if self.columns.rows() > 0 {
+            out.batches.push(Changes::inserts(self.columns.finish(chunk)));
+        }
+    }
+}
+
+/// The text of a chunk and where it stands.
+#[derive(Debug)]
+pub(crate) struct Page<'a> {
+    chunk: &'a Chunk,
+    /// The records, without the slack.
+    pub(crate) bytes: &'a [u8],
+    /// Line ends before `counted`, so that each byte is looked at once however many records are bad.
+    lines: u64,
+    counted: usize,
+}
+
+impl<'a> Page<'a> {
+    pub(crate) fn new(chunk: &'a Chunk, bytes: &'a [u8], first_line: u64) -> Self {
+        Self { chunk, bytes, lines: first_line, counted: 0 }
+    }
+
+    /// Rejects a record. Records come in order.
+    pub(crate) fn reject(&mut self, record: Range<usize>, reason: String, out: &mut Decoded) {
+        self.lines += memchr::memchr_iter(b'\n', &self.bytes[self.counted..record.start]).count() as u64;
+        self.counted = record.start;
+        out.rejected.push(Rejected {
+            partition: self.chunk.partition.clone(),
+            offset: self.chunk.start + record.start as u64,
+            line: self.lines,
+            reason,
+            record: self.bytes[record.start..record.end.min(record.start + RECORD_MAX)].to_vec(),
+        });
+    }
+}
