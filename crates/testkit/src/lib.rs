@@ -6,3 +6,4 @@ pub mod oracle;
 pub mod random;
 pub mod rows;
 pub mod sinks;
+pub mod wait;

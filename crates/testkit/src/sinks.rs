@@ -121,30 +121,32 @@ impl Sink for CollectSink {
     }
 }
 
-/// A sink that takes its time for each epoch and counts the rows it has made durable.
+/// Slows another sink down to a crawl, and counts the rows that it has made durable.
 pub struct SlowSink {
+    inner: Box<dyn Sink>,
     delay: Duration,
     written: u64,
     acknowledged: Arc<AtomicU64>,
 }
 
 impl SlowSink {
-    /// A sink that waits so long in each flush, and the count of rows that it has flushed.
+    /// Waits so long before each flush of `inner`. Also gives the count of rows that it has flushed.
     #[must_use]
-    pub fn new(delay: Duration) -> (Self, Arc<AtomicU64>) {
+    pub fn new(inner: Box<dyn Sink>, delay: Duration) -> (Self, Arc<AtomicU64>) {
         let acknowledged = Arc::new(AtomicU64::new(0));
-        (Self { delay, written: 0, acknowledged: Arc::clone(&acknowledged) }, acknowledged)
+        (Self { inner, delay, written: 0, acknowledged: Arc::clone(&acknowledged) }, acknowledged)
     }
 }
 
 impl Sink for SlowSink {
-    fn write(&mut self, _version: Version, changes: &[Changes]) -> Result<(), SinkError> {
+    fn write(&mut self, version: Version, changes: &[Changes]) -> Result<(), SinkError> {
         self.written += changes.iter().map(|changes| changes.len() as u64).sum::<u64>();
-        Ok(())
+        self.inner.write(version, changes)
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
         std::thread::sleep(self.delay);
+        self.inner.flush()?;
         self.acknowledged.store(self.written, SeqCst);
         Ok(())
     }

@@ -20,6 +20,8 @@ pub struct Case {
     pub seed: u64,
     /// Its `views.sql`. All input tables read the source `input`.
     pub sql: String,
+    /// The names of its views.
+    pub views: Vec<String>,
     /// The columns of each input table.
     pub tables: BTreeMap<String, SchemaRef>,
     /// The input, in order of arrival. Rows of dimensions come first.
@@ -47,9 +49,9 @@ impl Case {
         let plan = stream::Shape::roll(&mut dice);
         let tables = stream::tables(&mut dice, plan);
         let events = stream::events(&mut dice, &tables, plan);
-        let sql = query::script(&mut dice, &tables, plan);
+        let (sql, views) = query::script(&mut dice, &tables, plan);
         let tables = tables.iter().map(|table| (table.name.clone(), table.schema())).collect();
-        Self { seed, sql, tables, events, lifetime_us: plan.lifetime_us() }
+        Self { seed, sql, views, tables, events, lifetime_us: plan.lifetime_us() }
     }
 
     /// The changes of a run of events, one batch for each table that has any, in the order of the tables' names.

@@ -22,8 +22,8 @@ struct Select {
     key: Option<usize>,
 }
 
-/// Writes the whole script.
-pub(super) fn script(dice: &mut Dice, tables: &[Table], shape: Shape) -> String {
+/// Writes the whole script; gives the names of its views, too.
+pub(super) fn script(dice: &mut Dice, tables: &[Table], shape: Shape) -> (String, Vec<String>) {
     let mut writer = Writer { sql: String::new(), relations: Vec::new(), dimension: None };
     for table in tables {
         writer.input(table, shape);
@@ -41,7 +41,7 @@ pub(super) fn script(dice: &mut Dice, tables: &[Table], shape: Shape) -> String 
             writer.target(dice, &format!("target{number}"), view);
         }
     }
-    writer.sql
+    (writer.sql, views.into_iter().map(|view| view.name).collect())
 }
 
 struct Writer {
