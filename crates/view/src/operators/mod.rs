@@ -6,16 +6,23 @@
 //! change of its result in that epoch, and does not depend on the order of the rows inside it.
 
 mod aggregate;
+mod expiry;
 mod filter_project;
+mod group_table;
 mod join;
 mod late;
 mod lookup;
 mod net;
+mod snapshot;
 mod top_n;
 mod union;
 mod unnest;
 
+#[cfg(test)]
+mod testing;
+
 pub use aggregate::{Aggregate, AggregateCall, AggregateFunction, AggregateSpec};
+pub use expiry::Expiry;
 pub use filter_project::FilterProject;
 pub use join::{Join, JoinKind, JoinSpec};
 pub use late::{DropLate, DropLateSpec, MaxTime, TimeBoundSpec, bound_schema};
@@ -24,18 +31,3 @@ pub use net::{Net, NetSpec};
 pub use top_n::{SortColumn, TopN, TopNSpec};
 pub use union::Union;
 pub use unnest::{Unnest, UnnestSpec};
-
-/// When state may be forgotten: once a time bound has passed what a column says.
-///
-/// At the end of an epoch everything whose time lies wholly before the newest bound leaves the state without output:
-/// its results stand. A bucket lies before the bound when its end does (`column + span <= bound`), a plain time
-/// (`span_us` = 0) when it is older.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expiry {
-    /// The column (of the input) that holds the start of a time bucket, or a row's time.
-    pub column: usize,
-    /// The length of the bucket in microseconds; 0 for a plain time.
-    pub span_us: i64,
-    /// The input on which the bounds come; see [`bound_schema`].
-    pub input: usize,
-}

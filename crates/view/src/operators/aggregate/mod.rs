@@ -1,9 +1,27 @@
 //! GROUP BY: one row for each group of rows with equal keys.
+//!
+//! A group's record holds its key, its number of rows and, as far as they have a fixed width, its accumulators; what
+//! has not (ordered values, sketches) lies beside it by group number. The first change of a group in an epoch keeps a
+//! copy of its payload, so that the end of the epoch can take back the old row and put out the new one.
+
+mod accumulator;
+mod call;
+mod distinct;
+mod emit;
+mod exact_float;
+mod extreme;
+mod operator;
+mod sketch;
+mod sum;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use operator::Aggregate;
 
 use super::Expiry;
 use arrow::datatypes::{DataType, SchemaRef};
-use proxima_engine::{Operator, Outbox};
-use proxima_event::Changes;
 
 /// What an [`Aggregate`] computes.
 #[derive(Clone, Debug)]
@@ -52,23 +70,4 @@ pub enum AggregateFunction {
     Avg,
     /// How many different values, nearly: HyperLogLog where rows are never taken back, exact otherwise.
     ApproxDistinct,
-}
-
-/// Groups rows and keeps the aggregates of each group.
-pub struct Aggregate {
-    spec: AggregateSpec,
-}
-
-impl Aggregate {
-    /// An aggregate without groups.
-    #[must_use]
-    pub fn new(spec: AggregateSpec) -> Self {
-        Self { spec }
-    }
-}
-
-impl Operator for Aggregate {
-    fn apply(&mut self, _input: usize, _changes: Changes, _out: &mut Outbox) {
-        unimplemented!("{:?}", self.spec)
-    }
 }

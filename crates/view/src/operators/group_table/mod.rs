@@ -1,0 +1,298 @@
+//! Keys to dense numbers: the one place where keyed operators look up their state.
+//!
+//! Each group has a *record* of 64-bit words: its mark and NULL bits, its key, then a payload that belongs to the
+//! operator. Key and payload lie together, so that a row costs one cache line in the index and one here; the lookup of
+//! a batch fetches both ahead of their use. Freed numbers are used again.
+
+mod decode;
+mod index;
+mod layout;
+mod prefetch;
+mod records;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use decode::primitive;
+pub(crate) use layout::Equality;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
+use index::{Found, Index};
+use layout::{Encoded, KeyLayout};
+use records::Records;
+
+/// The number that stands for no group.
+pub(crate) const NO_GROUP: u32 = u32::MAX;
+
+/// The mark of a number that is free.
+const FREE: u32 = u32::MAX;
+
+/// How many rows are looked up before the table may grow again.
+const CHUNK_ROWS: usize = 4096;
+
+/// How many rows ahead the slot of the index is fetched, and the record that it names: a cache miss takes some 80 ns.
+const SLOT_AHEAD: usize = 24;
+const RECORD_AHEAD: usize = 12;
+
+/// Maps keys to dense numbers with a payload each.
+pub(crate) struct GroupTable {
+    layout: KeyLayout,
+    index: Index,
+    records: Records,
+    /// The bytes of strings that are too long for a view.
+    arena: Vec<u8>,
+    /// How many bytes of the arena belong to keys that are gone.
+    arena_garbage: usize,
+    /// NULL bits that any key ever had.
+    nulls_seen: u32,
+    free: Vec<u32>,
+    /// Where the payload lies in a record.
+    payload: std::ops::Range<usize>,
+    encoded: Encoded,
+}
+
+impl GroupTable {
+    /// An empty table for keys of these types, with `payload` words for each group.
+    pub(crate) fn new(types: Vec<DataType>, equality: Equality, payload: usize) -> Self {
+        let layout = KeyLayout::new(types, equality);
+        let payload = 1 + layout.width()..1 + layout.width() + payload;
+        Self {
+            layout,
+            index: Index::default(),
+            records: Records::new(payload.end),
+            arena: Vec::new(),
+            arena_garbage: 0,
+            nulls_seen: 0,
+            free: Vec::new(),
+            payload,
+            encoded: Encoded::default(),
+        }
+    }
+
+    /// How many groups there are.
+    pub(crate) fn len(&self) -> usize {
+        self.records.len() - self.free.len()
+    }
+
+    /// One more than the greatest number in use.
+    pub(crate) fn bound(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.index.bytes() + self.records.bytes() + self.arena.capacity() + self.free.capacity() * 4
+    }
+
+    /// The group of each row, in `groups`; keys that are new get a group with a payload of zeros, listed in `fresh`.
+    pub(crate) fn resolve(&mut self, keys: &[ArrayRef], hashes: &[u64], groups: &mut Vec<u32>, fresh: &mut Vec<u32>) {
+        let mut encoded = std::mem::take(&mut self.encoded);
+        self.layout.encode(keys, hashes.len(), &mut encoded);
+        groups.clear();
+        groups.reserve(hashes.len());
+        for start in (0..hashes.len()).step_by(CHUNK_ROWS) {
+            let end = hashes.len().min(start + CHUNK_ROWS);
+            self.index.reserve(end - start);
+            self.records.reserve(end - start);
+            let rows = Rows { encoded: &encoded, hashes, start, end };
+            match (encoded.long, self.layout.width()) {
+                (false, 1) => self.resolve_chunk::<1>(rows, groups, fresh),
+                (false, 2) => self.resolve_chunk::<2>(rows, groups, fresh),
+                (false, 3) => self.resolve_chunk::<3>(rows, groups, fresh),
+                (false, 4) => self.resolve_chunk::<4>(rows, groups, fresh),
+                _ => self.resolve_chunk::<0>(rows, groups, fresh),
+            }
+        }
+        self.encoded = encoded;
+    }
+
+    /// The group of each row, in `groups`; [`NO_GROUP`] where there is none.
+    pub(crate) fn find(&mut self, keys: &[ArrayRef], hashes: &[u64], groups: &mut Vec<u32>) {
+        let mut encoded = std::mem::take(&mut self.encoded);
+        self.layout.encode(keys, hashes.len(), &mut encoded);
+        groups.clear();
+        let rows = Rows { encoded: &encoded, hashes, start: 0, end: hashes.len() };
+        for row in 0..hashes.len() {
+            self.fetch_ahead(&rows, row);
+            let found = self.index.find(hashes[row] as u32, |group| self.same::<0>(&encoded, row, group));
+            groups.push(match found {
+                Found::Group(group) => group,
+                Found::Vacant(_) => NO_GROUP,
+            });
+        }
+        self.encoded = encoded;
+    }
+
+    /// `W` is the width of the key in words where all strings are short, else 0.
+    fn resolve_chunk<const W: usize>(&mut self, rows: Rows<'_>, groups: &mut Vec<u32>, fresh: &mut Vec<u32>) {
+        for row in rows.start..rows.end {
+            self.fetch_ahead(&rows, row);
+            let tag = rows.hashes[row] as u32;
+            let group = match self.index.find(tag, |group| self.same::<W>(rows.encoded, row, group)) {
+                Found::Group(group) => group,
+                Found::Vacant(slot) => {
+                    let group = self.insert(rows.encoded, row);
+                    self.index.occupy(slot, tag, group);
+                    fresh.push(group);
+                    group
+                }
+            };
+            groups.push(group);
+        }
+    }
+
+    #[inline(always)]
+    fn fetch_ahead(&self, rows: &Rows<'_>, row: usize) {
+        if let Some(&hash) = rows.hashes.get(row + SLOT_AHEAD) {
+            self.index.prefetch(hash as u32);
+        }
+        if let Some(&hash) = rows.hashes.get(row + RECORD_AHEAD)
+            && let Some(group) = self.index.first(hash as u32)
+        {
+            self.records.prefetch(group);
+        }
+    }
+
+    #[inline(always)]
+    fn same<const W: usize>(&self, encoded: &Encoded, row: usize, group: u32) -> bool {
+        let record = self.records.get(group);
+        if (record[0] >> 32) as u32 != encoded.mask(row) {
+            return false;
+        }
+        if W > 0 {
+            let key = record[1..].first_chunk::<W>();
+            return key == encoded.words[row * W..].first_chunk::<W>();
+        }
+        self.layout.same(&record[1..], encoded, row, &self.arena)
+    }
+
+    fn insert(&mut self, encoded: &Encoded, row: usize) -> u32 {
+        let group = self.free.pop().unwrap_or_else(|| self.records.push());
+        let mask = encoded.mask(row);
+        self.nulls_seen |= mask;
+        let record = self.records.get_mut(group);
+        record.fill(0);
+        record[0] = u64::from(mask) << 32;
+        self.layout.store(encoded, row, &mut record[1..], &mut self.arena);
+        group
+    }
+
+    /// The operator's words of a group.
+    #[inline(always)]
+    pub(crate) fn payload(&self, group: u32) -> &[u64] {
+        &self.records.get(group)[self.payload.clone()]
+    }
+
+    /// The operator's words of a group, to change.
+    #[inline(always)]
+    pub(crate) fn payload_mut(&mut self, group: u32) -> &mut [u64] {
+        &mut self.records.get_mut(group)[self.payload.clone()]
+    }
+
+    /// The mark of a group (0 at first) and its payload, to change.
+    #[inline(always)]
+    pub(crate) fn marked_mut(&mut self, group: u32) -> (Mark<'_>, &mut [u64]) {
+        let record = self.records.get_mut(group);
+        let (first, payload) = record[..self.payload.end].split_at_mut(self.payload.start);
+        (Mark(&mut first[0]), payload)
+    }
+
+    /// The mark of a group.
+    pub(crate) fn mark(&self, group: u32) -> u32 {
+        self.records.get(group)[0] as u32
+    }
+
+    /// Fetches a group's record ahead of its use.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, group: u32) {
+        self.records.prefetch(group);
+    }
+
+    /// Whether this number is a group at present.
+    pub(crate) fn is_live(&self, group: u32) -> bool {
+        self.mark(group) != FREE
+    }
+
+    /// The numbers of all groups, ascending.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = u32> {
+        (0..self.records.len() as u32).filter(|&group| self.is_live(group))
+    }
+
+    /// The first word of a key column; `None` where it is NULL.
+    pub(crate) fn key_word(&self, group: u32, column: usize) -> Option<u64> {
+        let record = self.records.get(group);
+        let null = self.layout.is_null(record, column);
+        (!null).then(|| record[1 + self.layout.word(column)])
+    }
+
+    /// The key columns of some groups.
+    pub(crate) fn columns(&self, groups: &[u32]) -> Vec<ArrayRef> {
+        (0..self.layout.columns()).map(|column| self.column(column, groups)).collect()
+    }
+
+    /// One key column of some groups; NULL for [`NO_GROUP`].
+    pub(crate) fn column(&self, column: usize, groups: &[u32]) -> ArrayRef {
+        self.decode_column(column, groups)
+    }
+
+    /// Forgets a group, given its key hash (of which the lower half is enough). Its number may be used again.
+    pub(crate) fn remove(&mut self, group: u32, tag: u32) {
+        self.index.remove(tag, group);
+        let record = self.records.get_mut(group);
+        self.arena_garbage += self.layout.long_bytes(&record[1..]);
+        record[0] = u64::from(FREE);
+        self.free.push(group);
+        self.compact_arena();
+    }
+
+    /// Forgets all groups but keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.index.clear();
+        self.records.clear();
+        self.arena.clear();
+        self.arena_garbage = 0;
+        self.free.clear();
+    }
+
+    /// Copies the arena's live strings once most of it is garbage, which costs a constant for each byte freed.
+    fn compact_arena(&mut self) {
+        if self.arena_garbage * 2 < self.arena.len() || self.arena.len() < 1 << 16 {
+            return;
+        }
+        let mut packed = Vec::with_capacity(self.arena.len() - self.arena_garbage);
+        for group in 0..self.records.len() as u32 {
+            if self.is_live(group) {
+                self.layout.move_long(&mut self.records.get_mut(group)[1..], &self.arena, &mut packed);
+            }
+        }
+        self.arena = packed;
+        self.arena_garbage = 0;
+    }
+}
+
+/// The rows of one chunk.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    encoded: &'a Encoded,
+    hashes: &'a [u64],
+    start: usize,
+    end: usize,
+}
+
+/// A group's mark: a number that the operator gives it, 0 at first.
+pub(crate) struct Mark<'a>(&'a mut u64);
+
+impl Mark<'_> {
+    /// The number.
+    #[inline(always)]
+    pub(crate) fn get(&self) -> u32 {
+        *self.0 as u32
+    }
+
+    /// Sets the number.
+    #[inline(always)]
+    pub(crate) fn set(&mut self, mark: u32) {
+        *self.0 = *self.0 >> 32 << 32 | u64::from(mark);
+    }
+}
