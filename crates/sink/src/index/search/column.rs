@@ -1,0 +1,51 @@
+//! One field's values in one segment, by document.
+
+use crate::index::layout::Kind;
+use crate::index::mapping::Leaf;
+use tantivy::columnar::{Column, StrColumn};
+use tantivy::{DocId, SegmentReader, TantivyError};
+
+/// A field's column: numbers in an order-preserving form, strings by their rank in the segment's dictionary.
+pub(crate) struct FieldColumn {
+    /// How the values are indexed.
+    pub(crate) kind: Kind,
+    values: Column<u64>,
+    strings: Option<StrColumn>,
+}
+
+impl FieldColumn {
+    /// Opens the column; it is empty where no document of the segment has a value.
+    pub(crate) fn open(segment: &SegmentReader, leaf: &Leaf) -> Result<Self, TantivyError> {
+        Self::named(segment, &leaf.column, leaf.kind)
+    }
+
+    /// Opens a column by tantivy's name for it.
+    pub(crate) fn named(segment: &SegmentReader, name: &str, kind: Kind) -> Result<Self, TantivyError> {
+        let columns = segment.fast_fields();
+        let strings = if kind.is_string() { columns.str(name)? } else { None };
+        let numbers = if kind.is_string() { None } else { columns.u64_lenient(name)? };
+        let values = match (&strings, numbers) {
+            (Some(strings), _) => strings.ords().clone(),
+            (None, Some((numbers, _))) => numbers,
+            (None, None) => Column::build_empty_column(segment.max_doc()),
+        };
+        Ok(Self { kind, values, strings })
+    }
+
+    /// The document's values.
+    pub(crate) fn values(&self, document: DocId) -> impl Iterator<Item = u64> + '_ {
+        self.values.values_for_doc(document)
+    }
+
+    /// The string of a rank.
+    pub(crate) fn text(&self, rank: u64) -> String {
+        let mut text = String::new();
+        if let Some(strings) = &self.strings {
+            // A rank came from this very dictionary; a file that cannot be read shows as an empty string.
+            if strings.ord_to_str(rank, &mut text).is_err() {
+                text.clear();
+            }
+        }
+        text
+    }
+}

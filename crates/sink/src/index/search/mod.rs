@@ -1,0 +1,129 @@
+//! Answers requests in the words of Elasticsearch's `_search`.
+//!
+//! Understood are `query` (`match_all`, `match_none`, `term`, `terms`, `range`, `prefix`, `match`, `exists`, `ids`,
+//! `bool`), `sort`, `from`, `size`, `_source` and `track_total_hits`. Anything else is refused by name: a part that
+//! was silently ignored would make a wrong answer look right.
+//!
+//! Where it differs: `name` and `name.keyword` are the same field; matching documents are always counted to the end;
+//! without a `sort`, and between equals, documents are in the order of their ids.
+
+mod answer;
+mod collect;
+mod column;
+mod error;
+mod params;
+mod query;
+mod sort;
+mod source;
+mod value;
+
+pub use answer::{Answer, Hit, Json, Members};
+pub use error::SearchError;
+
+use super::mapping::Mapping;
+use super::reader;
+use collect::{Found, Gathered, Pass};
+use params::Params;
+use serde_json::Value;
+use sort::{By, Key};
+use source::Shown;
+use std::time::Instant;
+use tantivy::Searcher;
+use tantivy::query::{AllQuery, Query};
+
+/// How deep a request can page, as in Elasticsearch.
+const WINDOW_MAX: usize = 10_000;
+
+/// A request that was understood.
+struct Request {
+    query: Box<dyn Query>,
+    keys: Vec<Key>,
+    /// Whether the request has a `sort` of its own, whose values the hits then show.
+    sorted: bool,
+    from: usize,
+    size: usize,
+    shown: Shown,
+    /// Up to where matching documents are told; `None` for not at all.
+    track: Option<u64>,
+}
+
+impl Request {
+    fn parse(mapping: &Mapping, body: &Value) -> Result<Self, SearchError> {
+        let mut params = Params::of("request", body)?;
+        let query = match params.take("query") {
+            Some(query) => query::build(mapping, query)?,
+            None => Box::new(AllQuery),
+        };
+        let sort = params.take("sort");
+        let mut keys = sort.map_or_else(|| Ok(sort::by_score()), |sort| sort::parse(mapping, sort))?;
+        keys.push(Key { by: By::Id, descending: false, missing_first: false });
+        let (from, size) = window(&mut params)?;
+        let shown = params.take("_source").map_or(Ok(Shown::All), Shown::parse)?;
+        let track = params.take("track_total_hits").map_or(Ok(Some(u64::MAX)), tracked)?;
+        params.finish()?;
+        Ok(Self { query, keys, sorted: sort.is_some(), from, size, shown, track })
+    }
+}
+
+fn window(params: &mut Params<'_>) -> Result<(usize, usize), SearchError> {
+    let from = params.count("from")?.unwrap_or(0);
+    let size = params.count("size")?.unwrap_or(10);
+    if from.saturating_add(size) > WINDOW_MAX {
+        let reason = format!("[from] and [size] make {}, at most {WINDOW_MAX} are possible", from.saturating_add(size));
+        return Err(SearchError::argument(reason));
+    }
+    Ok((from, size))
+}
+
+fn tracked(value: &Value) -> Result<Option<u64>, SearchError> {
+    match value {
+        Value::Bool(true) => Ok(Some(u64::MAX)),
+        Value::Bool(false) => Ok(None),
+        value => value
+            .as_u64()
+            .map(Some)
+            .ok_or_else(|| SearchError::parsing(format!("[track_total_hits] is true, false or a number, not {value}"))),
+    }
+}
+
+/// Answers one request.
+pub(super) fn run(searcher: &Searcher, mapping: &Mapping, body: &Value) -> Result<Answer, SearchError> {
+    let start = Instant::now();
+    let request = Request::parse(mapping, body)?;
+    let keep = if request.size == 0 { 0 } else { request.from + request.size };
+    let scored = keep > 0 && collect::needs_scores(&request.keys);
+    let pass = Pass { keys: request.keys.clone(), keep, scored };
+    let gathered = searcher.search(&*request.query, &pass)?;
+    let hits = hits(searcher, mapping, &request, scored, &gathered)?;
+    Ok(Answer {
+        index: mapping.layout.name.clone(),
+        took_ms: start.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+        total: request.track.map(|limit| (gathered.total.min(limit), gathered.total > limit)),
+        max_score: gathered.score_max.filter(|_| scored),
+        hits,
+        aggregations: None,
+    })
+}
+
+fn hits(
+    searcher: &Searcher,
+    mapping: &Mapping,
+    request: &Request,
+    scored: bool,
+    gathered: &Gathered,
+) -> Result<Vec<Hit>, SearchError> {
+    let page = gathered.found.iter().skip(request.from);
+    let hit = |found: &Found| {
+        let document = reader::read(searcher, mapping, found.address)?;
+        // The id is the last key, added to break ties: hits show what the request asked for.
+        let asked = &request.keys[..request.keys.len() - 1];
+        let sort = || asked.iter().zip(&found.places).map(|(key, place)| sort::show(key, place)).collect();
+        Ok(Hit {
+            id: document.id,
+            score: scored.then_some(found.score),
+            source: request.shown.apply(document.source),
+            sort: request.sorted.then(sort),
+        })
+    };
+    page.map(hit).collect()
+}

@@ -1,0 +1,174 @@
+//! Writes an epoch's net rows into the index.
+//!
+//! **Cost.** One indexing thread with 15 MB of memory (tantivy's least), one merging thread. A flush is a commit: the
+//! rows since the last one become a segment of a handful of small files, each synced, then the list of segments is
+//! replaced. That is some 5 to 20 ms on an SSD, so ten of them a second leave most of the time to the rows. The merge
+//! policy folds eight small segments into one in the background, and rewrites a segment when a third of it is deleted.
+//!
+//! **Versions.** A write must lose against a newer one that stands. Within a run the versions of a key only grow, so
+//! the standing version is looked up only for writes that are not newer than everything that stood when the index was
+//! opened: what a replay of the same generation sends again. The highest committed version is kept with the commit.
+
+use super::layout::Layout;
+use super::mapping::Mapping;
+use super::reader::IndexReader;
+use super::rows::{self, Node};
+use super::{IndexConfig, IndexError, folder_of, words};
+use proxima_event::{Changes, Sink, SinkError, Version};
+use std::path::Path;
+use std::sync::Arc;
+use tantivy::directory::MmapDirectory;
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::{Index, IndexSettings, IndexWriter, TantivyError, Term};
+
+/// The least that tantivy takes; a fuller buffer only makes an early segment.
+const MEMORY_BYTES: usize = 15_000_000;
+
+/// The share of deleted documents from which a segment is rewritten.
+const DELETED_MAX: f32 = 0.33;
+
+/// Longer terms are not indexed by tantivy, and an id must be.
+const ID_BYTES_MAX: usize = 65_000;
+
+/// The sink that keeps an embedded index.
+pub struct IndexSink {
+    name: String,
+    key: Vec<usize>,
+    nodes: Vec<Node>,
+    mapping: Arc<Mapping>,
+    writer: IndexWriter,
+    reader: IndexReader,
+    /// The highest version that stood when the index was opened.
+    standing: Option<u64>,
+    /// The highest version written.
+    newest: Option<u64>,
+    /// Whether there are writes that are not committed.
+    dirty: bool,
+}
+
+impl IndexSink {
+    /// Opens the index for writing, in a folder of its name inside `indexes`; it is made when it is not there.
+    ///
+    /// # Errors
+    /// When the folder cannot be used, another process writes to it, or it was made for other columns.
+    pub fn open(indexes: &Path, config: &IndexConfig) -> Result<Self, IndexError> {
+        let folder = folder_of(indexes, &config.name)?;
+        let (layout, nodes) = Layout::of(&config.name, &config.schema, &config.key, config.analysed.as_deref())?;
+        std::fs::create_dir_all(&folder).map_err(|error| IndexError::io("make", &folder, &error))?;
+        settle_layout(&folder, &layout)?;
+        let mapping = Arc::new(Mapping::new(layout));
+        let (index, writer) = open_files(&folder, &mapping).map_err(|error| IndexError::tantivy(&folder, &error))?;
+        let standing = committed_version(&index).map_err(|error| IndexError::tantivy(&folder, &error))?;
+        let reader = IndexReader::over(&index, Arc::clone(&mapping), &folder)?;
+        let (name, key) = (config.name.clone(), config.key.clone());
+        Ok(Self { name, key, nodes, mapping, writer, reader, standing, newest: standing, dirty: false })
+    }
+
+    /// A handle that reads what was flushed last. It may outlive the sink.
+    #[must_use]
+    pub fn reader(&self) -> IndexReader {
+        self.reader.clone()
+    }
+
+    /// Takes every document out, for a run that starts anew. Readers see the old ones until the next flush.
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn clear(&mut self) -> Result<(), SinkError> {
+        self.writer.delete_all_documents().map_err(|error| self.failed("clear", &error))?;
+        (self.standing, self.newest, self.dirty) = (None, None, true);
+        Ok(())
+    }
+
+    fn write_batch(&mut self, version: u64, changes: &Changes) -> Result<(), TantivyError> {
+        let replay = self.standing.is_some_and(|standing| version <= standing);
+        for row in 0..changes.len() {
+            let weight = changes.weight(row);
+            let id = rows::id_of(&changes.rows, &self.key, row);
+            if weight == 0 || (replay && self.stands_newer(&id, version)?) {
+                continue;
+            }
+            if id.len() > ID_BYTES_MAX {
+                let reason = format!("the key of a row has {} bytes, at most {ID_BYTES_MAX} are possible", id.len());
+                return Err(TantivyError::InvalidArgument(reason));
+            }
+            self.writer.delete_term(Term::from_field_text(self.mapping.id, &id));
+            if weight > 0 {
+                let document = rows::document(&self.mapping, &self.nodes, &changes.rows, row, &id, version);
+                self.writer.add_document(document)?;
+            }
+            self.dirty = true;
+        }
+        Ok(())
+    }
+
+    fn stands_newer(&self, id: &str, version: u64) -> Result<bool, TantivyError> {
+        Ok(self.reader.version_of(id)?.is_some_and(|standing| standing > version))
+    }
+
+    fn commit(&mut self) -> Result<(), TantivyError> {
+        let mut commit = self.writer.prepare_commit()?;
+        if let Some(newest) = self.newest {
+            commit.set_payload(&newest.to_string());
+        }
+        commit.commit()?;
+        self.reader.reload()
+    }
+
+    fn failed(&self, tried: &'static str, error: &TantivyError) -> SinkError {
+        SinkError { tried, target: format!("index {}", self.name), reason: error.to_string() }
+    }
+}
+
+impl Sink for IndexSink {
+    fn write(&mut self, version: Version, changes: &[Changes]) -> Result<(), SinkError> {
+        for batch in changes {
+            self.write_batch(version.0, batch).map_err(|error| self.failed("write to", &error))?;
+        }
+        self.newest = self.newest.max(Some(version.0));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        if self.dirty {
+            self.commit().map_err(|error| self.failed("commit", &error))?;
+            self.dirty = false;
+        }
+        Ok(())
+    }
+}
+
+/// Keeps the layout with a new index, and compares it with an old one's.
+fn settle_layout(folder: &Path, layout: &Layout) -> Result<(), IndexError> {
+    match Layout::load(folder)? {
+        None => layout.save(folder),
+        Some(stored) if stored == *layout => Ok(()),
+        Some(stored) => {
+            let differences = stored.differences(layout);
+            Err(IndexError::Changed { folder: folder.to_owned(), differences })
+        }
+    }
+}
+
+fn open_files(folder: &Path, mapping: &Mapping) -> Result<(Index, IndexWriter), TantivyError> {
+    let settings = IndexSettings { docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
+    let index = Index::builder()
+        .schema(mapping.schema.clone())
+        .settings(settings)
+        .tokenizers(words::analysers())
+        .open_or_create(MmapDirectory::open(folder)?)?;
+    let options = IndexWriterOptions::builder()
+        .memory_budget_per_thread(MEMORY_BYTES)
+        .num_worker_threads(1)
+        .num_merge_threads(1)
+        .build();
+    let writer = index.writer_with_options(options)?;
+    let mut merging = LogMergePolicy::default();
+    merging.set_del_docs_ratio_before_merge(DELETED_MAX);
+    writer.set_merge_policy(Box::new(merging));
+    Ok((index, writer))
+}
+
+fn committed_version(index: &Index) -> Result<Option<u64>, TantivyError> {
+    Ok(index.load_metas()?.payload.and_then(|payload| payload.parse().ok()))
+}
