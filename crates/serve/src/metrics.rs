@@ -1,0 +1,190 @@
+//! The run and the requests in Prometheus' text format.
+
+use crate::status::Status;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write as _};
+use std::time::Duration;
+
+/// The bounds of the histogram of answer times, in seconds: from a look-up to the time limit.
+const BOUNDS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
+
+/// Counts requests by route and status, and their times by route.
+#[derive(Default)]
+pub(crate) struct Requests(Mutex<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    answers: BTreeMap<(String, u16), u64>,
+    times: BTreeMap<String, Times>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Times {
+    /// For each bound the answers that took no longer than it and longer than the one before.
+    within: [u64; BOUNDS.len()],
+    count: u64,
+    seconds: f64,
+}
+
+impl Requests {
+    /// Counts one answer. `route` must be one of few: each is kept for ever.
+    pub(crate) fn add(&self, route: &str, status: u16, elapsed: Duration) {
+        let seconds = elapsed.as_secs_f64();
+        let mut counts = self.0.lock();
+        *counts.answers.entry((route.to_owned(), status)).or_default() += 1;
+        let times = counts.times.entry(route.to_owned()).or_default();
+        if let Some(bound) = BOUNDS.iter().position(|&bound| seconds <= bound) {
+            times.within[bound] += 1;
+        }
+        times.count += 1;
+        times.seconds += seconds;
+    }
+}
+
+/// Everything, as text.
+pub(crate) fn render(status: &Status, requests: &Requests) -> String {
+    let mut out = Text::default();
+    render_run(&mut out, status);
+    render_sources(&mut out, status);
+    render_operators(&mut out, status);
+    render_sinks(&mut out, status);
+    render_requests(&mut out, &requests.0.lock());
+    out.0
+}
+
+fn render_run(out: &mut Text, status: &Status) {
+    out.family("proxima_up", "gauge", "1 while the run goes on or has finished, else 0");
+    out.sample("proxima_up", &[("job", &status.job)], u8::from(status.state.ready()));
+    out.family("proxima_uptime_seconds", "gauge", "Seconds since the run started");
+    out.sample("proxima_uptime_seconds", &[], status.uptime_s);
+    out.family("proxima_epoch_current", "gauge", "The epoch that takes records");
+    out.sample("proxima_epoch_current", &[], status.epochs.current);
+    out.family("proxima_epoch_done", "gauge", "Every epoch before this one is held by all sinks");
+    out.sample("proxima_epoch_done", &[], status.epochs.done);
+    out.family("proxima_queued_records", "gauge", "Records read and not yet taken by a worker");
+    out.sample("proxima_queued_records", &[], status.queued.records);
+    out.family("proxima_memory_resident_bytes", "gauge", "Memory of the process");
+    out.sample("proxima_memory_resident_bytes", &[], status.memory.resident_bytes);
+    out.family("proxima_memory_peak_bytes", "gauge", "The most memory the process has had");
+    out.sample("proxima_memory_peak_bytes", &[], status.memory.peak_bytes);
+}
+
+fn render_sources(out: &mut Text, status: &Status) {
+    out.family("proxima_source_records_total", "counter", "Records read, rejected ones included");
+    for source in &status.sources {
+        out.sample("proxima_source_records_total", &[("source", &source.name)], source.records);
+    }
+    out.family("proxima_source_rejected_total", "counter", "Records that could not be decoded");
+    for source in &status.sources {
+        out.sample("proxima_source_rejected_total", &[("source", &source.name)], source.rejected);
+    }
+    out.family("proxima_source_lag", "gauge", "Distance to the known ends of partitions, in their unit");
+    for source in &status.sources {
+        out.sample("proxima_source_lag", &[("source", &source.name)], source.lag);
+    }
+}
+
+fn render_operators(out: &mut Text, status: &Status) {
+    out.family("proxima_operator_keys", "gauge", "Keys that an operator holds");
+    for operator in &status.operators {
+        out.sample("proxima_operator_keys", &[("operator", &operator.name)], operator.keys);
+    }
+    out.family("proxima_operator_bytes", "gauge", "Bytes of state that an operator holds, about");
+    for operator in &status.operators {
+        out.sample("proxima_operator_bytes", &[("operator", &operator.name)], operator.bytes);
+    }
+    out.family("proxima_operator_late_total", "counter", "Records that came too late for an operator");
+    for operator in &status.operators {
+        out.sample("proxima_operator_late_total", &[("operator", &operator.name)], operator.late);
+    }
+}
+
+fn render_sinks(out: &mut Text, status: &Status) {
+    out.family("proxima_sink_writes_total", "counter", "Rows written: upserts and deletes");
+    for sink in &status.sinks {
+        out.sample("proxima_sink_writes_total", &[("sink", &sink.name)], sink.writes);
+    }
+    out.family("proxima_sink_flushes_total", "counter", "How often a sink made its writes visible");
+    for sink in &status.sinks {
+        out.sample("proxima_sink_flushes_total", &[("sink", &sink.name)], sink.flushes);
+    }
+    out.family("proxima_sink_epochs", "gauge", "Every epoch before this one is held by the sink");
+    for sink in &status.sinks {
+        out.sample("proxima_sink_epochs", &[("sink", &sink.name)], sink.epochs);
+    }
+}
+
+fn render_requests(out: &mut Text, counts: &Counts) {
+    out.family("proxima_http_requests_total", "counter", "Answers by route and status");
+    for ((route, status), count) in &counts.answers {
+        let labels = [("route", route.as_str()), ("status", &status.to_string())];
+        out.sample("proxima_http_requests_total", &labels, count);
+    }
+    out.family("proxima_http_request_seconds", "histogram", "Time from a request to its answer");
+    for (route, times) in &counts.times {
+        let mut sum = 0;
+        for (bound, within) in BOUNDS.iter().zip(times.within) {
+            sum += within;
+            let labels = [("route", route.as_str()), ("le", &bound.to_string())];
+            out.sample("proxima_http_request_seconds_bucket", &labels, sum);
+        }
+        let route = ("route", route.as_str());
+        out.sample("proxima_http_request_seconds_bucket", &[route, ("le", "+Inf")], times.count);
+        out.sample("proxima_http_request_seconds_sum", &[route], times.seconds);
+        out.sample("proxima_http_request_seconds_count", &[route], times.count);
+    }
+}
+
+/// Text in the making.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("a string takes every text");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escape(value))).collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        writeln!(self.0, "{name}{labels} {value}").expect("a string takes every text");
+    }
+}
+
+fn escape(label: &str) -> String {
+    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::{RunState, SourceStatus};
+
+    #[test]
+    fn the_run_and_the_requests_are_told() {
+        let source =
+            SourceStatus { name: "or\"ders".into(), records: 7, rejected: 1, lag: 3, ..SourceStatus::default() };
+        let status =
+            Status { job: "retail".into(), state: RunState::Running, sources: vec![source], ..Status::default() };
+        let requests = Requests::default();
+        requests.add("/v1/status", 200, Duration::from_millis(2));
+        requests.add("/v1/status", 200, Duration::from_secs(60));
+        requests.add("/v1/status", 503, Duration::from_micros(10));
+        let text = render(&status, &requests);
+        for line in [
+            "# TYPE proxima_up gauge",
+            "proxima_up{job=\"retail\"} 1",
+            "proxima_source_records_total{source=\"or\\\"ders\"} 7",
+            "proxima_source_lag{source=\"or\\\"ders\"} 3",
+            "proxima_http_requests_total{route=\"/v1/status\",status=\"200\"} 2",
+            "proxima_http_request_seconds_bucket{route=\"/v1/status\",le=\"0.001\"} 1",
+            "proxima_http_request_seconds_bucket{route=\"/v1/status\",le=\"0.0025\"} 2",
+            "proxima_http_request_seconds_bucket{route=\"/v1/status\",le=\"10\"} 2",
+            "proxima_http_request_seconds_bucket{route=\"/v1/status\",le=\"+Inf\"} 3",
+            "proxima_http_request_seconds_count{route=\"/v1/status\"} 3",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The handlers, and the table of routes that the router and the test of the OpenAPI document share.
+
+mod health;
+mod indexes;
+mod pages;
+mod similar;
+
+use crate::pretty::pretty;
+use crate::state::AppState;
+use axum::body::Body;
+use axum::http::header;
+use axum::response::Response;
+use axum::routing::{MethodRouter, get};
+use std::sync::Arc;
+
+/// One route.
+pub(crate) struct Route {
+    /// The path, in the router's words.
+    pub(crate) path: &'static str,
+    /// The methods that it takes.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the test of the OpenAPI document reads it"))]
+    pub(crate) methods: &'static [&'static str],
+    /// What answers.
+    pub(crate) handler: fn() -> MethodRouter<Arc<AppState>>,
+}
+
+const GET: &[&str] = &["get"];
+const GET_POST: &[&str] = &["get", "post"];
+
+/// All routes. Ids are wildcards: they may hold slashes.
+pub(crate) const ROUTES: &[Route] = &[
+    Route { path: "/", methods: GET, handler: || get(pages::dashboard) },
+    Route { path: "/healthz", methods: GET, handler: || get(health::healthz) },
+    Route { path: "/readyz", methods: GET, handler: || get(health::readyz) },
+    Route { path: "/metrics", methods: GET, handler: || get(health::metrics) },
+    Route { path: "/openapi.json", methods: GET, handler: || get(pages::openapi) },
+    Route { path: "/v1/status", methods: GET, handler: || get(health::status) },
+    Route { path: "/v1/indexes", methods: GET, handler: || get(indexes::list) },
+    Route {
+        path: "/v1/indexes/{name}/_search",
+        methods: GET_POST,
+        handler: || get(indexes::search).post(indexes::search),
+    },
+    Route {
+        path: "/v1/indexes/{name}/_count",
+        methods: GET_POST,
+        handler: || get(indexes::count).post(indexes::count),
+    },
+    Route { path: "/v1/indexes/{name}/_doc/{*id}", methods: GET, handler: || get(indexes::document) },
+    Route { path: "/v1/similar/{path}/{*id}", methods: GET, handler: || get(similar::similar) },
+];
+
+/// JSON text as an answer, laid out for people if they asked for it.
+fn json(text: String, for_people: bool) -> Response {
+    let text = if for_people { pretty(&text) } else { text };
+    let response = Response::builder().header(header::CONTENT_TYPE, "application/json");
+    response.body(Body::from(text)).expect("the only header is a constant")
+}

@@ -1,0 +1,100 @@
+//! What the routes share: readers by name, the run's status, limits and counters.
+
+use crate::answers::{Search, SimilarPath};
+use crate::error::ApiError;
+use crate::metrics::Requests;
+use crate::status::StatusSource;
+use axum::http::StatusCode;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// What a request may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest body, in bytes.
+    pub body_bytes: usize,
+    /// The longest time.
+    pub timeout: Duration,
+    /// How many requests read stores at the same time.
+    pub searches: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { body_bytes: 1 << 20, timeout: Duration::from_secs(10), searches: 16 }
+    }
+}
+
+/// Everything that the routes read.
+pub struct AppState {
+    pub(crate) status: Arc<dyn StatusSource>,
+    pub(crate) indexes: BTreeMap<String, Arc<dyn Search>>,
+    pub(crate) paths: BTreeMap<String, Arc<dyn SimilarPath>>,
+    pub(crate) limits: Limits,
+    pub(crate) requests: Requests,
+    searches: Arc<Semaphore>,
+}
+
+impl AppState {
+    /// Routes over these readers.
+    #[must_use]
+    pub fn new(
+        status: Arc<dyn StatusSource>,
+        indexes: BTreeMap<String, Arc<dyn Search>>,
+        paths: BTreeMap<String, Arc<dyn SimilarPath>>,
+        limits: Limits,
+    ) -> Self {
+        let searches = Arc::new(Semaphore::new(limits.searches));
+        Self { status, indexes, paths, limits, requests: Requests::default(), searches }
+    }
+
+    /// The index of this name.
+    pub(crate) fn index(&self, name: &str) -> Result<Arc<dyn Search>, ApiError> {
+        find(&self.indexes, name, "index_not_found", "index")
+    }
+
+    /// The path of this name.
+    pub(crate) fn path(&self, name: &str) -> Result<Arc<dyn SimilarPath>, ApiError> {
+        find(&self.paths, name, "path_not_found", "path")
+    }
+
+    /// Reads a store on a thread where that may take its time. When too many do already, the caller is told to come
+    /// again: waiting would only make all of them late.
+    ///
+    /// A read that outlives its request keeps its place until it ends, so there are never more than the limit.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let busy = |_| {
+            let message = format!("{} searches run already; come again", self.limits.searches);
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_busy", message)
+        };
+        let place = Arc::clone(&self.searches).try_acquire_owned().map_err(busy)?;
+        let task = tokio::task::spawn_blocking(move || {
+            let answer = read();
+            drop(place);
+            answer
+        });
+        match task.await {
+            Ok(answer) => Ok(answer),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(ApiError::internal()),
+        }
+    }
+}
+
+fn find<T: ?Sized>(
+    all: &BTreeMap<String, Arc<T>>,
+    name: &str,
+    code: &'static str,
+    what: &str,
+) -> Result<Arc<T>, ApiError> {
+    all.get(name).cloned().ok_or_else(|| {
+        let known = all.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let known = if known.is_empty() { "there is none".to_owned() } else { format!("there are: {known}") };
+        ApiError::not_found(code, format!("no {what} is named \"{name}\"; {known}"))
+    })
+}

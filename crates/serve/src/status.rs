@@ -1,0 +1,194 @@
+//! How a run goes, as `/v1/status` tells it. Whoever carries out the run fills it in.
+
+use serde::{Deserialize, Serialize};
+
+/// Tells how the run goes at this moment. Must be quick: it is asked for with each status, and by each scrape.
+pub trait StatusSource: Send + Sync {
+    /// The run as it is now.
+    fn status(&self) -> Status;
+}
+
+impl<F: Fn() -> Status + Send + Sync> StatusSource for F {
+    fn status(&self) -> Status {
+        self()
+    }
+}
+
+/// Where a run is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Not yet reading.
+    #[default]
+    Starting,
+    /// Reading and computing.
+    Running,
+    /// All bounded sources are read and every result is written; still serving.
+    Finished,
+    /// On the way to its end.
+    Stopping,
+    /// It cannot go on.
+    Failed,
+}
+
+impl RunState {
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Stopping => "stopping",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether questions get answers that are worth having.
+    #[must_use]
+    pub fn ready(self) -> bool {
+        matches!(self, Self::Running | Self::Finished)
+    }
+}
+
+/// A run at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The job's name.
+    pub job: String,
+    /// Where the run is in its life.
+    pub state: RunState,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Seconds since it started.
+    pub uptime_s: f64,
+    /// How many workers compute.
+    pub workers: usize,
+    /// Records read by all sources, rejected ones included.
+    pub records: u64,
+    /// Records read in each second, over the last few.
+    pub records_per_s: f64,
+    /// Records that could not be decoded.
+    pub rejected: u64,
+    /// Epochs.
+    pub epochs: Epochs,
+    /// What was read and waits for workers.
+    pub queued: Queued,
+    /// The sources, in the job's order.
+    pub sources: Vec<SourceStatus>,
+    /// The operators, in the order of a record's way.
+    pub operators: Vec<OperatorStatus>,
+    /// The sinks, in the job's order.
+    pub sinks: Vec<SinkStatus>,
+    /// The memory of the process.
+    pub memory: Memory,
+}
+
+/// Epochs of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Epochs {
+    /// The epoch that takes records now.
+    pub current: u64,
+    /// Every epoch before this one is held by all sinks.
+    pub done: u64,
+}
+
+/// Chunks that were read and not yet taken by a worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queued {
+    /// How many chunks.
+    pub chunks: u64,
+    /// How many records they hold.
+    pub records: u64,
+}
+
+/// A source.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SourceStatus {
+    /// Its name in the job.
+    pub name: String,
+    /// Records read, rejected ones included.
+    pub records: u64,
+    /// Records read in each second, over the last few.
+    pub records_per_s: f64,
+    /// Records that could not be decoded.
+    pub rejected: u64,
+    /// How far it is behind the known ends of its partitions, in their own unit (files: bytes).
+    pub lag: u64,
+    /// Its partitions.
+    pub partitions: Vec<PartitionStatus>,
+}
+
+/// A partition of a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionStatus {
+    /// Its name: for a file its path.
+    pub name: String,
+    /// The position behind the last record that was read.
+    pub position: u64,
+    /// Its end, where it is known.
+    pub end: Option<u64>,
+    /// Records read.
+    pub records: u64,
+}
+
+/// An operator, over all workers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorStatus {
+    /// Its name: `daily/aggregate`.
+    pub name: String,
+    /// How many keys it holds.
+    pub keys: u64,
+    /// How many bytes of state it holds, about.
+    pub bytes: u64,
+    /// How many records came too late for it.
+    pub late: u64,
+}
+
+/// A sink.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkStatus {
+    /// The target's name.
+    pub name: String,
+    /// Rows written: upserts and deletes.
+    pub writes: u64,
+    /// How often it made its writes visible.
+    pub flushes: u64,
+    /// Every epoch before this one is held by it.
+    pub epochs: u64,
+}
+
+/// The memory of a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Bytes resident now.
+    pub resident_bytes: u64,
+    /// The most bytes that were resident at once.
+    pub peak_bytes: u64,
+}
+
+impl Memory {
+    /// The memory of this process, from `/proc`; zero where there is none.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        Self { resident_bytes: kib_of(&text, "VmRSS:") << 10, peak_bytes: kib_of(&text, "VmHWM:") << 10 }
+    }
+}
+
+fn kib_of(status: &str, key: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(key));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_from_the_kernels_words() {
+        let text = "Name:\tproxima\nVmHWM:\t  2048 kB\nVmRSS:\t  1024 kB\n";
+        assert_eq!((kib_of(text, "VmRSS:"), kib_of(text, "VmHWM:"), kib_of(text, "VmSwap:")), (1024, 2048, 0));
+    }
+}
