@@ -99,7 +99,7 @@ pub struct Decoded {
 pub struct DecodeStats {
     /// Records read by predicting their shape.
     pub predicted: u64,
-    /// Records that went the general way.
+    /// Records that went the general way, among them all that were rejected.
     pub general: u64,
 }
 

@@ -49,9 +49,21 @@ impl Strings {
         }
     }
 
+    /// The string of the chunk from `start` to `end`, which must be text. `padded` is the chunk with its slack.
+    #[inline(always)]
+    pub(crate) fn push_between(&mut self, padded: &[u8], start: usize, end: usize) {
+        let len = end - start;
+        match padded[start..].first_chunk() {
+            Some(head) if len <= INLINE => {
+                let text = u128::from_le_bytes(*head) & FIRST_BYTES[len];
+                self.views.push(text << 32 | len as u128);
+            }
+            _ => self.push_in_chunk(start, &padded[start..end]),
+        }
+    }
+
     /// A string of more than [`INLINE`] bytes that the chunk holds at `start`.
-    #[inline]
-    pub(crate) fn push_in_chunk(&mut self, start: usize, bytes: &[u8]) {
+    fn push_in_chunk(&mut self, start: usize, bytes: &[u8]) {
         self.points_to_chunk = true;
         self.views.push(view_of(bytes, IN_CHUNK, start));
     }
@@ -82,6 +94,17 @@ impl Strings {
         (views, buffers)
     }
 }
+
+/// Masks for the first bytes of sixteen.
+const FIRST_BYTES: [u128; INLINE + 1] = {
+    let mut masks = [0; INLINE + 1];
+    let mut len = 0;
+    while len <= INLINE {
+        masks[len] = (1 << (8 * len)) - 1;
+        len += 1;
+    }
+    masks
+};
 
 /// The view of a string of more than [`INLINE`] bytes: its length, its first four bytes, its buffer, its place there.
 #[inline]

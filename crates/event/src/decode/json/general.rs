@@ -19,6 +19,14 @@ pub(super) fn push_record(columns: &mut Columns, line: &str, chunk: &[u8]) -> Re
     columns.end_row()
 }
 
+/// Appends one value of a record, given as its JSON text, which is a part of the chunk.
+pub(super) fn push_value(columns: &mut Columns, node: NodeId, json: &str, chunk: &[u8]) -> Result<(), String> {
+    if columns.nodes[node].data_type.is_nested() {
+        return walk(columns, Some(node), json, chunk);
+    }
+    Walk { columns, chunk: address(chunk), flaw: None }.push_flat(node, json)
+}
+
 /// Appends a value from JSON text that stands alone, such as a nested column in CSV.
 pub(in crate::decode) fn push_json(columns: &mut Columns, node: NodeId, text: &str) -> Result<(), String> {
     walk(columns, Some(node), text, &[])

@@ -56,9 +56,25 @@ impl Clock {
 
     /// A timestamp from a whole epoch number: what event logs carry.
     pub(crate) fn integer(&mut self, value: i64, stamp: Stamp) -> Result<i64, Flaw> {
+        if let Some(value) = self.scaled(value, stamp) {
+            return Ok(value);
+        }
         let per_second = self.unit.per_second();
         let (seconds, part) = (value.div_euclid(per_second), value.rem_euclid(per_second));
         self.instant(seconds, (part * (1_000_000_000 / per_second)) as u32, stamp)
+    }
+
+    /// A number that only has to be multiplied, which spares three divisions: no zone to go through, no unit to round to.
+    fn scaled(&self, value: i64, stamp: Stamp) -> Option<i64> {
+        let (value_max, factor) = match (self.unit, stamp.unit) {
+            (EpochUnit::Millis, TimeUnit::Millisecond) => (SECONDS_MAX * 1_000, 1),
+            (EpochUnit::Millis, TimeUnit::Microsecond) => (SECONDS_MAX * 1_000, 1_000),
+            (EpochUnit::Micros, TimeUnit::Microsecond) => (SECONDS_MAX * 1_000_000, 1),
+            (EpochUnit::Seconds, TimeUnit::Millisecond) => (SECONDS_MAX, 1_000),
+            (EpochUnit::Seconds, TimeUnit::Microsecond) => (SECONDS_MAX, 1_000_000),
+            _ => return None,
+        };
+        ((self.utc || stamp.instant) && (0..=value_max).contains(&value)).then_some(value * factor)
     }
 
     fn moment(&mut self, at: Moment, stamp: Stamp) -> Result<i64, Flaw> {
