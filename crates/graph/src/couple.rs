@@ -12,7 +12,7 @@ use crate::columns::{KeyValueRows, key_hashes, text};
 use crate::identify::{ids, output};
 use crate::logs::{Effect, Logs};
 use crate::names::NameTable;
-use crate::rows::PairRows;
+use crate::pairs::Pairs;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt32Type};
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
@@ -21,9 +21,12 @@ use proxima_event::{Changes, KEY_GROUPS, KeyGroup};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// Row entries that one epoch publishes at the most, so that publishing holds up no epoch for long: some 10 ms.
-/// What is left over goes first in the next epoch.
-const PUBLISH_ENTRIES_MAX: usize = 1 << 18;
+/// From this many subjects on an object has a row of its own; a parameter between the work of counting and reading.
+pub const HOT_ABOVE: u32 = 256;
+
+/// What one epoch spends on publishing at the most, in row entries and places of logs, so that publishing holds up no
+/// epoch for long: some 10 ms. What is left over goes first in the next epoch.
+const PUBLISH_COST_MAX: usize = 1 << 18;
 
 /// Counts pairs and publishes rows and norms to the key-value store. Reads [`Identify`](crate::identify::Identify)'s
 /// rows routed by subject.
@@ -31,7 +34,7 @@ pub struct Couple {
     publish_epochs: u64,
     subjects: NameTable,
     logs: Logs,
-    rows: PairRows,
+    pairs: Pairs,
     norms: Norms,
     /// Named for the first key group that came: no other worker owns that.
     shard: Option<Shard>,
@@ -44,14 +47,14 @@ pub struct Couple {
 
 impl Couple {
     /// No subjects yet. A row that changes is published `publish_epochs` epochs later at the latest under normal load,
-    /// and no more often than that.
+    /// and no more often than that. Objects with more than `hot_above` subjects have a row of their own.
     #[must_use]
-    pub fn new(publish_epochs: u64) -> Self {
+    pub fn new(publish_epochs: u64, hot_above: u32) -> Self {
         Self {
             publish_epochs: publish_epochs.max(1),
             subjects: NameTable::default(),
             logs: Logs::default(),
-            rows: PairRows::default(),
+            pairs: Pairs::new(hot_above),
             norms: Norms::default(),
             shard: None,
             now: 0,
@@ -63,22 +66,23 @@ impl Couple {
     fn relate(&mut self, hash: u64, subject: &str, id: u32, weight: i64) {
         self.shard.get_or_insert_with(|| Shard(KeyGroup::of(hash, KEY_GROUPS).0));
         let (subject, _) = self.subjects.intern(hash, subject);
-        let sign = match self.logs.add(subject, id, weight) {
-            Effect::None => return,
-            Effect::Added => 1,
-            Effect::Removed => -1,
-        };
-        let history = self.logs.objects(subject);
-        // What was added is the last entry of the log; what was removed is no longer in it.
-        let others = if sign > 0 { &history[..history.len() - 1] } else { history };
-        self.rows.couple(id, others, sign);
-        self.norms.add(id, sign);
+        match self.logs.add(subject, id, weight) {
+            Effect::None => {}
+            Effect::Added => {
+                self.pairs.add(subject, id, &self.logs);
+                self.norms.add(id, 1);
+            }
+            Effect::Removed => {
+                self.pairs.remove(subject, id, &self.logs);
+                self.norms.add(id, -1);
+            }
+        }
     }
 
     /// Enters what the epoch touched into the queue of what is to be published.
     fn schedule(&mut self) {
         let due = self.now + self.publish_epochs - 1;
-        self.rows_due.extend(self.rows.take_touched().into_iter().map(|id| (due, id)));
+        self.rows_due.extend(self.pairs.take_touched().into_iter().map(|id| (due, id)));
         if self.norms.touched() {
             self.norms_due.get_or_insert(due);
         }
@@ -87,13 +91,13 @@ impl Couple {
     fn publish(&mut self, last: bool, out: &mut Outbox) {
         let Some(shard) = self.shard else { return };
         let mut writes = KeyValueRows::new(out);
-        let mut entries_left = PUBLISH_ENTRIES_MAX;
+        let mut cost_left = PUBLISH_COST_MAX;
         while let Some(&(due, id)) = self.rows_due.front()
-            && (last || (due <= self.now && entries_left > 0))
+            && (last || (due <= self.now && cost_left > 0))
         {
             self.rows_due.pop_front();
-            entries_left = entries_left.saturating_sub(self.rows.entries(id));
-            let row = self.rows.read(id);
+            let (row, cost) = self.pairs.read(id, &self.logs);
+            cost_left = cost_left.saturating_sub(cost);
             match row.is_empty() {
                 true => writes.delete(&codec::row_key(id, shard)),
                 false => writes.put(&codec::row_key(id, shard), &codec::encode_row(row)),
@@ -150,8 +154,8 @@ impl Operator for Couple {
     }
 
     fn stats(&self) -> OperatorStats {
-        let bytes = self.subjects.bytes() + self.logs.bytes() + self.rows.bytes() + self.norms.bytes();
-        OperatorStats { keys: self.logs.len() + self.rows.len() as u64, bytes: bytes as u64, late: 0 }
+        let bytes = self.subjects.bytes() + self.logs.bytes() + self.pairs.bytes() + self.norms.bytes();
+        OperatorStats { keys: self.logs.len(), bytes: bytes as u64, late: 0 }
     }
 }
 

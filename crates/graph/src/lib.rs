@@ -22,6 +22,7 @@ mod logs;
 pub mod lower;
 mod names;
 pub mod objects;
+mod pairs;
 pub mod read;
 mod rows;
 mod slab;
@@ -30,7 +31,7 @@ pub use announce::{Announce, Union};
 pub use config::{
     ColumnError, Merger, ObjectConfig, PathConfig, PathKind, RelationColumns, RelationConfig, object_id_column,
 };
-pub use couple::Couple;
+pub use couple::{Couple, HOT_ABOVE};
 pub use identify::Identify;
 pub use lower::{ObjectSpec, PathSpec, lower, lower_objects, object_table, path_table};
 pub use objects::ObjectRows;

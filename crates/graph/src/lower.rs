@@ -16,6 +16,9 @@ pub struct PathSpec {
     pub columns: RelationColumns,
     /// For how many epochs changes of a row are held back to coalesce them; 20 are a second of epochs of 50 ms.
     pub publish_epochs: u64,
+    /// Objects with more subjects than this keep a row of counts; the rows of others are gathered when they are
+    /// published. Usually [`HOT_ABOVE`](crate::couple::HOT_ABOVE).
+    pub hot_above: u32,
 }
 
 /// A checked kind of object.
@@ -42,7 +45,7 @@ pub fn object_table(object: &str) -> String {
 /// Adds a path over the stream `relation`. The node that is returned feeds a key-value sink for the path's table
 /// ([`path_table`]); each key is always written by the same worker.
 pub fn lower(topology: &mut Topology, path: &PathSpec, relation: NodeId) -> NodeId {
-    let PathSpec { name, columns, publish_epochs } = path.clone();
+    let PathSpec { name, columns, publish_epochs, hot_above } = path.clone();
     let identified = topology.operator(
         format!("{name}/identify"),
         vec![(relation, Route::ByKey(vec![columns.object]))],
@@ -53,7 +56,7 @@ pub fn lower(topology: &mut Topology, path: &PathSpec, relation: NodeId) -> Node
     let coupled = topology.operator(
         format!("{name}/couple"),
         vec![(identified, Route::ByKey(vec![output::SUBJECT]))],
-        move || Box::new(Couple::new(publish_epochs)),
+        move || Box::new(Couple::new(publish_epochs, hot_above)),
     );
     topology
         .operator(format!("{name}/union"), vec![(announced, Route::Local), (coupled, Route::Local)], || Box::new(Union))

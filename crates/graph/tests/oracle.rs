@@ -5,103 +5,12 @@
 
 mod support;
 
-use proxima_graph::{Merger, PathConfig, PathKind, PathReader, RelationColumns};
+use proxima_graph::{Merger, PathConfig, PathReader};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use support::naive::{COLUMNS, Row, assert_equal, random_stream, reader};
 use support::{MemoryStore, Mesh, relation};
-
-const COLUMNS: RelationColumns = RelationColumns { subject: 0, object: 1, weight: None };
-
-type Row = (String, String, i64);
-/// Name, score as bits, pairs, norm.
-type Listed = (String, u64, u64, u64);
-
-/// A stream of relation rows and what must hold when all of it has been taken in.
-fn random_stream(rng: &mut ChaCha8Rng) -> Vec<Row> {
-    let (subjects, objects) = (rng.random_range(1..25), rng.random_range(2..40));
-    let mut rows: Vec<Row> = Vec::new();
-    for _ in 0..rng.random_range(0..600) {
-        // Low numbers come often, so that there are hot objects, repeats and ties.
-        let skewed = |rng: &mut ChaCha8Rng, n: u32| rng.random_range(0..n).min(rng.random_range(0..n));
-        let row = (format!("u{}", skewed(rng, subjects)), format!("o{}", skewed(rng, objects)), 1);
-        rows.push(row);
-        if rng.random_range(0..4) == 0 {
-            let (subject, object, _) = rows[rng.random_range(0..rows.len())].clone();
-            rows.push((subject, object, -1));
-        }
-    }
-    rows
-}
-
-/// The objects of each subject whose weights sum above zero.
-fn sets(rows: &[Row]) -> Vec<BTreeSet<String>> {
-    let mut sums = BTreeMap::<(&str, &str), i64>::new();
-    for (subject, object, weight) in rows {
-        *sums.entry((subject, object)).or_default() += weight;
-    }
-    let mut sets = BTreeMap::<&str, BTreeSet<String>>::new();
-    for ((subject, object), sum) in sums {
-        if sum > 0 {
-            sets.entry(subject).or_default().insert(object.to_owned());
-        }
-    }
-    sets.into_values().collect()
-}
-
-/// Every object's whole list, from nothing but the definition.
-fn naive_lists(sets: &[BTreeSet<String>], merger: Merger) -> BTreeMap<String, Vec<Listed>> {
-    let objects: BTreeSet<&String> = sets.iter().flatten().collect();
-    let norm = |object: &String| sets.iter().filter(|set| set.contains(object)).count() as u64;
-    let mut lists = BTreeMap::new();
-    for object in &objects {
-        let mut list = Vec::new();
-        for other in objects.iter().filter(|other| *other != object) {
-            let pairs = sets.iter().filter(|set| set.contains(*object) && set.contains(*other)).count() as u64;
-            let (left, right) = (norm(object), norm(other));
-            let score = match merger {
-                Merger::Cosine => pairs as f64 / (left as f64 * right as f64).sqrt(),
-                Merger::Jaccard => pairs as f64 / (left + right - pairs) as f64,
-                Merger::Count => pairs as f64,
-            };
-            if pairs > 0 {
-                list.push(((*other).clone(), score.to_bits(), pairs, right));
-            }
-        }
-        list.sort_by(|a, b| f64::from_bits(b.1).total_cmp(&f64::from_bits(a.1)).then_with(|| a.0.cmp(&b.0)));
-        lists.insert((*object).clone(), list);
-    }
-    lists
-}
-
-fn reader(store: &Arc<MemoryStore>, merger: Merger) -> PathReader {
-    let config = PathConfig { kind: PathKind::Pairs, relation: "r".into(), merger, object: None, publish: None };
-    PathReader::new(Arc::clone(store) as _, "p", &config)
-}
-
-/// Compares each object's list, whole and cut at several lengths.
-fn assert_equal(reader: &PathReader, rows: &[Row], merger: Merger, case: &str) {
-    let sets = sets(rows);
-    let lists = naive_lists(&sets, merger);
-    for object in rows.iter().map(|row| &row.1).collect::<BTreeSet<_>>() {
-        let Some(list) = lists.get(object) else {
-            assert!(reader.similar(object, 10).unwrap().is_none(), "{case}: {object} has no subjects left");
-            continue;
-        };
-        for n in [0, 1, 3, 10, 1000] {
-            let similar = reader.similar(object, n).unwrap().unwrap_or_else(|| panic!("{case}: {object} is unknown"));
-            let norm = sets.iter().filter(|set| set.contains(object)).count() as u64;
-            let found: Vec<Listed> = similar
-                .neighbours
-                .iter()
-                .map(|neighbour| (neighbour.id.clone(), neighbour.score.to_bits(), neighbour.pairs, neighbour.norm))
-                .collect();
-            assert_eq!((&similar.id, similar.norm), (object, norm), "{case}");
-            assert_eq!(found, list[..n.min(list.len())], "{case}: {n} neighbours of {object}");
-        }
-    }
-}
 
 /// Feeds rows in epochs and batches cut at random, shuffled within each epoch.
 fn feed(mesh: &mut Mesh, rows: &[Row], rng: &mut ChaCha8Rng, last: bool) {
@@ -128,7 +37,9 @@ fn maintained_lists_equal_naive_ones() {
         let merger = [Merger::Cosine, Merger::Cosine, Merger::Jaccard, Merger::Count][seed as usize % 4];
         for workers in [1, 2, 4] {
             let store = Arc::new(MemoryStore::default());
-            let mut mesh = Mesh::new(workers, COLUMNS, rng.random_range(0..5), Arc::clone(&store));
+            // All rows kept, none, and some.
+            let hot_above = [0, u32::MAX, 2, 5][rng.random_range(0..4)];
+            let mut mesh = Mesh::new(workers, COLUMNS, (rng.random_range(0..5), hot_above), Arc::clone(&store));
             feed(&mut mesh, &rows, &mut rng, true);
             assert_equal(&reader(&store, merger), &rows, merger, &format!("seed {seed}, {workers} workers"));
         }
@@ -141,7 +52,7 @@ fn a_reader_follows_the_stream() {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let rows = random_stream(&mut rng);
         let store = Arc::new(MemoryStore::default());
-        let mut mesh = Mesh::new(2, COLUMNS, 1, Arc::clone(&store));
+        let mut mesh = Mesh::new(2, COLUMNS, (1, 2), Arc::clone(&store));
         let reader = reader(&store, Merger::Cosine);
         let mut until = 0;
         while until < rows.len() {
@@ -156,7 +67,7 @@ fn a_reader_follows_the_stream() {
 #[test]
 fn changes_are_held_back_no_longer_than_they_may_be() {
     let store = Arc::new(MemoryStore::default());
-    let mut mesh = Mesh::new(1, COLUMNS, 4, Arc::clone(&store));
+    let mut mesh = Mesh::new(1, COLUMNS, (4, 2), Arc::clone(&store));
     let reader = reader(&store, Merger::Count);
     let bought = |object: &str| relation(&[("u".into(), object.into(), 1)]);
     mesh.epoch(vec![bought("a")], false);
@@ -175,11 +86,11 @@ fn state_is_taken_up_by_any_number_of_workers() {
         let rows = random_stream(&mut rng);
         let store = Arc::new(MemoryStore::default());
         let reader = reader(&store, Merger::Cosine);
-        let mut mesh = Mesh::new(2, COLUMNS, 2, Arc::clone(&store));
+        let mut mesh = Mesh::new(2, COLUMNS, (2, 2), Arc::clone(&store));
         let half = rows.len() / 2;
         feed(&mut mesh, &rows[..half], &mut rng, false);
         for workers in [4, 1, 3] {
-            mesh = mesh.restart(workers, COLUMNS, 2);
+            mesh = mesh.restart(workers, COLUMNS, (2, 4));
         }
         feed(&mut mesh, &rows[half..], &mut rng, true);
         assert_equal(&reader, &rows, Merger::Cosine, &format!("seed {seed}"));
@@ -191,7 +102,7 @@ fn an_unknown_object_is_no_error_and_damage_is() {
     let store = Arc::new(MemoryStore::default());
     let reader = reader(&store, Merger::Cosine);
     assert!(reader.similar("nobody", 10).unwrap().is_none());
-    let mut mesh = Mesh::new(1, COLUMNS, 1, Arc::clone(&store));
+    let mut mesh = Mesh::new(1, COLUMNS, (1, 2), Arc::clone(&store));
     mesh.epoch(vec![relation(&[("u".into(), "a".into(), 1), ("u".into(), "b".into(), 1)])], true);
     assert!(reader.similar("nobody", 10).unwrap().is_none());
     assert_eq!(reader.similar("a", 10).unwrap().unwrap().neighbours.len(), 1);
@@ -206,7 +117,7 @@ fn attributes_stand_beside_objects_that_have_them() {
     let config: PathConfig =
         serde_json::from_str(r#"{"kind": "pairs", "relation": "bought", "object": "product"}"#).unwrap();
     let reader = PathReader::new(Arc::clone(&store) as _, "p", &config);
-    let mut mesh = Mesh::new(1, COLUMNS, 1, Arc::clone(&store));
+    let mut mesh = Mesh::new(1, COLUMNS, (1, 2), Arc::clone(&store));
     mesh.epoch(vec![relation(&[("u".into(), "a".into(), 1), ("u".into(), "b".into(), 1)])], true);
     store.put("objects/product", b"b", br#"{"description":"WHITE HEART"}"#);
     let answer = serde_json::to_value(reader.similar("a", 10).unwrap().unwrap()).unwrap();

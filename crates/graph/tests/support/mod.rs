@@ -1,6 +1,8 @@
 //! A store in memory, and operators on a number of workers with the exchange between them done by hand.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub(crate) mod naive;
+
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringViewArray};
 use proxima_engine::{EpochEnd, Operator, Outbox, StateReader, StateWriter};
 use proxima_event::hash::hash_columns;
@@ -80,9 +82,13 @@ struct Worker {
 }
 
 impl Mesh {
-    pub(crate) fn new(workers: usize, columns: RelationColumns, publish_epochs: u64, store: Arc<MemoryStore>) -> Self {
-        let worker =
-            |_| Worker { identify: Identify::new(columns), announce: Announce, couple: Couple::new(publish_epochs) };
+    /// `publish` is for how many epochs changes are held back, and from how many subjects on an object is hot.
+    pub(crate) fn new(workers: usize, columns: RelationColumns, publish: (u64, u32), store: Arc<MemoryStore>) -> Self {
+        let worker = |_| Worker {
+            identify: Identify::new(columns),
+            announce: Announce,
+            couple: Couple::new(publish.0, publish.1),
+        };
         Self {
             workers: (0..workers).map(worker).collect(),
             epoch: 0,
@@ -127,14 +133,14 @@ impl Mesh {
     }
 
     /// The state of all workers, taken up by another number of them with an empty store.
-    pub(crate) fn restart(self, workers: usize, columns: RelationColumns, publish_epochs: u64) -> Self {
+    pub(crate) fn restart(self, workers: usize, columns: RelationColumns, publish: (u64, u32)) -> Self {
         let (mut identify, mut couple) = (StateWriter::default(), StateWriter::default());
         for worker in &self.workers {
             worker.identify.save(&mut identify);
             worker.couple.save(&mut couple);
         }
         self.store.clear();
-        let mut mesh = Self::new(workers, columns, publish_epochs, self.store);
+        let mut mesh = Self::new(workers, columns, publish, self.store);
         for (group, bytes) in identify.encode().unwrap() {
             let worker = &mut mesh.workers[group.worker(KEY_GROUPS, workers)];
             worker.identify.load(&mut StateReader::new(group, &bytes).unwrap()).unwrap();

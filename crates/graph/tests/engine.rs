@@ -1,0 +1,113 @@
+//! A path and its objects inside the engine: the same lists as from the definition, on 1, 2 and 4 workers.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
+use proxima_engine::{EpochConfig, RunConfig, SinkNode, SourceNode, Topology, run};
+use proxima_event::{
+    Changes, Chunk, Intake, PartitionId, Payload, Position, Sink, SinkError, Source, SourceError, Version,
+};
+use proxima_graph::{
+    Merger, ObjectSpec, PathConfig, PathReader, PathSpec, lower, lower_objects, object_table, path_table,
+};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+use support::naive::{COLUMNS, assert_equal, random_stream, reader};
+use support::{MemoryStore, relation};
+
+/// Offers batches, each as one chunk.
+struct Batches {
+    name: &'static str,
+    batches: Vec<Changes>,
+}
+
+impl Source for Batches {
+    fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError> {
+        let partition = Arc::new(PartitionId { source: self.name.into(), name: "0".into() });
+        intake.open(Position { partition: Arc::clone(&partition), identity: String::new(), offset: 0 });
+        for (index, changes) in self.batches.into_iter().enumerate() {
+            let (start, end, records) = (index as u64, index as u64 + 1, changes.len());
+            let payload = Payload::Changes(changes);
+            let chunk = Chunk { partition: Arc::clone(&partition), start, end, records, payload };
+            if intake.offer(chunk).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes one table of the store.
+struct Table {
+    store: Arc<MemoryStore>,
+    table: String,
+}
+
+impl Sink for Table {
+    fn write(&mut self, _version: Version, changes: &[Changes]) -> Result<(), SinkError> {
+        changes.iter().for_each(|changes| self.store.write(&self.table, changes));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+fn source(topology: &mut Topology, name: &'static str, batches: Vec<Changes>) -> proxima_engine::NodeId {
+    let node = SourceNode { name: name.into(), source: Box::new(Batches { name, batches }), dimension: false };
+    let source = topology.source(node);
+    topology.table(name, source, None)
+}
+
+fn sink(topology: &mut Topology, input: proxima_engine::NodeId, store: &Arc<MemoryStore>, table: String) {
+    let sink = Table { store: Arc::clone(store), table: table.clone() };
+    topology.sink(SinkNode { name: table, input, sink: Box::new(sink) });
+}
+
+fn run_to_end(topology: Topology, workers: usize, records: usize) {
+    let epochs = EpochConfig { records, ..EpochConfig::default() };
+    run(topology, RunConfig { workers, epochs, ..RunConfig::default() }).unwrap().wait().unwrap();
+}
+
+#[test]
+fn a_path_in_the_engine_equals_its_definition() {
+    for (seed, workers, records) in [(1, 1, 7), (2, 2, 100_000), (3, 2, 50), (4, 4, 20), (5, 4, 1)] {
+        let rows = random_stream(&mut ChaCha8Rng::seed_from_u64(seed));
+        let store = Arc::new(MemoryStore::default());
+        let mut topology = Topology::new();
+        let bought = source(&mut topology, "bought", rows.chunks(13).map(relation).collect());
+        let path = PathSpec { name: "p".into(), columns: COLUMNS, publish_epochs: 3, hot_above: 2 };
+        let results = lower(&mut topology, &path, bought);
+        sink(&mut topology, results, &store, path_table("p"));
+        run_to_end(topology, workers, records);
+        let case = format!("seed {seed}, {workers} workers");
+        assert_equal(&reader(&store, Merger::Cosine), &rows, Merger::Cosine, &case);
+    }
+}
+
+#[test]
+fn objects_bring_their_attributes() {
+    let column = |values: [&str; 2]| Arc::new(StringViewArray::from_iter_values(values)) as ArrayRef;
+    let products = [("id", column(["a", "b"])), ("description", column(["WHITE HEART", "RED CLOCK"]))];
+    let products = Changes::inserts(RecordBatch::try_from_iter(products).unwrap());
+    let store = Arc::new(MemoryStore::default());
+    let mut topology = Topology::new();
+    let rows = [("u".into(), "a".into(), 1), ("u".into(), "b".into(), 1)];
+    let bought = source(&mut topology, "bought", vec![relation(&rows)]);
+    let products = source(&mut topology, "products", vec![products]);
+    let path = PathSpec { name: "p".into(), columns: COLUMNS, publish_epochs: 20, hot_above: 256 };
+    let results = lower(&mut topology, &path, bought);
+    let documents = lower_objects(&mut topology, &ObjectSpec { name: "product".into(), id: 0 }, products);
+    sink(&mut topology, results, &store, path_table("p"));
+    sink(&mut topology, documents, &store, object_table("product"));
+    run_to_end(topology, 2, 100);
+
+    let config: PathConfig =
+        serde_json::from_str(r#"{"kind": "pairs", "relation": "bought", "object": "product"}"#).unwrap();
+    let similar = PathReader::new(store, "p", &config).similar("a", 5).unwrap().unwrap();
+    assert_eq!(similar.attributes.unwrap().get(), r#"{"description":"WHITE HEART"}"#);
+    assert_eq!(similar.neighbours[0].attributes.as_ref().unwrap().get(), r#"{"description":"RED CLOCK"}"#);
+}
