@@ -10,6 +10,8 @@ mod expiry;
 mod filter_project;
 mod group_table;
 mod join;
+mod keyed_rows;
+mod keys;
 mod late;
 mod lookup;
 mod net;

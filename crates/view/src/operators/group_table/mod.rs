@@ -226,6 +226,12 @@ impl GroupTable {
         (!null).then(|| record[1 + self.layout.word(column)])
     }
 
+    /// Whether all columns of a key are NULL.
+    pub(crate) fn is_all_null(&self, group: u32) -> bool {
+        let record = self.records.get(group);
+        (0..self.layout.columns()).all(|column| self.layout.is_null(record, column))
+    }
+
     /// The key columns of some groups.
     pub(crate) fn columns(&self, groups: &[u32]) -> Vec<ArrayRef> {
         (0..self.layout.columns()).map(|column| self.column(column, groups)).collect()
