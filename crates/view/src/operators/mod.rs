@@ -15,6 +15,7 @@ mod keys;
 mod late;
 mod lookup;
 mod net;
+mod ordered;
 mod snapshot;
 mod top_n;
 mod union;

@@ -1,0 +1,288 @@
+//! Rows in order, by partition: what top-n and netting stand on.
+//!
+//! A row is kept in Arrow's row format over its columns in the order that is asked for, so that its bytes compare as
+//! the rows do. The changes of an epoch are gathered, sorted and applied at its end, partition by partition; a change
+//! costs a logarithm of its partition, and partitions whose first rows stay the same are not looked at.
+
+use super::expiry::{Expirer, Expiry, times_us};
+use super::group_table::{Equality, GroupTable};
+use super::snapshot::{by_key_group, misfit, state_batch, weights_array, weights_column};
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::compute::SortOptions;
+use arrow::datatypes::SchemaRef;
+use arrow::row::{RowConverter, Rows, SortField};
+use proxima_engine::{SnapshotError, StateReader, StateWriter};
+use proxima_event::Changes;
+use proxima_event::hash::hash_columns;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// A row in the form that is compared.
+pub(super) type Bytes = Rc<[u8]>;
+
+/// The order of rows: some columns first, each its own way, then all others ascending.
+pub(super) struct RowOrder {
+    converter: RowConverter,
+    /// The columns in the order in which they are compared.
+    columns: Vec<usize>,
+}
+
+impl RowOrder {
+    /// An order by `first`, then by the columns that it does not name, ascending with NULLs first.
+    pub(super) fn new(schema: &SchemaRef, first: &[(usize, SortOptions)]) -> Self {
+        let mut order: Vec<(usize, SortOptions)> = Vec::new();
+        let rest = (0..schema.fields().len()).map(|column| (column, SortOptions::default()));
+        for (column, options) in first.iter().copied().chain(rest) {
+            if order.iter().all(|&(other, _)| other != column) {
+                order.push((column, options));
+            }
+        }
+        let field = |&(column, options): &(usize, SortOptions)| {
+            SortField::new_with_options(schema.field(column).data_type().clone(), options)
+        };
+        let converter = RowConverter::new(order.iter().map(field).collect());
+        let converter = converter.expect("the planner refuses rows of types that have no order");
+        Self { converter, columns: order.into_iter().map(|(column, _)| column).collect() }
+    }
+
+    /// The rows of a batch in the form that is compared.
+    pub(super) fn encode(&self, columns: &[ArrayRef]) -> Rows {
+        let columns: Vec<ArrayRef> = self.columns.iter().map(|&column| columns[column].clone()).collect();
+        self.converter.convert_columns(&columns).expect("the rows have the columns that the order was made for")
+    }
+
+    /// The columns of some rows, in the order of their schema.
+    pub(super) fn decode(&self, rows: &[&Bytes]) -> Vec<ArrayRef> {
+        let parser = self.converter.parser();
+        let ordered = self.converter.convert_rows(rows.iter().map(|row| parser.parse(row)));
+        let ordered = ordered.expect("these rows came from this converter");
+        let mut columns: Vec<(usize, ArrayRef)> = self.columns.iter().copied().zip(ordered).collect();
+        columns.sort_by_key(|&(column, _)| column);
+        columns.into_iter().map(|(_, column)| column).collect()
+    }
+}
+
+/// The rows of one partition.
+#[derive(Default)]
+struct Partition {
+    rows: BTreeMap<Bytes, i64>,
+    /// The last of the first rows, if there are as many as wanted: what comes behind it changes nothing.
+    last: Option<Bytes>,
+    /// The newest time of its rows.
+    newest_us: i64,
+}
+
+impl Partition {
+    /// The first rows, each as often as it is there.
+    fn first(&self, limit: usize) -> Vec<Bytes> {
+        let there = self.rows.iter().filter(|&(_, &weight)| weight > 0);
+        there.flat_map(|(row, &weight)| std::iter::repeat_n(row, weight as usize)).take(limit).cloned().collect()
+    }
+
+    fn add(&mut self, row: &[u8], weight: i64) {
+        match self.rows.get_mut(row) {
+            Some(held) if *held + weight == 0 => {
+                self.rows.remove(row);
+            }
+            Some(held) => *held += weight,
+            None => {
+                self.rows.insert(Bytes::from(row), weight);
+            }
+        }
+    }
+}
+
+/// One change of the epoch.
+#[derive(Clone, Copy)]
+struct Pending {
+    partition: u32,
+    tag: u32,
+    batch: u32,
+    row: u32,
+    weight: i64,
+}
+
+/// Rows in order, by partition.
+pub(super) struct Ordered {
+    keys: Vec<usize>,
+    limit: usize,
+    pub(super) order: RowOrder,
+    table: GroupTable,
+    partitions: Vec<Partition>,
+    batches: Vec<Rows>,
+    pending: Vec<Pending>,
+    held: usize,
+    expirer: Option<Expirer>,
+}
+
+impl Ordered {
+    /// No rows yet. Of each partition (by `keys`) the first `limit` rows are of interest.
+    pub(super) fn new(
+        schema: &SchemaRef,
+        keys: Vec<usize>,
+        order: RowOrder,
+        limit: usize,
+        expiry: Option<Expiry>,
+    ) -> Self {
+        let types = keys.iter().map(|&key| schema.field(key).data_type().clone()).collect();
+        Self {
+            table: GroupTable::new(types, Equality::Grouped, 0),
+            keys,
+            limit,
+            order,
+            partitions: Vec::new(),
+            batches: Vec::new(),
+            pending: Vec::new(),
+            held: 0,
+            expirer: expiry.map(Expirer::new),
+        }
+    }
+
+    /// Takes in rows, or bounds where `input` is that of the bounds.
+    pub(super) fn apply(&mut self, input: usize, changes: &Changes) {
+        match &mut self.expirer {
+            Some(expirer) if expirer.expiry.input == input => expirer.raise(changes),
+            _ => self.change(changes),
+        }
+    }
+
+    fn change(&mut self, changes: &Changes) {
+        let columns = changes.rows.columns();
+        let keys: Vec<ArrayRef> = self.keys.iter().map(|&key| columns[key].clone()).collect();
+        let computed = changes.hashes.is_none().then(|| hash_columns(&keys, changes.len()));
+        let hashes: &[u64] = changes.hashes.as_deref().unwrap_or_else(|| computed.as_deref().unwrap_or_default());
+        let partitions = self.number(&keys, hashes);
+        self.note_times(columns, &partitions);
+        let batch = self.batches.len() as u32;
+        self.batches.push(self.order.encode(columns));
+        self.pending.extend(partitions.into_iter().enumerate().map(|(row, partition)| Pending {
+            partition,
+            tag: hashes[row] as u32,
+            batch,
+            row: row as u32,
+            weight: changes.weight(row),
+        }));
+    }
+
+    fn number(&mut self, keys: &[ArrayRef], hashes: &[u64]) -> Vec<u32> {
+        let (mut partitions, mut fresh) = (Vec::new(), Vec::new());
+        self.table.resolve(keys, hashes, &mut partitions, &mut fresh);
+        self.partitions.resize_with(self.table.bound().max(self.partitions.len()), Partition::default);
+        for partition in fresh {
+            self.partitions[partition as usize] = Partition { newest_us: i64::MIN, ..Partition::default() };
+        }
+        partitions
+    }
+
+    fn note_times(&mut self, columns: &[ArrayRef], partitions: &[u32]) {
+        let Some(expirer) = &mut self.expirer else { return };
+        expirer.added(partitions.len());
+        let column = &columns[expirer.expiry.column];
+        let times = times_us(column);
+        for (row, &partition) in partitions.iter().enumerate() {
+            // A row without time is never over.
+            let time = if column.is_null(row) { i64::MAX } else { times[row] };
+            let newest = &mut self.partitions[partition as usize].newest_us;
+            *newest = time.max(*newest);
+        }
+    }
+
+    /// Applies the epoch. `changed` is given the first rows of each partition before and after, where they differ.
+    pub(super) fn finish(&mut self, mut changed: impl FnMut(&[Bytes], &[Bytes])) {
+        let mut pending = std::mem::take(&mut self.pending);
+        let batches = std::mem::take(&mut self.batches);
+        let bytes = |change: &Pending| batches[change.batch as usize].row(change.row as usize).data();
+        pending.sort_unstable_by(|a, b| a.partition.cmp(&b.partition).then_with(|| bytes(a).cmp(bytes(b))));
+        for of_partition in pending.chunk_by(|a, b| a.partition == b.partition) {
+            let rows = of_partition.chunk_by(|a, b| bytes(a) == bytes(b));
+            let net = rows.map(|run| (bytes(&run[0]), run.iter().map(|change| change.weight).sum::<i64>()));
+            let net: Vec<(&[u8], i64)> = net.filter(|&(_, weight)| weight != 0).collect();
+            self.change_partition(of_partition[0], &net, &mut changed);
+        }
+        self.expire();
+    }
+
+    fn change_partition(&mut self, of: Pending, net: &[(&[u8], i64)], changed: &mut impl FnMut(&[Bytes], &[Bytes])) {
+        let partition = &mut self.partitions[of.partition as usize];
+        let behind = match (net.first(), &partition.last) {
+            (Some(&(least, _)), Some(last)) => least > &**last,
+            _ => net.is_empty(),
+        };
+        let before = if behind { Vec::new() } else { partition.first(self.limit) };
+        let held = partition.rows.len();
+        for &(row, weight) in net {
+            partition.add(row, weight);
+        }
+        self.held = self.held + partition.rows.len() - held;
+        if !behind {
+            let after = partition.first(self.limit);
+            partition.last = (after.len() == self.limit).then(|| after.last().cloned()).flatten();
+            if before != after {
+                changed(&before, &after);
+            }
+        }
+        if partition.rows.is_empty() {
+            *partition = Partition::default();
+            self.table.remove(of.partition, of.tag);
+        }
+    }
+
+    /// Forgets the partitions all of whose rows are over; what they have shown stands.
+    fn expire(&mut self) {
+        let Some(expirer) = &mut self.expirer else { return };
+        if !expirer.is_due(self.held) {
+            return;
+        }
+        let is_over = |&partition: &u32| expirer.is_over(self.partitions[partition as usize].newest_us);
+        let over: Vec<u32> = self.table.groups().filter(is_over).collect();
+        let hashes = hash_columns(&self.table.columns(&over), over.len());
+        for (partition, hash) in over.into_iter().zip(hashes) {
+            self.held -= self.partitions[partition as usize].rows.len();
+            self.partitions[partition as usize] = Partition::default();
+            self.table.remove(partition, hash as u32);
+        }
+    }
+
+    /// Writes the rows of each key group with their weights.
+    pub(super) fn save(&self, out: &mut StateWriter) {
+        let partitions: Vec<u32> = self.table.groups().collect();
+        let hashes = hash_columns(&self.table.columns(&partitions), partitions.len());
+        let sorted = by_key_group(&partitions, &hashes);
+        for (group, range) in sorted.groups {
+            let rows = sorted.items[range].iter().flat_map(|&partition| &self.partitions[partition as usize].rows);
+            let (rows, weights): (Vec<&Bytes>, Vec<i64>) = rows.map(|(row, &weight)| (row, weight)).unzip();
+            let mut columns = self.order.decode(&rows);
+            columns.push(weights_array(weights.into_iter()));
+            out.write(group, state_batch(columns, Vec::new()));
+        }
+    }
+
+    /// Takes back the rows of a key group.
+    pub(super) fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        let Some(batch) = state.next_batch()? else { return Ok(()) };
+        let width = self.order.columns.len();
+        if batch.num_columns() != width + 1 {
+            return Err(misfit("rows and their weights"));
+        }
+        let columns = batch.columns()[..width].to_vec();
+        let weights = weights_column(&batch, width)?.to_vec();
+        let fields: Vec<_> = batch.schema().fields()[..width].to_vec();
+        let rows = RecordBatch::try_new(std::sync::Arc::new(arrow::datatypes::Schema::new(fields)), columns)?;
+        self.change(&Changes::weighted(rows, weights));
+        // The rows were shown before they were saved.
+        self.finish(|_, _| {});
+        Ok(())
+    }
+
+    /// Rows held.
+    pub(super) fn len(&self) -> usize {
+        self.held
+    }
+
+    /// Bytes held, estimated.
+    pub(super) fn bytes(&self) -> usize {
+        // A row has its bytes, their counts, and its share of a tree node; its length is not looked up for each.
+        const ROW: usize = 96;
+        self.table.bytes() + self.partitions.capacity() * size_of::<Partition>() + self.held * ROW
+    }
+}
