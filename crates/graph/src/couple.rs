@@ -63,18 +63,38 @@ impl Couple {
         }
     }
 
-    fn relate(&mut self, hash: u64, subject: &str, id: u32, weight: i64) {
+    /// The subject's number.
+    fn intern(&mut self, hash: u64, subject: &str) -> u32 {
         self.shard.get_or_insert_with(|| Shard(KeyGroup::of(hash, KEY_GROUPS).0));
-        let (subject, _) = self.subjects.intern(hash, subject);
-        match self.logs.add(subject, id, weight) {
+        self.subjects.intern(hash, subject).0
+    }
+
+    /// Takes in changes of a subject and an object each. Logs lie all over memory: they are asked for some changes
+    /// ahead.
+    fn relate_all(&mut self, changes: &[(u32, u32, i64)]) {
+        const HEADS_AHEAD: usize = 12;
+        const LOGS_AHEAD: usize = 6;
+        for (index, &(subject, object, weight)) in changes.iter().enumerate() {
+            if let Some(ahead) = changes.get(index + HEADS_AHEAD) {
+                self.logs.prefetch_head(ahead.0);
+            }
+            if let Some(ahead) = changes.get(index + LOGS_AHEAD) {
+                self.logs.prefetch_log(ahead.0);
+            }
+            self.relate(subject, object, weight);
+        }
+    }
+
+    fn relate(&mut self, subject: u32, object: u32, weight: i64) {
+        match self.logs.add(subject, object, weight) {
             Effect::None => {}
             Effect::Added => {
-                self.pairs.add(subject, id, &self.logs);
-                self.norms.add(id, 1);
+                self.pairs.add(subject, object, &self.logs);
+                self.norms.add(object, 1);
             }
             Effect::Removed => {
-                self.pairs.remove(subject, id, &self.logs);
-                self.norms.add(id, -1);
+                self.pairs.remove(subject, object, &self.logs);
+                self.norms.add(object, -1);
             }
         }
     }
@@ -114,11 +134,10 @@ impl Operator for Couple {
     fn apply(&mut self, _input: usize, changes: Changes, _out: &mut Outbox) {
         let hashes = key_hashes(&changes, output::SUBJECT);
         let subjects = text(changes.column(output::SUBJECT));
-        for (row, (&id, &hash)) in ids(&changes).iter().zip(&hashes).enumerate() {
-            if subjects.is_valid(row) {
-                self.relate(hash, subjects.value(row), id, changes.weight(row));
-            }
-        }
+        let rows = ids(&changes).iter().zip(&hashes).enumerate().filter(|(row, _)| subjects.is_valid(*row));
+        let entries: Vec<_> =
+            rows.map(|(row, (&id, &hash))| (self.intern(hash, subjects.value(row)), id, changes.weight(row))).collect();
+        self.relate_all(&entries);
     }
 
     fn finish(&mut self, end: EpochEnd, out: &mut Outbox) {
@@ -146,9 +165,9 @@ impl Operator for Couple {
             let subjects = subjects.as_string_opt::<i32>().ok_or_else(mismatch)?;
             let ids = ids.as_primitive_opt::<UInt32Type>().ok_or_else(mismatch)?;
             let weights = weights.as_primitive_opt::<Int64Type>().ok_or_else(mismatch)?;
-            for (row, hash) in hashes.into_iter().enumerate() {
-                self.relate(hash, subjects.value(row), ids.value(row), weights.value(row));
-            }
+            let intern = |(row, hash)| (self.intern(hash, subjects.value(row)), ids.value(row), weights.value(row));
+            let entries: Vec<_> = hashes.into_iter().enumerate().map(intern).collect();
+            self.relate_all(&entries);
         }
         Ok(())
     }

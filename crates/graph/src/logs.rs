@@ -1,6 +1,6 @@
 //! Each subject's log: the objects it is related to, and how often.
 
-use crate::slab::{Array, Slab};
+use crate::slab::{Array, Slab, prefetch};
 use hashbrown::HashMap;
 
 /// What a change did to a set of objects.
@@ -36,6 +36,22 @@ impl Logs {
     /// The objects that a subject is related to, oldest first.
     pub(crate) fn objects(&self, subject: u32) -> &[u32] {
         self.logs.get(subject as usize).map_or(&[], |log| self.slab.words(&log.objects))
+    }
+
+    /// Asks the processor to load what leads to a subject's log, which is used soon.
+    #[inline]
+    pub(crate) fn prefetch_head(&self, subject: u32) {
+        if let Some(log) = self.logs.get(subject as usize) {
+            prefetch(log);
+        }
+    }
+
+    /// Asks the processor to load a subject's log; best some time after [`Logs::prefetch_head`].
+    #[inline]
+    pub(crate) fn prefetch_log(&self, subject: u32) {
+        if let Some(first) = self.objects(subject).first() {
+            prefetch(first);
+        }
     }
 
     /// Adds to the weight between a subject and an object.
