@@ -24,11 +24,16 @@ fn chunks(
         let end = text.len().min(at + room);
         bytes.extend_from_slice(&text[at..end]);
         at = end;
-        reader.block(bytes, records_max, |chunk| Ok(chunks.push(chunk))).unwrap();
+        reader.block(bytes, records_max, |chunk| take(&mut chunks, chunk)).unwrap();
         assert_eq!(reader.taken(), at as u64);
     }
-    reader.finish(|chunk| Ok(chunks.push(chunk))).unwrap();
+    reader.finish(|chunk| take(&mut chunks, chunk)).unwrap();
     chunks
+}
+
+fn take(chunks: &mut Vec<Chunk>, chunk: Chunk) -> Result<(), Stopped> {
+    chunks.push(chunk);
+    Ok(())
 }
 
 /// Chunks follow one another without gaps, and none has too many records.

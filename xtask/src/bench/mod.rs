@@ -1,0 +1,58 @@
+//! `cargo xtask bench NAME`: lines for people, then one line of JSON.
+//!
+//! The jobs (`behaviour`, `retail`) are measured from outside, as a user meets them: the release binary in a process of
+//! its own, from its start to its end. The others are benchmarks of single crates.
+
+mod behaviour;
+mod child;
+mod figures;
+mod retail;
+
+use crate::project::{cargo, must};
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+/// What to measure.
+#[derive(Args)]
+pub(crate) struct BenchArgs {
+    /// The benchmark.
+    name: Name,
+    /// How often each setting is run.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// The numbers of workers to try.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
+    workers: Vec<usize>,
+    /// How many events (`behaviour` only).
+    #[arg(long, default_value_t = behaviour::EVENTS)]
+    events: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Name {
+    /// Two views over two million behaviour events: events a second, events per CPU-second, memory.
+    Behaviour,
+    /// The shipped example, to its end.
+    Retail,
+    /// Item-to-item counting alone: pair updates a second and core, bytes a pair.
+    Pairs,
+    /// Decoding alone: JSON and CSV to columns.
+    Decode,
+    /// Reading files alone: blocks cut at record ends.
+    Read,
+}
+
+pub(crate) fn run(args: &BenchArgs) -> Result<()> {
+    match args.name {
+        Name::Behaviour => behaviour::run(args),
+        Name::Retail => retail::run(args),
+        Name::Pairs => crate_bench("proxima-graph", "pairs"),
+        Name::Decode => crate_bench("proxima-event", "decode"),
+        Name::Read => crate_bench("proxima-source", "read"),
+    }
+}
+
+/// A benchmark of one crate prints its own lines and ends with its JSON.
+fn crate_bench(package: &str, name: &str) -> Result<()> {
+    must(cargo(["bench", "--quiet", "--package", package, "--bench", name]))
+}

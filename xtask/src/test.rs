@@ -1,0 +1,101 @@
+//! `cargo xtask test`: everything that CI runs, cheapest first.
+
+use crate::project::{build_release, cargo, must, shown};
+use crate::retail;
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+/// What to leave out.
+#[derive(Args)]
+pub(crate) struct TestArgs {
+    /// Leaves out the release build and the run of the example from it.
+    #[arg(long)]
+    skip_release: bool,
+}
+
+pub(crate) fn run(args: &TestArgs) -> Result<()> {
+    must(cargo(["fmt", "--all", "--check"]))?;
+    must(cargo(["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))?;
+    let suites = run_tests()?;
+    if args.skip_release {
+        println!("release: skipped");
+    } else {
+        let binary = build_release()?;
+        retail::check(&binary).context("the example, run from the release binary, failed")?;
+        println!("release: examples/retail holds, over HTTP and from the data folder");
+    }
+    println!("{}", Totals::of(&suites));
+    Ok(())
+}
+
+/// Runs the tests of all crates and gives the closing line of each suite.
+fn run_tests() -> Result<Vec<String>> {
+    let mut command = cargo(["test", "--workspace"]);
+    eprintln!("$ {}", shown(&command));
+    let mut child = command.stdout(Stdio::piped()).spawn().context("cannot run the tests")?;
+    let stdout = child.stdout.take().expect("it is piped");
+    let mut suites = Vec::new();
+    for line in BufReader::new(stdout).lines() {
+        let line = line?;
+        println!("{line}");
+        if line.starts_with("test result:") {
+            suites.push(line);
+        }
+    }
+    let status = child.wait()?;
+    ensure!(status.success(), "tests failed: {}", Totals::of(&suites));
+    Ok(suites)
+}
+
+/// The sums over all suites.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Totals {
+    suites: usize,
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Totals {
+    fn of(suites: &[String]) -> Self {
+        let mut totals = Self { suites: suites.len(), ..Self::default() };
+        for line in suites {
+            totals.passed += count(line, "passed");
+            totals.failed += count(line, "failed");
+            totals.ignored += count(line, "ignored");
+        }
+        totals
+    }
+}
+
+impl std::fmt::Display for Totals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let word = if self.failed == 0 { "ok" } else { "FAILED" };
+        let Self { suites, passed, failed, ignored } = self;
+        write!(f, "test result: {word}. {passed} passed; {failed} failed; {ignored} ignored; in {suites} suites")
+    }
+}
+
+/// The number before a word in a closing line of the test runner.
+fn count(line: &str, word: &str) -> u64 {
+    let parts = line.split([';', '.']).map(str::trim);
+    parts.filter_map(|part| part.strip_suffix(word)?.trim().parse::<u64>().ok()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_add_up() {
+        let lines = [
+            "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.49s",
+            "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.20s",
+        ];
+        let totals = Totals::of(&lines.map(str::to_owned));
+        assert_eq!(totals, Totals { suites: 2, passed: 15, failed: 2, ignored: 1 });
+        assert_eq!(totals.to_string(), "test result: FAILED. 15 passed; 2 failed; 1 ignored; in 2 suites");
+    }
+}
