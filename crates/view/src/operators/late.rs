@@ -3,9 +3,12 @@
 //! [`MaxTime`] watches the newest time of each worker's rows and tells all workers the bound that follows from it.
 //! [`DropLate`] drops rows older than the newest bound of earlier epochs.
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use proxima_engine::{Operator, Outbox};
-use proxima_event::Changes;
+use super::expiry::{newest_us, times_us};
+use super::snapshot::misfit;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
+use proxima_event::{Changes, KEY_GROUPS, KeyGroup};
 use std::sync::Arc;
 
 /// The columns of a stream of bounds: `bound`, a TIMESTAMP in microseconds.
@@ -24,22 +27,39 @@ pub struct TimeBoundSpec {
 }
 
 /// Puts out the bound of this worker's rows, at the end of each epoch in which it rose.
+///
+/// It saves nothing: [`DropLate`] keeps the bound, and a lower one does no harm.
 pub struct MaxTime {
     spec: TimeBoundSpec,
+    newest_us: Option<i64>,
+    told_us: Option<i64>,
 }
 
 impl MaxTime {
     /// Has seen no rows and puts out no bound yet.
     #[must_use]
     pub fn new(spec: TimeBoundSpec) -> Self {
-        Self { spec }
+        Self { spec, newest_us: None, told_us: None }
     }
 }
 
 impl Operator for MaxTime {
-    fn apply(&mut self, _input: usize, _changes: Changes, _out: &mut Outbox) {
-        unimplemented!("{:?}", self.spec)
+    fn apply(&mut self, _input: usize, changes: Changes, _out: &mut Outbox) {
+        self.newest_us = self.newest_us.max(newest_us(changes.column(self.spec.time)));
     }
+
+    fn finish(&mut self, _end: EpochEnd, out: &mut Outbox) {
+        if self.newest_us > self.told_us {
+            self.told_us = self.newest_us;
+            let bound = self.newest_us.map(|newest| newest.saturating_sub(self.spec.lifetime_us));
+            out.push(Changes::inserts(bound_batch(bound.into_iter().collect())));
+        }
+    }
+}
+
+fn bound_batch(bounds: Vec<i64>) -> RecordBatch {
+    let bounds: ArrayRef = Arc::new(TimestampMicrosecondArray::from(bounds));
+    RecordBatch::try_new(bound_schema(), vec![bounds]).expect("a bound is a timestamp")
 }
 
 /// What a [`DropLate`] looks at: rows on input 0, bounds on input 1.
@@ -51,21 +71,124 @@ pub struct DropLateSpec {
     pub time: usize,
 }
 
-/// Drops and counts the rows that are older than the bound known at the end of the epoch before.
+/// Drops and counts the rows that are older than the bound known at the end of the epoch before. Rows without a time
+/// are never late.
 pub struct DropLate {
     spec: DropLateSpec,
+    /// The bound in force: that of the epoch before.
+    bound_us: i64,
+    /// The newest bound that has come.
+    next_us: i64,
+    late: u64,
 }
 
 impl DropLate {
     /// Knows no bound: passes everything on.
     #[must_use]
     pub fn new(spec: DropLateSpec) -> Self {
-        Self { spec }
+        Self { spec, bound_us: i64::MIN, next_us: i64::MIN, late: 0 }
     }
 }
 
 impl Operator for DropLate {
-    fn apply(&mut self, _input: usize, _changes: Changes, _out: &mut Outbox) {
-        unimplemented!("{:?}", self.spec)
+    fn apply(&mut self, input: usize, changes: Changes, out: &mut Outbox) {
+        if input == 1 {
+            self.next_us = self.next_us.max(newest_us(changes.column(0)).unwrap_or(i64::MIN));
+            return;
+        }
+        let column = changes.column(self.spec.time);
+        let times = times_us(column);
+        let is_late = |row: usize| times[row] < self.bound_us && column.is_valid(row);
+        let late = (0..times.len()).filter(|&row| is_late(row)).count();
+        if late == 0 {
+            return out.push(changes);
+        }
+        self.late += late as u64;
+        let kept: Vec<u32> = (0..times.len()).filter(|&row| !is_late(row)).map(|row| row as u32).collect();
+        out.push(changes.take(&kept));
+    }
+
+    fn finish(&mut self, _end: EpochEnd, _out: &mut Outbox) {
+        self.bound_us = self.next_us;
+    }
+
+    /// The bound belongs to no key and is the same on every worker, so each key group holds it.
+    fn save(&self, out: &mut StateWriter) {
+        if self.bound_us > i64::MIN {
+            let batch = bound_batch(vec![self.bound_us]);
+            (0..KEY_GROUPS as u16).for_each(|group| out.write(KeyGroup(group), batch.clone()));
+        }
+    }
+
+    fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        while let Some(batch) = state.next_batch()? {
+            let bounds =
+                batch.columns().first().and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+            let bounds = bounds.ok_or_else(|| misfit("a bound"))?;
+            self.next_us = bounds.values().iter().copied().fold(self.next_us, i64::max);
+        }
+        self.bound_us = self.next_us;
+        Ok(())
+    }
+
+    fn stats(&self) -> OperatorStats {
+        OperatorStats { late: self.late, ..OperatorStats::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operators::testing::{MICROS, Row, V, batch, rows_of, schema};
+    use proxima_event::Epoch;
+
+    const END: EpochEnd = EpochEnd { epoch: Epoch(0), last: false };
+
+    fn bounds_of(operator: &mut MaxTime, rows: &[Row], data_type: DataType) -> Vec<Row> {
+        let mut out = Outbox::default();
+        operator.apply(0, Changes::inserts(batch(&schema(&[data_type]), rows)), &mut out);
+        operator.finish(END, &mut out);
+        out.drain().flat_map(|changes| rows_of(&changes.rows)).collect()
+    }
+
+    #[test]
+    fn a_bound_goes_out_when_it_rises() {
+        let mut operator = MaxTime::new(TimeBoundSpec { time: 0, lifetime_us: 10 });
+        let time = |us| vec![V::Int(us)];
+        assert_eq!(bounds_of(&mut operator, &[vec![V::Null]], MICROS), Vec::<Row>::new());
+        assert_eq!(bounds_of(&mut operator, &[time(5), time(20), vec![V::Null]], MICROS), [time(10)]);
+        assert_eq!(bounds_of(&mut operator, &[time(20)], MICROS), Vec::<Row>::new());
+        assert_eq!(bounds_of(&mut operator, &[time(-7), time(21)], MICROS), [time(11)]);
+        let mut days = MaxTime::new(TimeBoundSpec { time: 0, lifetime_us: 0 });
+        assert_eq!(bounds_of(&mut days, &[time(-1)], DataType::Date32), [time(-86_400_000_000)]);
+    }
+
+    #[test]
+    fn rows_older_than_the_bound_of_the_epoch_before_are_dropped() {
+        let rows = schema(&[MICROS, DataType::Int64]);
+        let mut operator = DropLate::new(DropLateSpec { input: rows.clone(), time: 0 });
+        let mut epoch = |operator: &mut DropLate, times: &[i128], bound: i128| {
+            let mut out = Outbox::default();
+            let bound = Changes::inserts(batch(&bound_schema(), &[vec![V::Int(bound)]]));
+            operator.apply(1, bound, &mut out);
+            let mut given: Vec<Row> = times.iter().map(|&time| vec![V::Int(time), V::Int(1)]).collect();
+            given.push(vec![V::Null, V::Int(2)]);
+            operator.apply(0, Changes::inserts(batch(&rows, &given)), &mut out);
+            operator.finish(END, &mut out);
+            let passed: Vec<Row> = out.drain().flat_map(|changes| rows_of(&changes.rows)).collect();
+            passed.into_iter().filter(|row| row[0] != V::Null).map(|row| row[0].clone()).collect::<Vec<_>>()
+        };
+        let times = |times: &[i128]| times.iter().map(|&time| V::Int(time)).collect::<Vec<_>>();
+        assert_eq!(epoch(&mut operator, &[1, 2, 3], 2), times(&[1, 2, 3]));
+        assert_eq!(epoch(&mut operator, &[1, 2, 3], 1), times(&[2, 3]));
+        assert_eq!(operator.stats().late, 1);
+        let mut writer = StateWriter::default();
+        operator.save(&mut writer);
+        let mut operator = DropLate::new(DropLateSpec { input: rows.clone(), time: 0 });
+        for (group, bytes) in writer.encode().unwrap().into_iter().skip(77).take(2) {
+            operator.load(&mut StateReader::new(group, &bytes).unwrap()).unwrap();
+        }
+        assert_eq!(epoch(&mut operator, &[1, 2, 3], 3), times(&[2, 3]));
+        assert_eq!(epoch(&mut operator, &[1, 2, 3], 3), times(&[3]));
     }
 }
