@@ -43,6 +43,7 @@ pub struct Couple {
     /// Rows that changed and the epoch that publishes them; in the order of that.
     rows_due: VecDeque<(u64, u32)>,
     norms_due: Option<u64>,
+    publish_cost_max: usize,
 }
 
 impl Couple {
@@ -60,6 +61,7 @@ impl Couple {
             now: 0,
             rows_due: VecDeque::new(),
             norms_due: None,
+            publish_cost_max: PUBLISH_COST_MAX,
         }
     }
 
@@ -111,7 +113,7 @@ impl Couple {
     fn publish(&mut self, last: bool, out: &mut Outbox) {
         let Some(shard) = self.shard else { return };
         let mut writes = KeyValueRows::new(out);
-        let mut cost_left = PUBLISH_COST_MAX;
+        let mut cost_left = self.publish_cost_max;
         while let Some(&(due, id)) = self.rows_due.front()
             && (last || (due <= self.now && cost_left > 0))
         {
@@ -238,5 +240,53 @@ impl Norms {
 
     fn bytes(&self) -> usize {
         self.counts.capacity() * size_of::<u32>() + self.blocks.capacity() * size_of::<Block>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::StringViewArray;
+    use proxima_event::Epoch;
+    use std::collections::BTreeSet;
+
+    /// One subject's objects, by id.
+    fn log(ids: std::ops::Range<u32>) -> Changes {
+        let subjects: StringViewArray = ids.clone().map(|_| Some("u")).collect();
+        let columns: [(&str, ArrayRef); 3] = [
+            ("subject", Arc::new(subjects)),
+            ("id", Arc::new(UInt32Array::from_iter_values(ids.clone()))),
+            ("name", Arc::new(StringViewArray::new_null(ids.len()))),
+        ];
+        Changes::inserts(
+            RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap(),
+        )
+    }
+
+    /// The ids of rows that the end of an epoch publishes.
+    fn finish(couple: &mut Couple, epoch: u64, last: bool) -> Vec<u32> {
+        let mut out = Outbox::default();
+        couple.finish(EpochEnd { epoch: Epoch(epoch), last }, &mut out);
+        let batches: Vec<_> = out.drain().collect();
+        let keys = batches.iter().flat_map(|batch| batch.column(0).as_binary_view().iter().flatten());
+        let rows = keys.filter_map(|key| key.strip_prefix(b"r"));
+        rows.map(|key| u32::from_be_bytes(key[..4].try_into().unwrap())).collect()
+    }
+
+    #[test]
+    fn an_epoch_publishes_no_more_than_it_may_and_the_last_one_all() {
+        let mut couple = Couple::new(1, HOT_ABOVE);
+        couple.publish_cost_max = 25;
+        couple.apply(0, log(0..10), &mut Outbox::default());
+        let mut published = BTreeSet::new();
+        for epoch in 0..3 {
+            let rows = finish(&mut couple, epoch, false);
+            assert_eq!(rows.len(), 3, "three rows go through a log of ten");
+            published.extend(rows);
+        }
+        assert_eq!(published.len(), 9, "each row waits its turn");
+        couple.apply(0, log(10..30), &mut Outbox::default());
+        assert_eq!(finish(&mut couple, 3, true).len(), 30);
+        assert_eq!(finish(&mut couple, 4, true), [] as [u32; 0]);
     }
 }

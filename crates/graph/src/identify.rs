@@ -88,7 +88,7 @@ impl Operator for Identify {
             None => changes.weights,
             Some(column) => {
                 let factors = integers(changes.column(column));
-                let weigh = |row| multiply(changes.weight(row), factors.value(row));
+                let weigh = |row| changes.weight(row).wrapping_mul(factors.value(row));
                 (0..changes.len()).map(weigh).collect::<Vec<_>>().into()
             }
         };
@@ -126,10 +126,6 @@ impl Operator for Identify {
         let bytes = self.groups.iter().map(|names| names.bytes() as u64).sum();
         OperatorStats { keys, bytes, late: 0 }
     }
-}
-
-fn multiply(weight: i64, factor: i64) -> i64 {
-    weight.checked_mul(factor).expect("weights of relations stay below 2^63")
 }
 
 fn output_rows(subjects: StringViewArray, ids: Vec<u32>, names: StringViewArray) -> RecordBatch {

@@ -1,4 +1,6 @@
 //! Each subject's log: the objects it is related to, and how often.
+//!
+//! Sums of weights wrap at 64 bits, so that whatever was added can be taken back.
 
 use crate::slab::{Array, Slab, prefetch};
 use hashbrown::HashMap;
@@ -94,7 +96,7 @@ impl Logs {
         let log = &mut self.logs[subject as usize];
         let stored = self.slab.words(&log.sums)[place];
         let before = if stored == u32::MAX { self.odd[&(subject, object)] } else { i64::from(stored) };
-        let sum = add_weights(before, weight);
+        let sum = before.wrapping_add(weight);
         if sum > 0 {
             let stored = self.hold(subject, object, sum);
             let log = &self.logs[subject as usize];
@@ -116,7 +118,7 @@ impl Logs {
 
     fn add_absent(&mut self, subject: u32, object: u32, weight: i64) -> Effect {
         let owed = if self.odd.is_empty() { 0 } else { self.odd.get(&(subject, object)).copied().unwrap_or(0) };
-        let sum = add_weights(owed, weight);
+        let sum = owed.wrapping_add(weight);
         let stored = self.hold(subject, object, sum);
         if sum <= 0 {
             return Effect::None;
@@ -149,10 +151,6 @@ impl Logs {
     fn exact(&self, subject: u32, object: u32, stored: u32) -> i64 {
         if stored == u32::MAX { self.odd[&(subject, object)] } else { i64::from(stored) }
     }
-}
-
-fn add_weights(sum: i64, weight: i64) -> i64 {
-    sum.checked_add(weight).expect("the weights between one subject and one object sum to less than 2^63")
 }
 
 #[cfg(test)]

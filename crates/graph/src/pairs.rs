@@ -203,7 +203,7 @@ impl Gather {
                 *count += 1;
             }
         }
-        self.found.sort_unstable();
+        self.sort_found();
         row.clear();
         for &other in &self.found {
             let count = std::mem::take(&mut self.counts[other as usize]);
@@ -212,6 +212,18 @@ impl Gather {
             }
         }
         walked
+    }
+
+    /// Puts what was found in order: by sorting, or where much was found by going through all counts.
+    fn sort_found(&mut self) {
+        const SORT_BELOW_ONE_IN: usize = 8;
+        if self.found.len() < self.counts.len() / SORT_BELOW_ONE_IN {
+            self.found.sort_unstable();
+        } else {
+            let counts = self.counts.iter().enumerate();
+            self.found.clear();
+            self.found.extend(counts.filter(|(_, count)| **count > 0).map(|(id, _)| id as u32));
+        }
     }
 }
 
