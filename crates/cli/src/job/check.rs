@@ -1,13 +1,14 @@
 //! Holds a job's parts against each other and against the files they name.
 
 use super::fields::{Located, advise_word, is_name};
-use super::plan::{EpochPlan, HttpPlan, JobPlan, Merger, PathKind, PathPlan, QueryPlan, SourcePlan};
+use super::plan::{EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, SourcePlan};
 use super::problem::{Place, Problem};
 use super::raw::{RawEpoch, RawHttp, RawJob, RawPath, RawQuery, RawSource};
 use super::sql::{self, Query, Views};
 use super::tree::Text;
 use super::{Overlay, inputs};
 use chrono_tz::Tz;
+use proxima_graph::{HOT_ABOVE, Merger};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -116,9 +117,11 @@ fn check_paths(raw: &RawJob, problems: &mut Vec<Problem>) -> BTreeMap<String, Pa
 }
 
 fn path_plan(path: &RawPath, relation: Option<String>, object: Option<String>) -> Option<PathPlan> {
-    let kind: PathKind = path.kind.as_ref()?.value;
-    let merger = path.merger.as_ref().map_or(Merger::Cosine, |merger| merger.value);
-    Some(PathPlan { kind, relation: relation?, merger, object })
+    let kind = path.kind.as_ref()?.value;
+    let merger = path.merger.as_ref().map_or_else(Merger::default, |merger| merger.value);
+    let publish = path.publish.as_ref().map_or(PathPlan::PUBLISH, |publish| publish.value);
+    let hot_above = path.hot_above.as_ref().map_or(HOT_ABOVE, |above| u32::try_from(above.value).unwrap_or(u32::MAX));
+    Some(PathPlan { kind, relation: relation?, merger, object, publish, hot_above })
 }
 
 /// A name that must be one of those that the job declares.

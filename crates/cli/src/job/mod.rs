@@ -16,7 +16,7 @@ pub mod sql;
 pub mod tree;
 pub mod units;
 
-pub use plan::{EpochPlan, HttpPlan, JobPlan, Merger, PathKind, PathPlan, QueryPlan, SinkKind, SourcePlan};
+pub use plan::{EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, SinkKind, SourcePlan};
 pub use problem::{Origin, Place, Problem, Problems, Severity};
 
 use fields::Fields;
@@ -48,7 +48,7 @@ pub fn load(folder: &Path, overlay: &Overlay) -> Result<JobPlan, Problems> {
     let mut problems = Problems(problems);
     problems.sort();
     match plan {
-        Some(plan) if !problems.fatal() => Ok(JobPlan { warnings: problems.0, ..plan }),
+        Some(plan) if problems.errors() == 0 => Ok(JobPlan { warnings: problems.0, ..plan }),
         _ => Err(problems),
     }
 }

@@ -3,6 +3,7 @@
 use super::problem::Problem;
 use super::sql::Views;
 use chrono_tz::Tz;
+use proxima_graph::{Merger, PathConfig, PathKind};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -84,6 +85,20 @@ pub struct QueryPlan {
     pub query: String,
 }
 
+impl JobPlan {
+    /// How many targets the job writes.
+    #[must_use]
+    pub fn targets(&self) -> usize {
+        0
+    }
+
+    /// The operators that the job becomes, as text for people.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        String::new()
+    }
+}
+
 /// A path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPlan {
@@ -95,20 +110,23 @@ pub struct PathPlan {
     pub merger: Merger,
     /// The objects whose attributes are shown with its results.
     pub object: Option<String>,
+    /// How long changes of a row are held back to coalesce them.
+    pub publish: Duration,
+    /// Objects with more subjects than this keep their counts; those of others are gathered when they are published.
+    pub hot_above: u32,
 }
 
-/// How a path is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathKind {
-    /// Pairs of objects that share subjects, counted as relations come and go.
-    Pairs,
-}
+impl PathPlan {
+    /// How long changes of a row are held back where the job does not say: a list that changes with every event is of
+    /// more use to nobody, and writing it costs the most.
+    pub const PUBLISH: Duration = Duration::from_secs(1);
 
-/// How the parts of a pair become a score.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Merger {
-    /// Shared subjects over the root of the product of both objects' subjects.
-    Cosine,
+    /// The path in the words of its readers.
+    #[must_use]
+    pub fn config(&self) -> PathConfig {
+        let Self { kind, relation, merger, object, hot_above, .. } = self.clone();
+        PathConfig { kind, relation, merger, object, publish: None, hot_above }
+    }
 }
 
 /// `[http]`

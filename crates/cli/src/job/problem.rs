@@ -137,10 +137,10 @@ impl Problems {
         self.0.sort_by(|a, b| a.place.cmp(&b.place));
     }
 
-    /// Whether one of them stands in the way of a run.
+    /// How many of them stand in the way of a run.
     #[must_use]
-    pub fn fatal(&self) -> bool {
-        self.0.iter().any(|problem| problem.severity == Severity::Error)
+    pub fn errors(&self) -> usize {
+        self.0.iter().filter(|problem| problem.severity == Severity::Error).count()
     }
 }
 

@@ -1,9 +1,10 @@
 //! The job file as it was written: every key that `job.toml` may hold, typed but not yet checked against the rest.
 
 use super::fields::{Fields, Located};
-use super::plan::{Merger, PathKind, SinkKind};
+use super::plan::SinkKind;
 use super::problem::Place;
 use super::tree::Text;
+use proxima_graph::{Merger, PathKind};
 use std::time::Duration;
 
 /// A whole job file. What was not written is `None`.
@@ -91,7 +92,15 @@ pub struct RawPath {
     pub merger: Option<Located<Merger>>,
     /// `object`
     pub object: Option<Located<Text>>,
+    /// `publish`
+    pub publish: Option<Located<Duration>>,
+    /// `hot_above`
+    pub hot_above: Option<Located<u64>>,
 }
+
+/// The mergers by their words.
+const MERGERS: [(&str, Merger); 3] =
+    [("cosine", Merger::Cosine), ("jaccard", Merger::Jaccard), ("count", Merger::Count)];
 
 /// `[http]`
 #[derive(Debug)]
@@ -195,8 +204,10 @@ impl RawPath {
         Self {
             kind: fields.required_word("kind", &[("pairs", PathKind::Pairs)]),
             relation: fields.required_text("relation", "name one of the job's relations"),
-            merger: fields.word("merger", &[("cosine", Merger::Cosine)]),
+            merger: fields.word("merger", &MERGERS),
             object: fields.text("object"),
+            publish: fields.duration("publish"),
+            hot_above: fields.number("hot_above", 0),
         }
     }
 }

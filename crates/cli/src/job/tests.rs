@@ -1,6 +1,7 @@
 //! Whole jobs: what a good one becomes, and what is said of bad ones.
 
 use super::*;
+use proxima_graph::{HOT_ABOVE, Merger, PathKind};
 use std::fs;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -69,7 +70,9 @@ fn a_good_job_leaves_nothing_to_guess() {
             kind: PathKind::Pairs,
             relation: "bought".into(),
             merger: Merger::Cosine,
-            object: Some("product".into())
+            object: Some("product".into()),
+            publish: Duration::from_secs(1),
+            hot_above: HOT_ABOVE,
         }
     );
     assert_eq!(plan.rejected_keep, 100_000);

@@ -1,0 +1,111 @@
+//! `proxima search` and `proxima similar`: questions to a running server, or else to the data folder.
+
+use super::{data_path, load_job, print};
+use crate::args::{JobArgs, PlaceArgs, SearchArgs, SimilarArgs};
+use crate::client::{Ask, encode, serves};
+use crate::data::DataFolder;
+use crate::failure::Failure;
+use crate::job::{JobPlan, Overlay};
+use crate::stores;
+use anyhow::{Context, anyhow};
+use proxima_serve::{Answer, AppState};
+use serde_json::Value;
+use std::io::Read;
+
+/// Searches an index.
+pub(super) fn search(args: &SearchArgs) -> Result<(), Failure> {
+    let plan = job(&args.job)?;
+    let ask = Ask::post(format!("/v1/indexes/{}/_search?pretty", encode(&args.index)), body(&args.body)?);
+    let answer = answer(&plan, &args.place, &ask, |data| stores::index_only(data, &args.index))?;
+    show(answer)
+}
+
+/// Lists the objects nearest to one.
+pub(super) fn similar(args: &SimilarArgs) -> Result<(), Failure> {
+    let plan = job(&args.job)?;
+    let (path, id) = (encode(&args.path), encode(&args.id));
+    let ask = Ask::get(format!("/v1/similar/{path}/{id}?n={}&pretty", args.n));
+    let known = plan.paths.get(&args.path);
+    let answer = answer(&plan, &args.place, &ask, |data| stores::path_only(data, &args.path, known))?;
+    show(answer)
+}
+
+/// The job as far as questions need it: its inputs may be gone.
+fn job(args: &JobArgs) -> Result<JobPlan, Failure> {
+    load_job(&args.job, &Overlay { without_inputs: true, ..args.overlay() })
+}
+
+/// The request: itself, the content of `@FILE`, or standard input for `-`.
+fn body(written: &str) -> Result<String, Failure> {
+    if let Some(path) = written.strip_prefix('@') {
+        return std::fs::read_to_string(path).map_err(|error| Failure::Usage(format!("cannot read {path}: {error}")));
+    }
+    if written == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+        return Ok(text);
+    }
+    Ok(written.to_owned())
+}
+
+/// Asks the server that was given; else the one that the data folder names, if it lives; else the data folder itself.
+fn answer(
+    plan: &JobPlan,
+    place: &PlaceArgs,
+    ask: &Ask,
+    open: impl FnOnce(&DataFolder) -> anyhow::Result<AppState>,
+) -> Result<Answer, Failure> {
+    if let Some(url) = &place.server {
+        return ask.send(url).map_err(|error| Failure::NotFound(format!("cannot reach {url}: {error}")));
+    }
+    let folder = data_path(plan, place.data.as_deref());
+    let data = DataFolder::existing(&folder);
+    if let Some(server) = data.server().filter(|server| serves(&server.address, &plan.name)) {
+        let address = server.address;
+        return ask.send(&address).with_context(|| format!("cannot ask {address}")).map_err(Failure::Run);
+    }
+    if !folder.exists() {
+        let folder = folder.display();
+        let message = format!("the job has no results in {folder}; run it first, or name its folder with --data");
+        return Err(Failure::NotFound(message));
+    }
+    let asked = open(&data).and_then(|state| Ok(proxima_serve::ask(state, ask.method, &ask.path, ask.body.clone())?));
+    asked.map_err(Failure::Run)
+}
+
+fn show(answer: Answer) -> Result<(), Failure> {
+    let message = || match serde_json::from_str::<Value>(&answer.body) {
+        Ok(error) => error["error"]["message"].as_str().unwrap_or(&answer.body).to_owned(),
+        Err(_) => format!("HTTP status {}: {}", answer.status, answer.body),
+    };
+    match answer.status {
+        200 => print(&answer.body),
+        404 => Err(Failure::NotFound(message())),
+        400 | 413 => Err(Failure::Usage(message())),
+        _ => Err(Failure::Run(anyhow!(message()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_itself_or_a_file() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), "{\"size\": 1}").expect("writable");
+        let from_file = body(&format!("@{}", file.path().display())).expect("the file is there");
+        assert_eq!(from_file, "{\"size\": 1}");
+        assert_eq!(body("{}").expect("it is there"), "{}");
+        assert_eq!(body("@no/such/file").expect_err("it is not there").code(), 2);
+    }
+
+    #[test]
+    fn refusals_have_their_codes() {
+        let code = |status, text: &str| show(Answer { status, body: text.to_owned() }).expect_err("refused").code();
+        assert_eq!(code(404, "{\"error\":{\"message\":\"no index\"}}"), 3);
+        assert_eq!(code(400, "{}"), 2);
+        assert_eq!(code(429, ""), 1);
+        assert_eq!(code(500, "<html>"), 1);
+    }
+}

@@ -1,0 +1,212 @@
+//! The data folder of a job: the embedded index, the key-value store, rejected records, and who uses it.
+
+use anyhow::{Context, Result, bail};
+use proxima_event::Generation;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// What tells our folder from any other, and which run wrote it last.
+const MARKER: &str = "proxima.json";
+/// What a run makes and the next one makes anew. Nothing else in the folder is ever removed.
+const RESULTS: [&str; 5] = ["index", "kv.redb", "rejected", "server.json", "summary.json"];
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Marker {
+    job: String,
+    generation: u64,
+}
+
+/// Where a run that serves can be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerInfo {
+    /// Host and port.
+    pub address: String,
+    /// Its process.
+    pub pid: u32,
+}
+
+/// A data folder.
+#[derive(Debug)]
+pub struct DataFolder {
+    path: PathBuf,
+    /// Held for as long as a run uses the folder; the system lets go of it even if the process is killed.
+    _lock: Option<File>,
+}
+
+impl DataFolder {
+    /// The folder as a reader sees it. It need not exist.
+    #[must_use]
+    pub fn existing(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), _lock: None }
+    }
+
+    /// Takes the folder for a run of `job`: empties it of earlier results and begins the next generation.
+    ///
+    /// # Errors
+    /// When another run uses it, when it is not ours or another job's, or when it cannot be written.
+    pub fn begin_run(path: impl Into<PathBuf>, job: &str) -> Result<(Self, Generation)> {
+        let path = path.into();
+        fs::create_dir_all(&path).with_context(|| format!("cannot create the data folder {}", path.display()))?;
+        let marker = read_marker(&path, job)?;
+        let lock = lock(&path)?;
+        let generation = marker.map_or(0, |marker| marker.generation) + 1;
+        // The marker comes first: from now on the folder is ours to empty.
+        let marker = serde_json::to_vec(&Marker { job: job.to_owned(), generation })?;
+        replace(&path.join(MARKER), &marker)?;
+        for name in RESULTS {
+            remove(&path.join(name))?;
+        }
+        Ok((Self { path, _lock: Some(lock) }, Generation(generation)))
+    }
+
+    /// Where the indexes are: a folder each.
+    #[must_use]
+    pub fn indexes(&self) -> PathBuf {
+        self.path.join("index")
+    }
+
+    /// The key-value store's file.
+    #[must_use]
+    pub fn key_values(&self) -> PathBuf {
+        self.path.join("kv.redb")
+    }
+
+    /// Where rejected records are kept: a file a source.
+    #[must_use]
+    pub fn rejected(&self) -> PathBuf {
+        self.path.join("rejected")
+    }
+
+    /// Leaves word where this run can be asked.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn announce(&self, server: &ServerInfo) -> Result<()> {
+        replace(&self.path.join("server.json"), &serde_json::to_vec(server)?)
+    }
+
+    /// The run that serves now, if one does.
+    #[must_use]
+    pub fn server(&self) -> Option<ServerInfo> {
+        let server: ServerInfo = serde_json::from_slice(&fs::read(self.path.join("server.json")).ok()?).ok()?;
+        Path::new("/proc").join(server.pid.to_string()).exists().then_some(server)
+    }
+
+    /// The run no longer serves.
+    pub fn retract(&self) {
+        // A file that stays names a process that is gone, which readers check.
+        let _ = fs::remove_file(self.path.join("server.json"));
+    }
+
+    /// Keeps what a finished run did, for programs.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn summarise(&self, summary: &serde_json::Value) -> Result<()> {
+        replace(&self.path.join("summary.json"), serde_json::to_string_pretty(summary)?.as_bytes())
+    }
+}
+
+/// Checks that the folder is empty, or ours and of this job.
+fn read_marker(path: &Path, job: &str) -> Result<Option<Marker>> {
+    let Ok(bytes) = fs::read(path.join(MARKER)) else {
+        let mut entries = fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
+        if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != "lock")) {
+            bail!("{} is not empty and not a data folder of proxima; choose another --data", path.display());
+        }
+        return Ok(None);
+    };
+    let marker: Marker = serde_json::from_slice(&bytes)
+        .with_context(|| format!("{} is damaged; remove the folder or choose another --data", path.display()))?;
+    if marker.job != job {
+        bail!("{} holds the results of job \"{}\"; choose another --data for \"{job}\"", path.display(), marker.job);
+    }
+    Ok(Some(marker))
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let name = path.join("lock");
+    let file = File::create(&name).with_context(|| format!("cannot write {}", name.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("{} is in use by another run; stop it or choose another --data", path.display())
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", name.display())),
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Err(_) => return Ok(()),
+        Ok(entry) if entry.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+    };
+    removed.with_context(|| format!("cannot remove the results of an earlier run at {}", path.display()))
+}
+
+/// Writes a file so that a crash leaves the old or the new one whole.
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let part = path.with_extension("part");
+    let write = || -> std::io::Result<()> {
+        let mut file = File::create(&part)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_run_begins_the_next_generation_in_an_empty_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data");
+        let (folder, first) = DataFolder::begin_run(&path, "mall").unwrap();
+        fs::create_dir_all(folder.indexes().join("daily")).unwrap();
+        fs::write(folder.key_values(), "old").unwrap();
+        fs::write(path.join("notes.txt"), "a user's own").unwrap();
+        drop(folder);
+        let (folder, second) = DataFolder::begin_run(&path, "mall").unwrap();
+        assert_eq!((first, second), (Generation(1), Generation(2)));
+        assert!(!folder.indexes().exists() && !folder.key_values().exists());
+        assert!(path.join("notes.txt").exists());
+    }
+
+    #[test]
+    fn a_folder_in_use_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = DataFolder::begin_run(dir.path().join("data"), "mall").unwrap();
+        let error = DataFolder::begin_run(dir.path().join("data"), "mall").unwrap_err().to_string();
+        assert!(error.contains("in use by another run"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_of_somebody_else_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("index")).unwrap();
+        let error = DataFolder::begin_run(dir.path(), "mall").unwrap_err().to_string();
+        assert!(error.contains("not a data folder"), "{error}");
+        assert!(dir.path().join("index").exists());
+        let other = dir.path().join("other");
+        drop(DataFolder::begin_run(&other, "retail").unwrap());
+        let error = DataFolder::begin_run(&other, "mall").unwrap_err().to_string();
+        assert!(error.contains("job \"retail\""), "{error}");
+    }
+
+    #[test]
+    fn a_server_that_is_gone_is_not_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, _) = DataFolder::begin_run(dir.path().join("data"), "mall").unwrap();
+        let alive = ServerInfo { address: "127.0.0.1:1".into(), pid: std::process::id() };
+        folder.announce(&alive).unwrap();
+        assert_eq!(folder.server(), Some(alive.clone()));
+        folder.announce(&ServerInfo { pid: u32::MAX, ..alive }).unwrap();
+        assert_eq!(folder.server(), None);
+    }
+}

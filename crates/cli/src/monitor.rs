@@ -1,0 +1,185 @@
+//! Watches a run for `/v1/status` and the progress line: the engine's counters with rates, state and memory.
+
+use parking_lot::Mutex;
+use proxima_engine::RunControl;
+use proxima_serve::{
+    Epochs, Memory, OperatorStatus, PartitionStatus, Queued, RunState, SinkStatus, SourceStatus, Status, StatusSource,
+};
+use std::collections::VecDeque;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// Rates are taken over this time: long enough to be calm, short enough to be true.
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// Counters are kept at most this often.
+const SAMPLE_EVERY: Duration = Duration::from_millis(200);
+
+/// A run that is watched, from before its start to after its end.
+pub struct Monitor {
+    job: String,
+    workers: usize,
+    started: Instant,
+    engine: OnceLock<RunControl>,
+    state: Mutex<(RunState, Option<String>)>,
+    rates: Mutex<Rates>,
+}
+
+impl Monitor {
+    /// Watches a run that is about to start.
+    #[must_use]
+    pub fn new(job: impl Into<String>, workers: usize) -> Self {
+        Self {
+            job: job.into(),
+            workers,
+            started: Instant::now(),
+            engine: OnceLock::new(),
+            state: Mutex::default(),
+            rates: Mutex::default(),
+        }
+    }
+
+    /// The engine has started: its counters are there from now on.
+    pub fn started(&self, engine: RunControl) {
+        // A run starts once; a second start would be another run.
+        let _ = self.engine.set(engine);
+        self.set(RunState::Running);
+    }
+
+    /// The run is somewhere else in its life.
+    pub fn set(&self, state: RunState) {
+        *self.state.lock() = (state, None);
+    }
+
+    /// The run cannot go on.
+    pub fn fail(&self, reason: impl Into<String>) {
+        *self.state.lock() = (RunState::Failed, Some(reason.into()));
+    }
+}
+
+impl StatusSource for Monitor {
+    fn status(&self) -> Status {
+        let (state, reason) = self.state.lock().clone();
+        let mut status = self.engine.get().map_or_else(Status::default, |engine| describe(engine.status()));
+        let counts = status.sources.iter().map(|source| source.records).collect();
+        let rates = self.rates.lock().observe(Instant::now(), counts);
+        for (source, rate) in status.sources.iter_mut().zip(&rates) {
+            source.records_per_s = *rate;
+        }
+        Status {
+            job: self.job.clone(),
+            state,
+            reason,
+            uptime_s: self.started.elapsed().as_secs_f64(),
+            workers: self.workers,
+            records_per_s: rates.iter().sum(),
+            memory: Memory::of_this_process(),
+            ..status
+        }
+    }
+}
+
+/// The engine's counters in the words of `/v1/status`.
+fn describe(run: proxima_engine::RunStatus) -> Status {
+    let sink = |sink: proxima_engine::SinkStatus| SinkStatus {
+        name: sink.name,
+        writes: sink.rows,
+        flushes: sink.flushes,
+        epochs: sink.epochs,
+    };
+    let operator = |operator: proxima_engine::OperatorStatus| OperatorStatus {
+        name: operator.name,
+        keys: operator.stats.keys as u64,
+        bytes: operator.stats.bytes as u64,
+        late: operator.stats.late as u64,
+    };
+    Status {
+        records: run.records(),
+        rejected: run.rejected(),
+        epochs: Epochs { current: run.epoch_open, done: run.epoch_done },
+        queued: Queued { chunks: run.queued_chunks as u64, records: run.queued_records as u64 },
+        sources: run.sources.into_iter().map(describe_source).collect(),
+        operators: run.operators.into_iter().map(operator).collect(),
+        sinks: run.sinks.into_iter().map(sink).collect(),
+        ..Status::default()
+    }
+}
+
+fn describe_source(source: proxima_engine::SourceStatus) -> SourceStatus {
+    let partitions: Vec<PartitionStatus> = source
+        .partitions
+        .into_iter()
+        .map(|partition| PartitionStatus {
+            name: partition.position.partition.name.to_string(),
+            position: partition.position.offset,
+            end: partition.end,
+            records: partition.records,
+        })
+        .collect();
+    let behind = |partition: &PartitionStatus| partition.end.map_or(0, |end| end.saturating_sub(partition.position));
+    SourceStatus {
+        name: source.name.to_string(),
+        records: source.records,
+        records_per_s: 0.0,
+        rejected: source.rejected,
+        lag: partitions.iter().map(behind).sum(),
+        partitions,
+    }
+}
+
+/// Counts over the last seconds.
+#[derive(Debug, Default)]
+struct Rates(VecDeque<(Instant, Vec<u64>)>);
+
+impl Rates {
+    /// Takes the counts of this moment, and gives how fast each has risen over the window.
+    fn observe(&mut self, now: Instant, counts: Vec<u64>) -> Vec<f64> {
+        while self.0.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= WINDOW) {
+            self.0.pop_front();
+        }
+        let rates = self.0.front().map_or_else(
+            || vec![0.0; counts.len()],
+            |(at, before)| {
+                let seconds = now.duration_since(*at).as_secs_f64().max(f64::MIN_POSITIVE);
+                let rate = |(i, count): (usize, &u64)| {
+                    let risen = count.saturating_sub(before.get(i).copied().unwrap_or(0));
+                    if risen == 0 { 0.0 } else { risen as f64 / seconds }
+                };
+                counts.iter().enumerate().map(rate).collect()
+            },
+        );
+        if self.0.back().is_none_or(|(at, _)| now.duration_since(*at) >= SAMPLE_EVERY) {
+            self.0.push_back((now, counts));
+        }
+        rates
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_those_of_the_last_seconds() {
+        let start = Instant::now();
+        let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
+        let mut rates = Rates::default();
+        assert_eq!(rates.observe(at(0.0), vec![0]), [0.0]);
+        assert_eq!(rates.observe(at(1.0), vec![500]), [500.0]);
+        for second in 2..=10 {
+            rates.observe(at(f64::from(second)), vec![500]);
+        }
+        assert_eq!(rates.observe(at(11.0), vec![500]), [0.0], "what was long ago does not count");
+        assert!(rates.0.len() <= 27, "the window is bounded: {}", rates.0.len());
+    }
+
+    #[test]
+    fn a_run_that_has_not_begun_has_a_status() {
+        let monitor = Monitor::new("retail", 2);
+        assert_eq!(monitor.status().state, RunState::Starting);
+        monitor.fail("no space");
+        let status = monitor.status();
+        assert_eq!((status.state, status.reason.as_deref()), (RunState::Failed, Some("no space")));
+        assert_eq!((status.job.as_str(), status.workers), ("retail", 2));
+    }
+}

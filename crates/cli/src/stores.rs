@@ -1,0 +1,43 @@
+//! Opens a job's result stores in its data folder, for reading alone.
+
+use crate::data::DataFolder;
+use crate::job::PathPlan;
+use anyhow::{Context, Result};
+use proxima_event::KeyValueRead;
+use proxima_graph::PathReader;
+use proxima_serve::{AppState, Limits, Search, SimilarPath, Status};
+use proxima_sink::{IndexError, IndexReader, KvReader};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The routes over one index; over none if there is no such index.
+///
+/// # Errors
+/// When the index is there and cannot be read.
+pub fn index_only(data: &DataFolder, name: &str) -> Result<AppState> {
+    let mut indexes: BTreeMap<String, Arc<dyn Search>> = BTreeMap::new();
+    match IndexReader::open(&data.indexes(), name) {
+        Ok(index) => drop(indexes.insert(name.to_owned(), Arc::new(index))),
+        Err(IndexError::Missing(_) | IndexError::Name(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(state(indexes, BTreeMap::new()))
+}
+
+/// The routes over one path; over none if the job has no such path.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn path_only(data: &DataFolder, name: &str, path: Option<&PathPlan>) -> Result<AppState> {
+    let mut paths: BTreeMap<String, Arc<dyn SimilarPath>> = BTreeMap::new();
+    if let Some(path) = path {
+        let file = data.key_values();
+        let store: Arc<dyn KeyValueRead> = Arc::new(KvReader::open(&file).context("the job has no results here")?);
+        paths.insert(name.to_owned(), Arc::new(PathReader::new(store, name, &path.config())));
+    }
+    Ok(state(BTreeMap::new(), paths))
+}
+
+fn state(indexes: BTreeMap<String, Arc<dyn Search>>, paths: BTreeMap<String, Arc<dyn SimilarPath>>) -> AppState {
+    AppState::new(Arc::new(Status::default), indexes, paths, Limits::default())
+}
