@@ -1,5 +1,6 @@
 //! What a job says about objects, relations and paths, as it stands in `job.toml`, and the checks that need a schema.
 
+use crate::couple::HOT_ABOVE;
 use arrow::array::Array;
 use arrow::datatypes::{DataType, Schema};
 use proxima_event::Changes;
@@ -39,6 +40,14 @@ pub struct PathConfig {
     /// How long changes of a row are held back to coalesce them, as a duration: one second unless given.
     #[serde(default)]
     pub publish: Option<String>,
+    /// Objects with more subjects than this keep a row of counts; the rows of others are gathered when they are
+    /// published. Changes no answer: lower costs memory and time to count, higher time to publish.
+    #[serde(default = "hot_above")]
+    pub hot_above: u32,
+}
+
+fn hot_above() -> u32 {
+    HOT_ABOVE
 }
 
 /// The kinds of paths.

@@ -1,7 +1,7 @@
 //! What a path must answer, from nothing but the definition: over the whole relation at once.
 
 use super::MemoryStore;
-use proxima_graph::{Merger, PathConfig, PathKind, PathReader, RelationColumns};
+use proxima_graph::{HOT_ABOVE, Merger, PathConfig, PathKind, PathReader, RelationColumns};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,7 +71,14 @@ pub(crate) fn naive_lists(sets: &[BTreeSet<String>], merger: Merger) -> BTreeMap
 }
 
 pub(crate) fn reader(store: &Arc<MemoryStore>, merger: Merger) -> PathReader {
-    let config = PathConfig { kind: PathKind::Pairs, relation: "r".into(), merger, object: None, publish: None };
+    let config = PathConfig {
+        kind: PathKind::Pairs,
+        relation: "r".into(),
+        merger,
+        object: None,
+        publish: None,
+        hot_above: HOT_ABOVE,
+    };
     PathReader::new(Arc::clone(store) as _, "p", &config)
 }
 
