@@ -1,3 +1,36 @@
 //! SQL to a plan, and the plan to incremental operators.
+//!
+//! The way from text to dataflow: [`compile`] cuts `views.sql` into statements, reads the declarations, has DataFusion
+//! plan the queries, builds from its plans one graph of operators for the whole job, takes out of that what nobody
+//! reads, and gives a [`Plan`]. [`Plan::lower`] adds the operators to an engine's topology.
+//!
+//! Names in SQL keep their case, as in Flink: `InvoiceNo` and `invoiceno` are two columns.
 
+mod build;
+mod catalog;
+mod declare;
+mod dialect;
+mod duration;
+mod explain;
+mod frontend;
+mod functions;
+mod guard;
+mod kernels;
+mod lower;
 pub mod operators;
+mod plan;
+mod problem;
+mod prune;
+mod scalar;
+mod script;
+mod syntax;
+mod times;
+mod tree;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use duration::parse_duration;
+pub use plan::{EpochUnit, EventTime, Lowered, Options, Plan, Query, QuerySource, Table, Target, compile};
+pub use problem::{Origin, Problem};

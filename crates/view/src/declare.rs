@@ -1,0 +1,294 @@
+//! `CREATE TABLE` read from the syntax tree: input tables (with a source) and targets (with a sink).
+
+use crate::duration::parse_duration;
+use crate::plan::{EpochUnit, EventTime, Table, Target};
+use crate::problem::{Place, Refusal};
+use crate::types::arrow_type;
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion_sql::sqlparser::ast::{
+    ColumnOption, CreateTable, CreateTableOptions, Expr, Ident, ObjectName, Spanned, SqlOption, TableConstraint, Value,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a `CREATE TABLE` declares.
+#[derive(Debug)]
+pub(crate) enum Declared {
+    Table(Box<Table>),
+    Target(Target),
+}
+
+const TABLE_OPTIONS: [&str; 6] = ["source", "format", "event_time", "lifetime", "dimension", "epoch_unit"];
+const TARGET_OPTIONS: [&str; 2] = ["sink", "index"];
+
+/// Reads a declaration, and says everything that is wrong with it.
+pub(crate) fn declare(create: &CreateTable, zone: &str, place: Place) -> Result<Declared, Vec<Refusal>> {
+    let mut refusals = Vec::new();
+    if create.query.is_some() {
+        refusals.push(
+            Refusal::new("CREATE TABLE … AS SELECT is not supported")
+                .advise("declare the table, then write INSERT INTO … SELECT"),
+        );
+    }
+    let name = plain_name(&create.name).unwrap_or_else(|refusal| {
+        refusals.push(refusal);
+        create.name.to_string()
+    });
+    let schema = Arc::new(Schema::new(fields(create, zone, &mut refusals)));
+    let key = key(create, &schema, &mut refusals);
+    let options = options(create, &mut refusals);
+    let declaration = Declaration { name, schema, key, options, place, refusals };
+    match (declaration.options.contains_key("source"), declaration.options.contains_key("sink")) {
+        (true, false) => declaration.table(),
+        (false, true) => declaration.target(),
+        (both, _) => {
+            let mut refusals = declaration.refusals;
+            let what = if both { "both a source and a sink" } else { "neither a source nor a sink" };
+            refusals.push(
+                Refusal::new(format!("table {} has {what}", declaration.name))
+                    .advise("write WITH (source = '…', format = '…') for an input or WITH (sink = '…') for a target"),
+            );
+            Err(refusals)
+        }
+    }
+}
+
+/// The name of a table or view, which has one part only.
+pub(crate) fn plain_name(name: &ObjectName) -> Result<String, Refusal> {
+    match name.0.as_slice() {
+        [part] => part.as_ident().map(|ident| ident.value.clone()),
+        _ => None,
+    }
+    .ok_or_else(|| {
+        Refusal::new(format!("name {name} has several parts")).advise("use a plain name").at(Place::of(name.span()))
+    })
+}
+
+fn fields(create: &CreateTable, zone: &str, refusals: &mut Vec<Refusal>) -> Vec<Field> {
+    let mut fields: Vec<Field> = Vec::new();
+    if create.columns.is_empty() {
+        refusals
+            .push(Refusal::new(format!("table {} has no columns", create.name)).advise("name them and their types"));
+    }
+    for column in &create.columns {
+        let place = Place::of(column.name.span);
+        if fields.iter().any(|field| field.name() == &column.name.value) {
+            refusals.push(Refusal::new(format!("column {} is declared twice", column.name.value)).at(place));
+        }
+        let data_type = arrow_type(&column.data_type, zone).unwrap_or_else(|message| {
+            refusals.push(
+                Refusal::new(format!("column {}: {message}", column.name.value))
+                    .advise(
+                        "use BOOLEAN, TINYINT to BIGINT, FLOAT, DOUBLE, DECIMAL(p, s), STRING, BYTES, DATE, TIME, \
+                         TIMESTAMP(p), TIMESTAMP_LTZ(p), ARRAY<…> or STRUCT<…>",
+                    )
+                    .at(place),
+            );
+            DataType::Null
+        });
+        let mut required = false;
+        for option in &column.options {
+            match &option.option {
+                ColumnOption::NotNull | ColumnOption::PrimaryKey(_) => required = true,
+                ColumnOption::Null | ColumnOption::Comment(_) => {}
+                other => refusals
+                    .push(Refusal::new(format!("column {}: {other} is not supported", column.name.value)).at(place)),
+            }
+        }
+        fields.push(Field::new(&column.name.value, data_type, !required));
+    }
+    fields
+}
+
+/// The columns of the primary key, by number.
+fn key(create: &CreateTable, schema: &Schema, refusals: &mut Vec<Refusal>) -> Vec<usize> {
+    let mut key = Vec::new();
+    for (number, column) in create.columns.iter().enumerate() {
+        if column.options.iter().any(|option| matches!(option.option, ColumnOption::PrimaryKey(_))) {
+            key.push(number);
+        }
+    }
+    for constraint in &create.constraints {
+        let TableConstraint::PrimaryKey(primary) = constraint else {
+            refusals.push(
+                Refusal::new(format!("constraint {constraint} is not supported"))
+                    .advise("only PRIMARY KEY (…) NOT ENFORCED is")
+                    .at(Place::of(constraint.span())),
+            );
+            continue;
+        };
+        for column in &primary.columns {
+            let place = Place::of(column.column.expr.span());
+            match &column.column.expr {
+                Expr::Identifier(Ident { value, .. }) => match schema.index_of(value) {
+                    Ok(number) => key.push(number),
+                    Err(_) => refusals.push(Refusal::new(format!("key column {value} is not declared")).at(place)),
+                },
+                other => refusals.push(Refusal::new(format!("key column {other} is not a name")).at(place)),
+            }
+        }
+    }
+    key
+}
+
+/// The options, each with its place.
+fn options(create: &CreateTable, refusals: &mut Vec<Refusal>) -> BTreeMap<String, (String, Option<Place>)> {
+    let given = match &create.table_options {
+        CreateTableOptions::None => &[][..],
+        CreateTableOptions::With(given) => given,
+        other => {
+            refusals
+                .push(Refusal::new(format!("options {other} are not supported")).advise("write WITH (name = 'value')"));
+            &[]
+        }
+    };
+    let mut options = BTreeMap::new();
+    for option in given {
+        let SqlOption::KeyValue { key, value } = option else {
+            refusals.push(Refusal::new(format!("option {option} is not supported")).advise("write name = 'value'"));
+            continue;
+        };
+        let place = Place::of(key.span);
+        let text = match value {
+            Expr::Value(value) => match &value.value {
+                Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) | Value::Number(text, _) => {
+                    text.clone()
+                }
+                Value::Boolean(flag) => flag.to_string(),
+                other => other.to_string(),
+            },
+            Expr::Identifier(name) => name.value.clone(),
+            other => other.to_string(),
+        };
+        if options.insert(key.value.clone(), (text, place)).is_some() {
+            refusals.push(Refusal::new(format!("option {} is given twice", key.value)).at(place));
+        }
+    }
+    options
+}
+
+struct Declaration {
+    name: String,
+    schema: Arc<Schema>,
+    key: Vec<usize>,
+    options: BTreeMap<String, (String, Option<Place>)>,
+    place: Place,
+    refusals: Vec<Refusal>,
+}
+
+impl Declaration {
+    fn take(&mut self, option: &str) -> Option<(String, Option<Place>)> {
+        self.options.remove(option)
+    }
+
+    fn refuse(&mut self, place: Option<Place>, message: String, advice: &str) {
+        self.refusals.push(Refusal::new(message).advise(advice).at(place));
+    }
+
+    fn table(mut self) -> Result<Declared, Vec<Refusal>> {
+        let options = self.options.iter().map(|(option, (text, _))| (option.clone(), text.clone())).collect();
+        let source = self.take("source").map(|(text, _)| text).unwrap_or_default();
+        let format = match self.take("format") {
+            Some((format, _)) if ["csv", "json"].contains(&format.as_str()) => format,
+            Some((format, place)) => {
+                self.refuse(place, format!("format '{format}' is not known"), "'csv' and 'json' are");
+                format
+            }
+            None => {
+                self.refuse(
+                    None,
+                    format!("table {} has no format", self.name),
+                    "add format = 'csv' or format = 'json'",
+                );
+                String::new()
+            }
+        };
+        let event_time = self.event_time();
+        let lifetime = self.take("lifetime").and_then(|(text, place)| {
+            let lifetime = parse_duration(&text);
+            if lifetime.is_none() {
+                self.refuse(place, format!("lifetime '{text}' is not a duration"), "write '30 days' or '1 h'");
+            } else if event_time.is_none() {
+                self.refuse(
+                    place,
+                    "lifetime needs an event time".into(),
+                    "add event_time = '…', the column to measure by",
+                );
+            }
+            lifetime
+        });
+        let dimension = self.take("dimension").is_some_and(|(text, place)| match text.as_str() {
+            "true" => true,
+            "false" => false,
+            _ => {
+                self.refuse(
+                    place,
+                    format!("dimension = '{text}' is neither true nor false"),
+                    "write dimension = 'true'",
+                );
+                false
+            }
+        });
+        let epoch_unit = self.take("epoch_unit").map_or(EpochUnit::Milliseconds, |(text, place)| match text.as_str() {
+            "s" => EpochUnit::Seconds,
+            "ms" => EpochUnit::Milliseconds,
+            "us" => EpochUnit::Microseconds,
+            _ => {
+                self.refuse(place, format!("epoch_unit '{text}' is not known"), "'s', 'ms' and 'us' are");
+                EpochUnit::Milliseconds
+            }
+        });
+        let unknown = std::mem::take(&mut self.options);
+        self.refuse_unknown(unknown, &TABLE_OPTIONS);
+        if !self.refusals.is_empty() {
+            return Err(self.refusals);
+        }
+        Ok(Declared::Table(Box::new(Table {
+            name: self.name,
+            source,
+            format,
+            options,
+            schema: self.schema,
+            key: self.key,
+            event_time,
+            lifetime,
+            dimension,
+            epoch_unit,
+            position: (self.place.line, self.place.column),
+        })))
+    }
+
+    fn event_time(&mut self) -> Option<EventTime> {
+        let (name, place) = self.take("event_time")?;
+        let Ok(column) = self.schema.index_of(&name) else {
+            self.refuse(place, format!("event_time: there is no column {name}"), "name a TIMESTAMP or DATE column");
+            return None;
+        };
+        let data_type = self.schema.field(column).data_type().clone();
+        if !matches!(data_type, DataType::Timestamp(..) | DataType::Date32) {
+            self.refuse(place, format!("event_time: column {name} holds no time"), "name a TIMESTAMP or DATE column");
+        }
+        Some(EventTime { name, column })
+    }
+
+    fn target(mut self) -> Result<Declared, Vec<Refusal>> {
+        let sink = self.take("sink").map(|(text, _)| text).unwrap_or_default();
+        let index = self.take("index").map_or_else(|| self.name.clone(), |(text, _)| text);
+        let unknown = std::mem::take(&mut self.options);
+        self.refuse_unknown(unknown, &TARGET_OPTIONS);
+        if self.key.is_empty() {
+            self.refuse(None, format!("target {} has no key", self.name), "add PRIMARY KEY (…) NOT ENFORCED");
+        }
+        if !self.refusals.is_empty() {
+            return Err(self.refusals);
+        }
+        let position = (self.place.line, self.place.column);
+        Ok(Declared::Target(Target { name: self.name, sink, index, schema: self.schema, key: self.key, position }))
+    }
+
+    fn refuse_unknown(&mut self, unknown: BTreeMap<String, (String, Option<Place>)>, known: &[&str]) {
+        for (option, (_, place)) in unknown {
+            self.refuse(place, format!("option {option} is not known"), &format!("known are {}", known.join(", ")));
+        }
+    }
+}

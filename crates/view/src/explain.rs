@@ -1,0 +1,156 @@
+//! The graph as text: results first, what each reads indented below it.
+
+use crate::operators::{AggregateFunction, JoinKind};
+use crate::plan::Plan;
+use crate::tree::{Call, Ix, Kind, Tree};
+use arrow::datatypes::Schema;
+use std::fmt::Write as _;
+
+/// See [`Plan::explain`].
+pub(crate) fn explain(plan: &Plan) -> String {
+    let mut printer =
+        Printer { plan, readers: readers(plan), printed: vec![false; plan.tree.len()], text: String::new() };
+    let (targets, queries) = plan.results.split_at(plan.targets.len());
+    for (target, &ix) in plan.targets.iter().zip(targets) {
+        printer.line(0, &format!("target {}", target.name));
+        printer.node(ix, 1);
+    }
+    for (query, &ix) in plan.queries.iter().zip(queries) {
+        printer.line(0, &format!("query {}", query.name));
+        printer.node(ix, 1);
+    }
+    printer.text
+}
+
+/// How many read each node.
+fn readers(plan: &Plan) -> Vec<usize> {
+    let mut readers = vec![0; plan.tree.len()];
+    for ix in 0..plan.tree.len() {
+        plan.tree.node(ix).kind.inputs().into_iter().for_each(|input| readers[input] += 1);
+    }
+    plan.results.iter().for_each(|&result| readers[result] += 1);
+    readers
+}
+
+struct Printer<'a> {
+    plan: &'a Plan,
+    readers: Vec<usize>,
+    printed: Vec<bool>,
+    text: String,
+}
+
+impl Printer<'_> {
+    fn line(&mut self, depth: usize, text: &str) {
+        writeln!(self.text, "{:width$}{text}", "", width = depth * 2).expect("a String takes everything");
+    }
+
+    /// A node and what it reads; what several read is printed once and named by its number.
+    fn node(&mut self, ix: Ix, depth: usize) {
+        let shared = self.readers[ix] > 1 && !matches!(self.plan.tree.node(ix).kind, Kind::Table { .. });
+        if self.printed[ix] && shared {
+            return self.line(depth, &format!("see #{ix}"));
+        }
+        self.printed[ix] = true;
+        let number = if shared { format!("#{ix} ") } else { String::new() };
+        let described = describe(self.plan, ix);
+        self.line(depth, &format!("{number}{described}"));
+        for input in self.plan.tree.node(ix).kind.inputs() {
+            self.node(input, depth + 1);
+        }
+    }
+}
+
+fn describe(plan: &Plan, ix: Ix) -> String {
+    let tree = &plan.tree;
+    let schema = |input: Ix| tree.schema(input).as_ref();
+    match &tree.node(ix).kind {
+        Kind::Table { table, schema, .. } => {
+            let columns: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+            format!("table {} [{}]", plan.table_names[table], columns.join(", "))
+        }
+        Kind::Bounds { input, time, lifetime_us } => {
+            format!("max time of {} less {lifetime_us} us", names(schema(*input), &[*time]))
+        }
+        Kind::DropLate { input, time, .. } => format!("drop late by {}", names(schema(*input), &[*time])),
+        Kind::Project { filter, columns, .. } => {
+            let computed = columns.iter().map(|(scalar, name)| {
+                let text = scalar.to_string();
+                if text == *name { name.clone() } else { format!("{text} AS {name}") }
+            });
+            let filter = filter.as_ref().map(|filter| format!(" where {filter}")).unwrap_or_default();
+            format!("project [{}]{filter}", computed.collect::<Vec<_>>().join(", "))
+        }
+        Kind::Unnest { input, column, outer } => {
+            format!("unnest {}{}", names(schema(*input), &[*column]), if *outer { " outer" } else { "" })
+        }
+        Kind::Aggregate { input, keys, calls } => {
+            let calls: Vec<String> = calls.iter().map(|call| call_text(call, schema(*input))).collect();
+            let notes = format!("{}{}", append_only(tree, *input), expiry(tree, *input, keys));
+            format!("aggregate by [{}] [{}]{notes}", names(schema(*input), keys), calls.join(", "))
+        }
+        Kind::TopN { input, partition, order, limit, row_number } => {
+            let ordered = order.iter().map(|order| {
+                let direction = if order.descending { " desc" } else { "" };
+                format!("{}{direction}", names(schema(*input), &[order.column]))
+            });
+            let numbered = row_number.as_ref().map(|_| ", numbered").unwrap_or_default();
+            let notes = expiry(tree, *input, partition);
+            let partition = names(schema(*input), partition);
+            let ordered = ordered.collect::<Vec<_>>().join(", ");
+            format!("top {limit} of each [{partition}] by [{ordered}]{numbered}{notes}")
+        }
+        Kind::Join { left, right, left_keys, right_keys, kind } => {
+            let kind = match kind {
+                JoinKind::Inner => "join",
+                JoinKind::Left => "left join",
+                JoinKind::Right => "right join",
+                JoinKind::Full => "full join",
+            };
+            let all = |input: Ix| (0..schema(input).fields().len()).collect::<Vec<_>>();
+            let notes = format!("{}{}", expiry(tree, *left, &all(*left)), expiry(tree, *right, &all(*right)));
+            format!("{kind} [{}] = [{}]{notes}", names(schema(*left), left_keys), names(schema(*right), right_keys))
+        }
+        Kind::Lookup { left, dimension, left_keys, dimension_keys, outer } => {
+            let kind = if *outer { "left lookup" } else { "lookup" };
+            let keys = names(schema(*dimension), dimension_keys);
+            format!("{kind} [{}] = [{keys}]{}", names(schema(*left), left_keys), append_only(tree, *left))
+        }
+        Kind::Union { .. } => "union".to_string(),
+        Kind::Net { input, key } => {
+            let unique = if tree.facts(*input).is_unique(key) { ", unique" } else { "" };
+            format!("net by [{}]{unique}", names(schema(*input), key))
+        }
+    }
+}
+
+fn call_text(call: &Call, schema: &Schema) -> String {
+    let function = match call.function {
+        AggregateFunction::Count => "count",
+        AggregateFunction::CountDistinct => "count distinct",
+        AggregateFunction::Sum => "sum",
+        AggregateFunction::Min => "min",
+        AggregateFunction::Max => "max",
+        AggregateFunction::Avg => "avg",
+        AggregateFunction::ApproxDistinct => "approx distinct",
+    };
+    let argument = call.argument.map_or_else(|| "*".to_string(), |column| schema.field(column).name().clone());
+    let filter = call.filter.map(|column| format!(" where {}", schema.field(column).name())).unwrap_or_default();
+    format!("{function}({argument}){filter}")
+}
+
+fn names(schema: &Schema, columns: &[usize]) -> String {
+    columns.iter().map(|&column| schema.field(column).name().as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn append_only(tree: &Tree, input: Ix) -> &'static str {
+    if tree.facts(input).append_only { ", append only" } else { "" }
+}
+
+fn expiry(tree: &Tree, input: Ix, columns: &[usize]) -> String {
+    match tree.facts(input).time_among(columns.iter().copied()) {
+        Some((column, time)) => {
+            format!(", expires by {} + {} us", names(tree.schema(input), &[column]), time.span_us)
+        }
+        None => String::new(),
+    }
+}

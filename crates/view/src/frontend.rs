@@ -1,0 +1,316 @@
+//! From a job's statements to a plan: every query is planned by DataFusion, then all become one graph.
+//!
+//! Planning is done twice. The first graph shows which nested fields are used; the second time the tables have no
+//! others, so that decoders need not make them.
+
+use crate::build::Builder;
+use crate::catalog::{Catalog, Relation};
+use crate::plan::{Options, Plan, Query, QuerySource, Table, Target};
+use crate::problem::{Origin, Problem, Refusal};
+use crate::prune::{nested_fields, prune};
+use crate::script::{Script, Step, What};
+use crate::syntax;
+use crate::tree::{Ix, Tree};
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion_common::tree_node::TreeNode;
+use datafusion_expr::logical_plan::LogicalPlanBuilder;
+use datafusion_expr::{Expr, LogicalPlan};
+use datafusion_optimizer::eliminate_cross_join::EliminateCrossJoin;
+use datafusion_optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
+use datafusion_optimizer::push_down_filter::PushDownFilter;
+use datafusion_optimizer::simplify_expressions::SimplifyExpressions;
+use datafusion_optimizer::{Analyzer, Optimizer, OptimizerContext, OptimizerRule};
+use datafusion_sql::planner::{ParserOptions, SqlToRel};
+use datafusion_sql::sqlparser::ast::{self, Ident, ObjectName, Statement, Visit, Visitor};
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// See [`crate::compile`].
+pub(crate) fn compile(views_sql: &str, queries: &[QuerySource<'_>], options: &Options) -> Result<Plan, Vec<Problem>> {
+    let (script, mut problems) = Script::read(views_sql, queries, options.zone.name());
+    let first = plan_all(&script, &script.tables, options.zone.name());
+    let planned = match first {
+        Ok(planned) if problems.is_empty() => planned,
+        Ok(_) => return Err(sorted(problems)),
+        Err(more) => {
+            problems.extend(more);
+            return Err(sorted(problems));
+        }
+    };
+    let tables = without_unused_fields(&script.tables, &planned);
+    let (tables, planned) = match plan_all(&script, &tables, options.zone.name()) {
+        Ok(pruned) => (tables, pruned),
+        // Types that the query spells out in full cannot lose fields: then the tables keep theirs.
+        Err(_) => (script.tables.clone(), planned),
+    };
+    Ok(finish(tables, script.targets, planned))
+}
+
+fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let rank = |origin: &Origin| match origin {
+        Origin::Views => (0, String::new()),
+        Origin::Query(name) => (1, name.clone()),
+    };
+    problems.sort_by_key(|problem| (rank(&problem.origin), problem.line, problem.column));
+    problems.dedup();
+    problems
+}
+
+/// The graph of a job: its nodes for targets, in their order, and for queries.
+struct Planned {
+    tree: Tree,
+    targets: Vec<Ix>,
+    queries: Vec<(String, Ix)>,
+}
+
+impl Planned {
+    fn results(&self) -> Vec<Ix> {
+        self.targets.iter().copied().chain(self.queries.iter().map(|(_, ix)| *ix)).collect()
+    }
+}
+
+fn without_unused_fields(tables: &[Table], planned: &Planned) -> Vec<Table> {
+    let used: HashMap<usize, SchemaRef> = nested_fields(&planned.tree, &planned.results());
+    let pruned = |(number, table): (usize, &Table)| match used.get(&number) {
+        Some(schema) => Table { schema: Arc::clone(schema), ..table.clone() },
+        None => table.clone(),
+    };
+    tables.iter().enumerate().map(pruned).collect()
+}
+
+/// Takes unused columns out, and says which tables and columns are left.
+fn finish(tables: Vec<Table>, targets: Vec<Target>, planned: Planned) -> Plan {
+    let pruned = prune(&planned.tree, &planned.results());
+    let read = |(number, mut table): (usize, Table)| {
+        let kept = pruned.tables.get(&number)?;
+        table.schema = Arc::new(table.schema.project(kept).expect("kept columns are columns of the table"));
+        let place = |column: usize| kept.iter().position(|&kept| kept == column);
+        table.key = table.key.iter().map(|&column| place(column)).collect::<Option<_>>().unwrap_or_default();
+        if let Some(time) = &mut table.event_time {
+            time.column = place(time.column).unwrap_or(usize::MAX);
+        }
+        Some(table)
+    };
+    let table_names = pruned.tables.keys().map(|&number| (number, tables[number].name.clone())).collect();
+    let tables = tables.into_iter().enumerate().filter_map(read).collect();
+    let query = |((name, _), &ix): (&(String, Ix), &Ix)| Query {
+        name: name.clone(),
+        schema: Arc::clone(pruned.tree.schema(ix)),
+    };
+    let queries = planned.queries.iter().zip(&pruned.results[targets.len()..]).map(query).collect();
+    Plan { tables, targets, queries, table_names, tree: pruned.tree, results: pruned.results }
+}
+
+/// Plans every statement in its order, with these columns of the tables.
+fn plan_all(script: &Script, tables: &[Table], zone: &str) -> Result<Planned, Vec<Problem>> {
+    let mut planner = Planner { catalog: Catalog::new(zone), broken: script.broken.clone(), problems: Vec::new() };
+    let plans: Vec<Option<LogicalPlan>> = script.steps.iter().map(|step| planner.step(step, tables)).collect();
+    let Planner { catalog, mut problems, .. } = planner;
+    let mut builder = Builder::new(&catalog, tables);
+    let mut targets: Vec<Option<Ix>> = vec![None; script.targets.len()];
+    let mut queries = Vec::new();
+    for (step, plan) in script.steps.iter().zip(&plans) {
+        let Some(plan) = plan else { continue };
+        let built = match &step.what {
+            What::Table(_) => continue,
+            What::View(..) => builder.query(plan).map(|_| ()),
+            What::Insert(target, columns, _) => {
+                insert(&mut builder, plan, &script.targets[*target], columns).map(|ix| targets[*target] = Some(ix))
+            }
+            What::Query(name, _) => builder.query(plan).map(|ix| queries.push((name.clone(), ix))),
+        };
+        problems.extend(built.err().map(|refusal| refusal.into_problem(&step.origin, step.place)));
+    }
+    match (problems.is_empty(), targets.into_iter().collect::<Option<Vec<Ix>>>()) {
+        (true, Some(targets)) => Ok(Planned { tree: builder.tree, targets, queries }),
+        _ => Err(problems),
+    }
+}
+
+/// Matches a query's columns with those of its target.
+fn insert(builder: &mut Builder<'_>, plan: &LogicalPlan, target: &Target, columns: &[String]) -> Result<Ix, Refusal> {
+    let given = plan.schema().fields();
+    let fields = target.schema.fields();
+    let named: Vec<usize> = if columns.is_empty() {
+        (0..fields.len()).collect()
+    } else {
+        let place = |name: &String| {
+            target
+                .schema
+                .index_of(name)
+                .map_err(|_| Refusal::new(format!("target {} has no column {name}", target.name)))
+        };
+        columns.iter().map(place).collect::<Result<_, _>>()?
+    };
+    if named.len() != given.len() {
+        let names: Vec<&str> = named.iter().map(|&column| fields[column].name().as_str()).collect();
+        return Err(Refusal::new(format!("{} columns are selected, {} are wanted", given.len(), named.len()))
+            .advise(format!("select {}, in this order", names.join(", "))));
+    }
+    let mut from = vec![None; fields.len()];
+    for (place, &column) in named.iter().enumerate() {
+        let (given, wanted) = (given[place].data_type(), fields[column].data_type());
+        if !is_assignable(given, wanted) {
+            let name = fields[column].name();
+            return Err(Refusal::new(format!("column {name} of {} is {wanted}, but {given} is selected", target.name))
+                .advise(format!("declare {name} as the type that is selected, or write CAST(… AS …)")));
+        }
+        from[column] = Some(place);
+    }
+    if let Some(&missing) = target.key.iter().find(|&&column| from[column].is_none()) {
+        return Err(Refusal::new(format!("key column {} of {} is not given", fields[missing].name(), target.name))
+            .advise("select it too"));
+    }
+    builder.target(plan, &from, target)
+}
+
+/// Whether every value of a type, or all but the extreme ones of a decimal, can be stored as another.
+fn is_assignable(from: &DataType, to: &DataType) -> bool {
+    use DataType::{
+        Binary, BinaryView, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, LargeBinary, LargeUtf8,
+        Null, Timestamp, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View,
+    };
+    let digits = |data_type: &DataType| match data_type {
+        Int8 | UInt8 => Some(3),
+        Int16 | UInt16 => Some(5),
+        Int32 | UInt32 => Some(10),
+        // A row number or an estimate never reaches the digits that the unsigned type has more.
+        Int64 | UInt64 => Some(19),
+        _ => None,
+    };
+    match (from, to) {
+        (from, to) if from.equals_datatype(to) => true,
+        (Null, _) => true,
+        (Float32, Float64) | (Decimal128(..), Float64) | (Date32, Timestamp(_, None)) => true,
+        (Utf8 | LargeUtf8 | Utf8View, Utf8View) | (Binary | LargeBinary | BinaryView, BinaryView) => true,
+        (Timestamp(_, None), Timestamp(_, None)) | (Timestamp(_, Some(_)), Timestamp(_, Some(_))) => true,
+        (Decimal128(_, from), Decimal128(_, to)) => from <= to,
+        (from, Float64) => digits(from).is_some(),
+        (from, Decimal128(precision, scale)) => {
+            digits(from).is_some_and(|digits| i16::from(*precision) - i16::from(*scale) >= digits)
+        }
+        (from, to) => matches!((digits(from), digits(to)), (Some(from), Some(to)) if from <= to),
+    }
+}
+
+/// Plans queries, and keeps what they may name.
+struct Planner {
+    catalog: Catalog,
+    /// Views with problems: what reads them is not blamed.
+    broken: HashSet<String>,
+    problems: Vec<Problem>,
+}
+
+impl Planner {
+    fn step(&mut self, step: &Step, tables: &[Table]) -> Option<LogicalPlan> {
+        match &step.what {
+            What::Table(number) => {
+                let table = &tables[*number];
+                self.declare(step, &table.name, Relation::Table(*number, Arc::clone(&table.schema)));
+                None
+            }
+            What::View(name, columns, query) => {
+                let plan = self.plan(step, query).and_then(|plan| self.renamed(step, plan, columns));
+                match &plan {
+                    Some(plan) => self.declare(step, name, Relation::View(Arc::new(plan.clone()))),
+                    None => {
+                        self.broken.insert(name.clone());
+                    }
+                }
+                plan
+            }
+            What::Insert(_, _, query) | What::Query(_, query) => self.plan(step, query),
+        }
+    }
+
+    fn declare(&mut self, step: &Step, name: &str, relation: Relation) {
+        if !self.catalog.add(name, relation) {
+            self.refuse(step, Refusal::new(format!("{name} is declared twice")).advise("use another name"));
+        }
+    }
+
+    fn refuse(&mut self, step: &Step, refusal: Refusal) {
+        self.problems.push(refusal.into_problem(&step.origin, step.place));
+    }
+
+    fn plan(&mut self, step: &Step, query: &ast::Query) -> Option<LogicalPlan> {
+        let refusals = syntax::check(query, &self.catalog);
+        let refused = !refusals.is_empty();
+        refusals.into_iter().for_each(|refusal| self.refuse(step, refusal));
+        if refused || reads_any(query, &self.broken) {
+            return None;
+        }
+        let mut query = query.clone();
+        syntax::mark_lookups(&mut query);
+        match analyse(&self.catalog, query) {
+            Ok(plan) => Some(plan),
+            Err(error) => {
+                self.refuse(step, error.into());
+                None
+            }
+        }
+    }
+
+    fn renamed(&mut self, step: &Step, plan: LogicalPlan, columns: &[Ident]) -> Option<LogicalPlan> {
+        if columns.is_empty() {
+            return Some(plan);
+        }
+        let schema = Arc::clone(plan.schema());
+        if schema.fields().len() != columns.len() {
+            let message =
+                format!("the view names {} columns, its query gives {}", columns.len(), schema.fields().len());
+            self.refuse(step, Refusal::new(message));
+            return None;
+        }
+        let alias = |(column, name): (datafusion_common::Column, &Ident)| Expr::Column(column).alias(&name.value);
+        let exprs: Vec<Expr> = schema.columns().into_iter().zip(columns).map(alias).collect();
+        match LogicalPlanBuilder::from(plan).project(exprs).and_then(LogicalPlanBuilder::build) {
+            Ok(plan) => Some(plan),
+            Err(error) => {
+                self.refuse(step, error.into());
+                None
+            }
+        }
+    }
+}
+
+/// Whether a query names one of these.
+fn reads_any(query: &ast::Query, names: &HashSet<String>) -> bool {
+    struct Names<'a>(&'a HashSet<String>);
+    impl Visitor for Names<'_> {
+        type Break = ();
+
+        fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+            let found =
+                relation.0.last().and_then(|part| part.as_ident()).is_some_and(|name| self.0.contains(&name.value));
+            if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+    }
+    query.visit(&mut Names(names)).is_break()
+}
+
+/// A query's plan, with types resolved, constants folded, and equalities of joins found.
+fn analyse(catalog: &Catalog, query: ast::Query) -> datafusion_common::Result<LogicalPlan> {
+    let options = ParserOptions::new().with_enable_ident_normalization(false).with_collect_spans(true);
+    let planner = SqlToRel::new_with_options(catalog, options);
+    let plan = planner.sql_statement_to_plan(Statement::Query(Box::new(query)))?;
+    let plan = Analyzer::new().execute_and_check(plan, catalog.config(), |_, _| {})?;
+    let context = OptimizerContext::new_with_config_options(Arc::new(catalog.config().clone()))
+        .without_query_execution_start_time()
+        .with_max_passes(1);
+    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
+        Arc::new(SimplifyExpressions::new()),
+        Arc::new(ExtractEquijoinPredicate::new()),
+        Arc::new(EliminateCrossJoin::new()),
+    ];
+    let plan = Optimizer::with_rules(rules).optimize(plan, &context, |_, _| {})?;
+    // Conditions go in front of a join, so that it keeps fewer rows; further down they would part views that are shared.
+    let pushed = plan.transform_up(|node| match &node {
+        LogicalPlan::Filter(filter) if matches!(*filter.input, LogicalPlan::Join(_)) => {
+            PushDownFilter::new().rewrite(node, &context)
+        }
+        _ => Ok(datafusion_common::tree_node::Transformed::no(node)),
+    })?;
+    Ok(pushed.data)
+}

@@ -1,0 +1,171 @@
+//! From the graph to the nodes of an engine's topology: makes the specs and connects the streams.
+
+use crate::guard::Guard;
+use crate::kernels;
+use crate::operators::{
+    Aggregate, AggregateCall, AggregateSpec, DropLate, DropLateSpec, Expiry, FilterProject, Join, JoinSpec, Lookup,
+    LookupSpec, MaxTime, Net, NetSpec, TimeBoundSpec, TopN, TopNSpec, Union, Unnest, UnnestSpec,
+};
+use crate::plan::{Lowered, Plan};
+use crate::scalar::Scalar;
+use crate::tree::{Ix, Kind, Tree};
+use arrow::datatypes::Schema;
+use datafusion_physical_expr::PhysicalExpr;
+use proxima_engine::{NodeId, Route, Topology};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// See [`Plan::lower`].
+pub(crate) fn lower(plan: &Plan, topology: &mut Topology, tables: &HashMap<String, NodeId>) -> Lowered {
+    let mut lowering = Lowering { tree: &plan.tree, owners: owners(plan), topology, nodes: Vec::new() };
+    for ix in 0..plan.tree.len() {
+        let node = match &plan.tree.node(ix).kind {
+            Kind::Table { table, .. } => {
+                let name = &plan.table_names[table];
+                *tables.get(name).unwrap_or_else(|| panic!("the rows of table {name} are not given"))
+            }
+            _ => lowering.operator(ix),
+        };
+        lowering.nodes.push(node);
+    }
+    let node = |&ix: &Ix| lowering.nodes[ix];
+    let (targets, queries) = plan.results.split_at(plan.targets.len());
+    Lowered {
+        targets: plan.targets.iter().map(|target| target.name.clone()).zip(targets.iter().map(node)).collect(),
+        queries: plan.queries.iter().map(|query| query.name.clone()).zip(queries.iter().map(node)).collect(),
+    }
+}
+
+/// For each node the first result that needs it: its operators are named after that.
+fn owners(plan: &Plan) -> Vec<String> {
+    let names = plan.targets.iter().map(|target| &target.name).chain(plan.queries.iter().map(|query| &query.name));
+    let mut owners = vec![None; plan.tree.len()];
+    for (name, &result) in names.zip(&plan.results) {
+        let mut open = vec![result];
+        while let Some(ix) = open.pop() {
+            if owners[ix].is_none() {
+                owners[ix] = Some(name.clone());
+                open.extend(plan.tree.node(ix).kind.inputs());
+            }
+        }
+    }
+    owners.into_iter().map(Option::unwrap_or_default).collect()
+}
+
+struct Lowering<'a> {
+    tree: &'a Tree,
+    owners: Vec<String>,
+    topology: &'a mut Topology,
+    nodes: Vec<NodeId>,
+}
+
+impl Lowering<'_> {
+    fn operator(&mut self, ix: Ix) -> NodeId {
+        let (tree, owner) = (self.tree, &self.owners[ix]);
+        let output = Arc::clone(tree.schema(ix));
+        let schema = |input: Ix| Arc::clone(tree.schema(input));
+        let name = |what: &str| format!("{owner}/{what}");
+        let local = |input: Ix| (self.nodes[input], Route::Local);
+        let by_key = |input: Ix, key: &[usize]| (self.nodes[input], Route::ByKey(key.to_vec()));
+        let broadcast = |input: Ix| (self.nodes[input], Route::Broadcast);
+        match tree.node(ix).kind.clone() {
+            Kind::Table { .. } => unreachable!("tables are given"),
+            Kind::Bounds { input, time, lifetime_us } => {
+                let spec = TimeBoundSpec { time, lifetime_us };
+                let inputs = vec![local(input)];
+                self.topology.operator(name("max_time"), inputs, move || Box::new(MaxTime::new(spec.clone())))
+            }
+            Kind::DropLate { input, bounds, time } => {
+                let spec = DropLateSpec { input: schema(input), time };
+                let inputs = vec![local(input), broadcast(bounds)];
+                self.topology.operator(name("drop_late"), inputs, move || Box::new(DropLate::new(spec.clone())))
+            }
+            Kind::Project { input, filter, columns } => {
+                let filter = filter.map(|filter| evaluated(&filter, tree.schema(input)));
+                let columns = computed(&columns, tree, input);
+                let inputs = vec![local(input)];
+                self.topology.operator(name("filter_project"), inputs, move || {
+                    Box::new(FilterProject::new(filter.clone(), columns.clone(), Arc::clone(&output)))
+                })
+            }
+            Kind::Unnest { input, column, outer } => {
+                let spec = UnnestSpec { column, outer, output };
+                let inputs = vec![local(input)];
+                self.topology.operator(name("unnest"), inputs, move || Box::new(Unnest::new(spec.clone())))
+            }
+            Kind::Aggregate { input, keys, calls } => {
+                let mut inputs = vec![by_key(input, &keys)];
+                let expiry = self.expiry(input, &keys, &mut inputs);
+                let calls = calls.into_iter().map(|call| AggregateCall {
+                    function: call.function,
+                    argument: call.argument,
+                    filter: call.filter,
+                    output: call.output,
+                });
+                let append_only = tree.facts(input).append_only;
+                let calls = calls.collect();
+                let spec = AggregateSpec { input: schema(input), keys, calls, output, append_only, expiry };
+                self.topology.operator(name("aggregate"), inputs, move || Box::new(Aggregate::new(spec.clone())))
+            }
+            Kind::TopN { input, partition, order, limit, row_number } => {
+                let mut inputs = vec![by_key(input, &partition)];
+                let expiry = self.expiry(input, &partition, &mut inputs);
+                let row_number = row_number.is_some();
+                let spec = TopNSpec { input: schema(input), partition, order, limit, row_number, output, expiry };
+                self.topology.operator(name("top_n"), inputs, move || Box::new(TopN::new(spec.clone())))
+            }
+            Kind::Join { left, right, left_keys, right_keys, kind } => {
+                let mut inputs = vec![by_key(left, &left_keys), by_key(right, &right_keys)];
+                let all = |input: Ix| (0..tree.schema(input).fields().len()).collect::<Vec<_>>();
+                let left_expiry = self.expiry(left, &all(left), &mut inputs);
+                let right_expiry = self.expiry(right, &all(right), &mut inputs);
+                let (left, right) = (schema(left), schema(right));
+                let spec = JoinSpec { left, right, left_keys, right_keys, kind, output, left_expiry, right_expiry };
+                self.topology.operator(name("join"), inputs, move || Box::new(Join::new(spec.clone())))
+            }
+            Kind::Lookup { left, dimension, left_keys, dimension_keys, outer } => {
+                let inputs = vec![by_key(left, &left_keys), by_key(dimension, &dimension_keys)];
+                let left_append_only = tree.facts(left).append_only;
+                let (left, dimension) = (schema(left), schema(dimension));
+                let spec = LookupSpec { left, dimension, left_keys, dimension_keys, outer, left_append_only, output };
+                self.topology.operator(name("lookup"), inputs, move || Box::new(Lookup::new(spec.clone())))
+            }
+            Kind::Union { inputs } => {
+                let inputs = inputs.iter().map(|&input| local(input)).collect();
+                self.topology.operator(name("union"), inputs, || Box::new(Union))
+            }
+            Kind::Net { input, key } => {
+                let inputs = vec![by_key(input, &key)];
+                let unique = tree.facts(input).is_unique(&key);
+                let spec = NetSpec { input: schema(input), key, unique };
+                self.topology.operator(name("net"), inputs, move || Box::new(Net::new(spec.clone())))
+            }
+        }
+    }
+
+    /// When the rows of an input can be forgotten by one of these columns; adds the input for the bound.
+    fn expiry(&self, input: Ix, columns: &[usize], inputs: &mut Vec<(NodeId, Route)>) -> Option<Expiry> {
+        let (column, time) = self.tree.facts(input).time_among(columns.iter().copied())?;
+        let bound = (self.nodes[time.bounds], Route::Broadcast);
+        let at = inputs.iter().position(|input| *input == bound).unwrap_or_else(|| {
+            inputs.push(bound);
+            inputs.len() - 1
+        });
+        Some(Expiry { column, span_us: time.span_us, input: at })
+    }
+}
+
+/// The expressions of a projection; `None` when it only filters.
+fn computed(columns: &[(Scalar, String)], tree: &Tree, input: Ix) -> Option<Vec<Arc<dyn PhysicalExpr>>> {
+    let same = columns.len() == tree.schema(input).fields().len()
+        && columns.iter().enumerate().all(|(place, (scalar, _))| scalar.as_column() == Some(place));
+    (!same).then(|| columns.iter().map(|(scalar, _)| evaluated(scalar, tree.schema(input))).collect())
+}
+
+/// An expression as it runs: with our own kernels, and with NULL where it fails.
+fn evaluated(scalar: &Scalar, schema: &Schema) -> Arc<dyn PhysicalExpr> {
+    if scalar.is_cheap() {
+        return Arc::clone(&scalar.0);
+    }
+    Arc::new(Guard::new(kernels::replace(scalar, schema)))
+}

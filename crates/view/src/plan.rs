@@ -1,0 +1,169 @@
+//! What planning gives: the tables, targets and queries of a job, and the operators between them.
+
+use crate::explain;
+use crate::frontend;
+use crate::lower;
+use crate::problem::Problem;
+use crate::tree::{Ix, Tree};
+use arrow::datatypes::SchemaRef;
+use proxima_engine::{NodeId, Topology};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+/// What planning needs to know of the job.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The zone of the job: what timestamps without an offset are in.
+    pub zone: chrono_tz::Tz,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { zone: chrono_tz::UTC }
+    }
+}
+
+/// A query of `job.toml` over the tables and views of `views.sql`.
+#[derive(Clone, Copy, Debug)]
+pub struct QuerySource<'a> {
+    /// Its name, for problems and results: `relations.bought`.
+    pub name: &'a str,
+    /// A bare `SELECT`.
+    pub sql: &'a str,
+}
+
+/// A checked job: nothing in it is left to guess.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The input tables that the job reads, in the order of their declarations.
+    pub tables: Vec<Table>,
+    /// What is written, in the order of the declarations.
+    pub targets: Vec<Target>,
+    /// The queries, in the order given.
+    pub queries: Vec<Query>,
+    /// The names of the tables that are read, by the number that the graph knows them by.
+    pub(crate) table_names: HashMap<usize, String>,
+    pub(crate) tree: Tree,
+    /// The nodes of the targets, then of the queries.
+    pub(crate) results: Vec<Ix>,
+}
+
+/// An input table: rows decoded from a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Its name in SQL.
+    pub name: String,
+    /// The name of the source in `job.toml`.
+    pub source: String,
+    /// How its records are written: `csv` or `json`.
+    pub format: String,
+    /// All options as they were given.
+    pub options: BTreeMap<String, String>,
+    /// Only the columns and nested fields that the job uses, in the order of the declaration.
+    pub schema: SchemaRef,
+    /// The declared primary key, if its columns are used.
+    pub key: Vec<usize>,
+    /// The column that says when a row happened.
+    pub event_time: Option<EventTime>,
+    /// How much older than the newest row a row may be.
+    pub lifetime: Option<Duration>,
+    /// Whether other sources wait until this table's has been read.
+    pub dimension: bool,
+    /// What bare numbers in TIMESTAMP columns count.
+    pub epoch_unit: EpochUnit,
+    /// Line and column of its declaration.
+    pub position: (u64, u64),
+}
+
+/// The column that says when a row happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventTime {
+    /// Its name.
+    pub name: String,
+    /// Its number in the table's schema; meaningless when the job does not use the column and there is no lifetime.
+    pub column: usize,
+}
+
+/// What bare numbers in TIMESTAMP columns count since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EpochUnit {
+    /// `s`
+    Seconds,
+    /// `ms`
+    #[default]
+    Milliseconds,
+    /// `us`
+    Microseconds,
+}
+
+/// What a view is written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its name in SQL.
+    pub name: String,
+    /// The name of the sink in `job.toml`.
+    pub sink: String,
+    /// The name of the index; the target's own unless it says otherwise.
+    pub index: String,
+    /// Its columns, as declared.
+    pub schema: SchemaRef,
+    /// The columns of its primary key.
+    pub key: Vec<usize>,
+    /// Line and column of its declaration.
+    pub position: (u64, u64),
+}
+
+/// A query and the columns that it gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// Its name, as given.
+    pub name: String,
+    /// Its columns.
+    pub schema: SchemaRef,
+}
+
+/// The nodes that hold the results in a topology.
+#[derive(Clone, Debug, Default)]
+pub struct Lowered {
+    /// By target: changes netted by key, on the worker that owns the key.
+    pub targets: HashMap<String, NodeId>,
+    /// By query: the changes of its rows.
+    pub queries: HashMap<String, NodeId>,
+}
+
+/// Checks and plans a job's SQL: `views_sql` and the queries over it.
+///
+/// # Errors
+/// All problems at once, in the order of the text.
+///
+/// # Example
+/// ```
+/// use proxima_view::{Options, QuerySource, compile};
+/// let views = "CREATE TABLE orders (id BIGINT, amount DECIMAL(10, 2), note STRING) WITH (source = 'o', format = 'csv');
+///              CREATE TABLE total (id BIGINT, amount DECIMAL(20, 2), PRIMARY KEY (id) NOT ENFORCED) WITH (sink = 'index');
+///              INSERT INTO total SELECT id, sum(amount) FROM orders GROUP BY id";
+/// let plan = compile(views, &[], &Options::default()).expect("the SQL is right");
+/// assert_eq!(plan.tables[0].schema.fields().len(), 2, "the note is not used, so it is not read");
+///
+/// let problems = compile("CREATE VIEW v AS SELECT now()", &[], &Options::default()).expect_err("replays must agree");
+/// assert_eq!((problems[0].line, problems[0].column), (1, 25));
+/// ```
+pub fn compile(views_sql: &str, queries: &[QuerySource<'_>], options: &Options) -> Result<Plan, Vec<Problem>> {
+    frontend::compile(views_sql, queries, options)
+}
+
+impl Plan {
+    /// Adds the operators of the plan to a topology. `tables` holds the decoded rows of each table, by its name.
+    ///
+    /// # Panics
+    /// When a table of the plan is missing.
+    pub fn lower(&self, topology: &mut Topology, tables: &HashMap<String, NodeId>) -> Lowered {
+        lower::lower(self, topology, tables)
+    }
+
+    /// The operators as an indented tree, for people and for tests.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        explain::explain(self)
+    }
+}

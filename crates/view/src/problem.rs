@@ -1,0 +1,118 @@
+//! What is wrong with a job's SQL: said with its place, and with what to write instead.
+
+use datafusion_common::DataFusionError;
+use datafusion_sql::sqlparser::tokenizer::{Location, Span};
+use std::fmt;
+
+/// Which text a problem is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The file `views.sql`.
+    Views,
+    /// A query of `job.toml`, by its name: `relations.bought`.
+    Query(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Views => f.write_str("views.sql"),
+            Self::Query(name) => f.write_str(name),
+        }
+    }
+}
+
+/// One thing that is wrong, or that the supported subset of SQL leaves out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The line in its text, from 1.
+    pub line: u64,
+    /// The column in its line, from 1.
+    pub column: u64,
+    /// The text it is in.
+    pub origin: Origin,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub advice: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.origin, self.line, self.column, self.message)?;
+        match &self.advice {
+            Some(advice) => write!(f, " ({advice})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A place in a text: line and column, both from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place {
+    pub(crate) line: u64,
+    pub(crate) column: u64,
+}
+
+impl Place {
+    /// Where `span` starts; `None` when the parser did not keep it.
+    pub(crate) fn of(span: Span) -> Option<Self> {
+        Self::at(span.start)
+    }
+
+    pub(crate) fn at(location: Location) -> Option<Self> {
+        (location.line > 0).then_some(Self { line: location.line, column: location.column })
+    }
+}
+
+/// A problem whose place may still be unknown: whoever knows the statement fills it in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) place: Option<Place>,
+    pub(crate) message: String,
+    pub(crate) advice: Option<String>,
+}
+
+impl Refusal {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { place: None, message: message.into(), advice: None }
+    }
+
+    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    pub(crate) fn at(mut self, place: Option<Place>) -> Self {
+        self.place = self.place.or(place);
+        self
+    }
+
+    /// The problem, at its own place or else at the start of its statement.
+    pub(crate) fn into_problem(self, origin: &Origin, statement: Place) -> Problem {
+        let place = self.place.unwrap_or(statement);
+        let Self { message, advice, .. } = self;
+        Problem { line: place.line, column: place.column, origin: origin.clone(), message, advice }
+    }
+}
+
+impl From<DataFusionError> for Refusal {
+    fn from(error: DataFusionError) -> Self {
+        let place = error.diagnostic().and_then(|diagnostic| diagnostic.span).and_then(|span| {
+            (span.start.line > 0).then_some(Place { line: span.start.line, column: span.start.column })
+        });
+        Self::new(plain_message(&error)).at(place)
+    }
+}
+
+/// The planner's message without its prefix and without what only its developers need.
+fn plain_message(error: &DataFusionError) -> String {
+    let text = error.find_root().strip_backtrace();
+    let text = ["Error during planning: ", "Schema error: ", "SQL error: ", "This feature is not implemented: "]
+        .iter()
+        .find_map(|prefix| text.strip_prefix(prefix))
+        .unwrap_or(&text);
+    let text = text.split("\n\nbacktrace:").next().unwrap_or(text);
+    let text = text.split("This issue was likely caused by").next().unwrap_or(text);
+    text.replace(crate::catalog::AS_OF, "").trim().trim_end_matches('.').to_string()
+}

@@ -1,0 +1,396 @@
+//! Takes out of the graph what nobody reads: columns, nested fields, aggregate calls, whole operators.
+//!
+//! Uses are found from the results backwards; then the graph is built again with only what is used.
+
+use crate::build::nothing;
+use crate::scalar::{Scalar, Use};
+use crate::tree::{Ix, Kind, Tree};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// For each node, how much of each of its columns is used; `None` for a node that nobody reads.
+type Uses = Vec<Option<Vec<Use>>>;
+
+/// What the results, all of whose columns are used, need of every node.
+fn uses(tree: &Tree, results: &[Ix]) -> Uses {
+    let mut uses: Uses = vec![None; tree.len()];
+    for &result in results {
+        uses[result] = Some(vec![Use::All; tree.schema(result).fields().len()]);
+    }
+    for ix in (0..tree.len()).rev() {
+        let Some(of_node) = uses[ix].clone() else { continue };
+        for (input, demand) in demands(tree, ix, &of_node) {
+            let of_input = uses[input].get_or_insert_with(|| vec![Use::None; tree.schema(input).fields().len()]);
+            std::iter::zip(of_input, &demand).for_each(|(known, more)| known.merge(more));
+        }
+    }
+    uses
+}
+
+/// What a node needs of those it reads, when `of_node` is needed of it.
+fn demands(tree: &Tree, ix: Ix, of_node: &[Use]) -> Vec<(Ix, Vec<Use>)> {
+    let none = |input: Ix| vec![Use::None; tree.schema(input).fields().len()];
+    let with_all = |mut uses: Vec<Use>, columns: &[usize]| {
+        columns.iter().for_each(|&column| uses[column] = Use::All);
+        uses
+    };
+    match &tree.node(ix).kind {
+        Kind::Table { .. } => Vec::new(),
+        Kind::Bounds { input, time, .. } => vec![(*input, with_all(none(*input), &[*time]))],
+        Kind::DropLate { input, bounds, time } => {
+            vec![(*input, with_all(of_node.to_vec(), &[*time])), (*bounds, vec![Use::All])]
+        }
+        Kind::Project { input, filter, columns } => {
+            let mut uses = none(*input);
+            filter.iter().for_each(|filter| filter.demand(&Use::All, &mut uses));
+            for ((scalar, _), demand) in columns.iter().zip(of_node).filter(|(_, demand)| demand.is_used()) {
+                scalar.demand(demand, &mut uses);
+            }
+            vec![(*input, uses)]
+        }
+        Kind::Unnest { input, column, .. } => {
+            let mut uses = of_node.to_vec();
+            // However little of the items is wanted, how many there are is.
+            uses[*column].merge(&Use::Fields(Default::default()));
+            vec![(*input, uses)]
+        }
+        Kind::Aggregate { input, keys, calls } => {
+            let used = calls.iter().zip(&of_node[keys.len()..]).filter(|(_, demand)| demand.is_used());
+            let arguments = used.flat_map(|(call, _)| call.argument.into_iter().chain(call.filter));
+            vec![(*input, with_all(none(*input), &keys.iter().copied().chain(arguments).collect::<Vec<_>>()))]
+        }
+        Kind::TopN { input, partition, order, .. } => {
+            let width = tree.schema(*input).fields().len();
+            let uses = with_all(of_node[..width].to_vec(), partition);
+            vec![(*input, with_all(uses, &order.iter().map(|order| order.column).collect::<Vec<_>>()))]
+        }
+        Kind::Join { left, right, left_keys, right_keys, .. } => {
+            let (of_left, of_right) = of_node.split_at(tree.schema(*left).fields().len());
+            let side = |input: Ix, uses: &[Use], keys: &[usize]| {
+                let times = &tree.facts(input).times;
+                let time = times.iter().position(Option::is_some);
+                (input, with_all(uses.to_vec(), &keys.iter().copied().chain(time).collect::<Vec<_>>()))
+            };
+            vec![side(*left, of_left, left_keys), side(*right, of_right, right_keys)]
+        }
+        Kind::Lookup { left, dimension, left_keys, dimension_keys, .. } => {
+            let (of_left, of_dimension) = of_node.split_at(tree.schema(*left).fields().len());
+            vec![
+                (*left, with_all(of_left.to_vec(), left_keys)),
+                (*dimension, with_all(of_dimension.to_vec(), dimension_keys)),
+            ]
+        }
+        Kind::Union { inputs } => {
+            // The branches must keep one type: nested columns stay whole.
+            let whole = |demand: &Use| if demand.is_used() { Use::All } else { Use::None };
+            inputs.iter().map(|&input| (input, of_node.iter().map(whole).collect())).collect()
+        }
+        Kind::Net { input, .. } => vec![(*input, vec![Use::All; of_node.len()])],
+    }
+}
+
+/// The schema of each table with nested fields that nobody uses taken out, by the table's number.
+pub(crate) fn nested_fields(tree: &Tree, results: &[Ix]) -> HashMap<usize, SchemaRef> {
+    let uses = uses(tree, results);
+    let mut pruned = HashMap::new();
+    for (ix, of_node) in uses.iter().enumerate() {
+        if let (Kind::Table { table, schema, .. }, Some(of_node)) = (&tree.node(ix).kind, of_node) {
+            let field = |(field, used): (&Arc<arrow::datatypes::Field>, &Use)| {
+                field.as_ref().clone().with_data_type(used.prune(field.data_type()))
+            };
+            let fields: Vec<_> = schema.fields().iter().zip(of_node).map(field).collect();
+            pruned.insert(*table, Arc::new(Schema::new(fields)));
+        }
+    }
+    pruned
+}
+
+/// The graph with only what the results need.
+pub(crate) struct Pruned {
+    pub(crate) tree: Tree,
+    /// The results, in the order given.
+    pub(crate) results: Vec<Ix>,
+    /// The columns that are left of each table that is read, by the table's number.
+    pub(crate) tables: HashMap<usize, Vec<usize>>,
+}
+
+/// Builds the graph again without unused columns, then evaluates filters once that several projections share.
+pub(crate) fn prune(tree: &Tree, results: &[Ix]) -> Pruned {
+    let mut pruner = Pruner { old: tree, new: Tree::default(), places: vec![None; tree.len()], tables: HashMap::new() };
+    for (ix, of_node) in uses(tree, results).iter().enumerate() {
+        if let Some(of_node) = of_node {
+            pruner.places[ix] = Some(pruner.rebuild(ix, of_node));
+        }
+    }
+    let at = |&result: &Ix| pruner.places[result].as_ref().expect("results are used").node;
+    let placed: Vec<Ix> = results.iter().map(at).collect();
+    let (tree, results) = share_filters(&pruner.new, &placed);
+    Pruned { tree, results, tables: pruner.tables }
+}
+
+/// Where a node of the old graph is in the new one, and each of its columns.
+#[derive(Clone)]
+struct Placed {
+    node: Ix,
+    columns: Vec<Option<usize>>,
+}
+
+impl Placed {
+    fn column(&self, old: usize) -> usize {
+        self.columns[old].expect("a used column is kept")
+    }
+
+    fn all(&self, old: &[usize]) -> Vec<usize> {
+        old.iter().map(|&column| self.column(column)).collect()
+    }
+}
+
+struct Pruner<'a> {
+    old: &'a Tree,
+    new: Tree,
+    places: Vec<Option<Placed>>,
+    tables: HashMap<usize, Vec<usize>>,
+}
+
+impl Pruner<'_> {
+    fn placed(&self, old: Ix) -> Placed {
+        self.places[old].clone().expect("inputs come before their readers, and are used by them")
+    }
+
+    /// An input of which only the columns that `needed` says are there.
+    fn narrow(&mut self, old: Ix, needed: &[Use]) -> Placed {
+        let placed = self.placed(old);
+        let kept: Vec<usize> = (0..needed.len()).filter(|&column| needed[column].is_used()).collect();
+        let schema = Arc::clone(self.new.schema(placed.node));
+        let same = kept.len() == schema.fields().len()
+            && kept.iter().enumerate().all(|(place, &column)| placed.columns[column] == Some(place));
+        if same || kept.is_empty() {
+            return placed;
+        }
+        let column = |&old: &usize| {
+            let at = placed.column(old);
+            (Scalar::column(at, &schema), schema.field(at).name().clone())
+        };
+        let columns = kept.iter().map(column).collect();
+        let node = self.new.add(Kind::Project { input: placed.node, filter: None, columns });
+        Placed { node, columns: numbered(needed.len(), &kept) }
+    }
+
+    fn rebuild(&mut self, ix: Ix, of_node: &[Use]) -> Placed {
+        let demands: HashMap<Ix, Vec<Use>> = demands(self.old, ix, of_node).into_iter().collect();
+        let kind = self.old.node(ix).kind.clone();
+        let kept: Vec<usize> = (0..of_node.len()).filter(|&column| of_node[column].is_used()).collect();
+        match kind {
+            Kind::Table { table, schema, key } => self.table(table, &schema, &key, kept),
+            Kind::Bounds { input, time, lifetime_us } => {
+                let input = self.placed(input);
+                let time = input.column(time);
+                let node = self.new.add(Kind::Bounds { input: input.node, time, lifetime_us });
+                Placed { node, columns: vec![Some(0)] }
+            }
+            Kind::DropLate { input, bounds, time } => {
+                let (input, bounds) = (self.placed(input), self.placed(bounds));
+                let time = input.column(time);
+                let node = self.new.add(Kind::DropLate { input: input.node, bounds: bounds.node, time });
+                Placed { node, columns: input.columns }
+            }
+            Kind::Project { input, filter, columns } => self.project(input, filter.as_ref(), &columns, kept),
+            Kind::Unnest { input, column, outer } => {
+                let input = self.placed(input);
+                let column = input.column(column);
+                let node = self.new.add(Kind::Unnest { input: input.node, column, outer });
+                Placed { node, columns: input.columns }
+            }
+            Kind::Aggregate { input, keys, calls } => {
+                let input = self.placed(input);
+                let used: Vec<usize> = (0..calls.len()).filter(|call| of_node[keys.len() + call].is_used()).collect();
+                let mut left = Vec::new();
+                for &call in &used {
+                    let mut call = calls[call].clone();
+                    call.argument = call.argument.map(|column| input.column(column));
+                    call.filter = call.filter.map(|column| input.column(column));
+                    left.push(call);
+                }
+                let node = self.new.add(Kind::Aggregate { input: input.node, keys: input.all(&keys), calls: left });
+                let kept: Vec<usize> = (0..keys.len()).chain(used.iter().map(|call| keys.len() + call)).collect();
+                Placed { node, columns: numbered(of_node.len(), &kept) }
+            }
+            Kind::TopN { input, partition, mut order, limit, row_number } => {
+                let input = self.narrow(input, &demands[&input]);
+                order.iter_mut().for_each(|order| order.column = input.column(order.column));
+                let numbered = row_number.is_some();
+                let row_number = row_number.filter(|_| of_node.last().is_some_and(Use::is_used));
+                let number = row_number.as_ref().map(|_| self.new.schema(input.node).fields().len());
+                let partition = input.all(&partition);
+                let node = self.new.add(Kind::TopN { input: input.node, partition, order, limit, row_number });
+                let mut columns = input.columns;
+                columns.extend(numbered.then_some(number));
+                Placed { node, columns }
+            }
+            Kind::Join { left, right, left_keys, right_keys, kind } => {
+                let (of_left, of_right) = both(self.old, ix, of_node, left, right);
+                let (left, right) = (self.narrow(left, &of_left), self.narrow(right, &of_right));
+                let (left_keys, right_keys) = (left.all(&left_keys), right.all(&right_keys));
+                let node = self.new.add(Kind::Join { left: left.node, right: right.node, left_keys, right_keys, kind });
+                self.beside(node, left, right)
+            }
+            Kind::Lookup { left, dimension, left_keys, dimension_keys, outer } => {
+                let (of_left, of_dimension) = both(self.old, ix, of_node, left, dimension);
+                let (left, dimension) = (self.narrow(left, &of_left), self.narrow(dimension, &of_dimension));
+                let (left_keys, dimension_keys) = (left.all(&left_keys), dimension.all(&dimension_keys));
+                let node = self.new.add(Kind::Lookup {
+                    left: left.node,
+                    dimension: dimension.node,
+                    left_keys,
+                    dimension_keys,
+                    outer,
+                });
+                self.beside(node, left, dimension)
+            }
+            Kind::Union { inputs } => {
+                let inputs = inputs.iter().map(|&input| self.narrow(input, of_node).node).collect();
+                let node = self.new.add(Kind::Union { inputs });
+                Placed { node, columns: numbered(of_node.len(), &kept) }
+            }
+            Kind::Net { input, key } => {
+                let input = self.placed(input);
+                let node = self.new.add(Kind::Net { input: input.node, key: input.all(&key) });
+                Placed { node, columns: input.columns }
+            }
+        }
+    }
+
+    /// A table keeps at least one column, or its rows could not be counted.
+    fn table(&mut self, table: usize, schema: &Schema, key: &[usize], mut kept: Vec<usize>) -> Placed {
+        if kept.is_empty() {
+            let is_text = |field: &Arc<arrow::datatypes::Field>| *field.data_type() == DataType::Utf8View;
+            kept.push(schema.fields().iter().position(is_text).unwrap_or(0));
+        }
+        let columns = numbered(schema.fields().len(), &kept);
+        let key: Option<Vec<usize>> = key.iter().map(|&column| columns[column]).collect();
+        let schema = Arc::new(schema.project(&kept).expect("kept columns are columns of the table"));
+        let node = self.new.add(Kind::Table { table, schema, key: key.unwrap_or_default() });
+        self.tables.insert(table, kept);
+        Placed { node, columns }
+    }
+
+    fn project(
+        &mut self,
+        input: Ix,
+        filter: Option<&Scalar>,
+        columns: &[(Scalar, String)],
+        kept: Vec<usize>,
+    ) -> Placed {
+        let input = self.placed(input);
+        let schema = Arc::clone(self.new.schema(input.node));
+        let moved = |scalar: &Scalar| scalar.replace(|column| Scalar::column(input.column(column), &schema));
+        let filter = filter.map(moved);
+        let mut projected: Vec<_> =
+            kept.iter().map(|&column| (moved(&columns[column].0), columns[column].1.clone())).collect();
+        let places = numbered(columns.len(), &kept);
+        if projected.is_empty() {
+            projected.push(nothing());
+        }
+        let unchanged = projected.len() == schema.fields().len()
+            && projected
+                .iter()
+                .enumerate()
+                .all(|(place, (scalar, name))| scalar.as_column() == Some(place) && schema.field(place).name() == name);
+        if unchanged && filter.is_none() && schema.fields().iter().all(|field| field.is_nullable()) {
+            return Placed { node: input.node, columns: places };
+        }
+        let node = self.new.add(Kind::Project { input: input.node, filter, columns: projected });
+        Placed { node, columns: places }
+    }
+
+    /// The columns of two inputs beside each other.
+    fn beside(&self, node: Ix, left: Placed, right: Placed) -> Placed {
+        let width = self.new.schema(left.node).fields().len();
+        let shifted = right.columns.into_iter().map(|column| column.map(|column| column + width));
+        Placed { node, columns: left.columns.into_iter().chain(shifted).collect() }
+    }
+}
+
+/// What a node with two inputs, which may be one and the same, needs of each.
+fn both(tree: &Tree, ix: Ix, of_node: &[Use], left: Ix, right: Ix) -> (Vec<Use>, Vec<Use>) {
+    let mut demands = demands(tree, ix, of_node).into_iter();
+    let mut next = |input: Ix| match demands.next() {
+        Some((at, uses)) if at == input => uses,
+        _ => unreachable!("a node's demands are in the order of its inputs"),
+    };
+    (next(left), next(right))
+}
+
+/// The new number of each of `width` old columns, when only `kept` are left.
+fn numbered(width: usize, kept: &[usize]) -> Vec<Option<usize>> {
+    (0..width).map(|column| kept.iter().position(|&kept| kept == column)).collect()
+}
+
+/// Where several projections of one stream have the same filter, it is evaluated once for all of them.
+fn share_filters(tree: &Tree, results: &[Ix]) -> (Tree, Vec<Ix>) {
+    let mut new = Tree::default();
+    let mut at: Vec<Ix> = Vec::new();
+    for ix in 0..tree.len() {
+        let kind = match &tree.node(ix).kind {
+            Kind::Project { input, filter: Some(filter), columns } if is_shared(tree, *input, filter) => {
+                let (node, places) = filtered_once(tree, &mut new, *input, at[*input], filter);
+                let schema = Arc::clone(new.schema(node));
+                let moved =
+                    |scalar: &Scalar| scalar.replace(|column| Scalar::column(places[column].unwrap_or(0), &schema));
+                let columns = columns.iter().map(|(scalar, name)| (moved(scalar), name.clone())).collect();
+                Kind::Project { input: node, filter: None, columns }
+            }
+            kind => moved_inputs(kind, &at),
+        };
+        at.push(new.add(kind));
+    }
+    let results = results.iter().map(|&result| at[result]).collect();
+    (new, results)
+}
+
+fn sharing<'a>(tree: &'a Tree, input: Ix, filter: &'a Scalar) -> impl Iterator<Item = &'a Vec<(Scalar, String)>> {
+    (0..tree.len()).filter_map(move |ix| match &tree.node(ix).kind {
+        Kind::Project { input: from, filter: Some(same), columns } if *from == input && same == filter => Some(columns),
+        _ => None,
+    })
+}
+
+fn is_shared(tree: &Tree, input: Ix, filter: &Scalar) -> bool {
+    sharing(tree, input, filter).count() > 1
+}
+
+/// The rows that pass a shared filter, with all columns that any of its projections reads.
+fn filtered_once(tree: &Tree, new: &mut Tree, input: Ix, moved: Ix, filter: &Scalar) -> (Ix, Vec<Option<usize>>) {
+    let schema = Arc::clone(tree.schema(input));
+    let mut counts = vec![0; schema.fields().len()];
+    sharing(tree, input, filter).flatten().for_each(|(scalar, _)| scalar.count_columns(&mut counts));
+    let mut kept: Vec<usize> = (0..counts.len()).filter(|&column| counts[column] > 0).collect();
+    if kept.is_empty() {
+        kept.push(0);
+    }
+    let column = |&column: &usize| (Scalar::column(column, &schema), schema.field(column).name().clone());
+    let columns = kept.iter().map(column).collect();
+    let node = new.add(Kind::Project { input: moved, filter: Some(filter.clone()), columns });
+    (node, numbered(counts.len(), &kept))
+}
+
+/// The same operator over the moved inputs.
+fn moved_inputs(kind: &Kind, at: &[Ix]) -> Kind {
+    let mut kind = kind.clone();
+    match &mut kind {
+        Kind::Table { .. } => {}
+        Kind::Bounds { input, .. }
+        | Kind::Project { input, .. }
+        | Kind::Unnest { input, .. }
+        | Kind::Aggregate { input, .. }
+        | Kind::TopN { input, .. }
+        | Kind::Net { input, .. } => *input = at[*input],
+        Kind::DropLate { input, bounds, .. } => (*input, *bounds) = (at[*input], at[*bounds]),
+        Kind::Join { left, right, .. } | Kind::Lookup { left, dimension: right, .. } => {
+            (*left, *right) = (at[*left], at[*right]);
+        }
+        Kind::Union { inputs } => inputs.iter_mut().for_each(|input| *input = at[*input]),
+    }
+    kind
+}

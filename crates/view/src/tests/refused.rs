@@ -1,0 +1,153 @@
+//! Everything outside the subset is refused with its place and with what to write instead.
+
+use super::{TABLES, problems};
+use crate::Origin;
+
+/// Line and column of a problem in the text behind the tables, its message and advice.
+fn told(sql: &str) -> Vec<(u64, u64, String)> {
+    let before = TABLES.lines().count() as u64;
+    let text = |problem: crate::Problem| format!("{} | {}", problem.message, problem.advice.unwrap_or_default());
+    problems(sql, &[]).into_iter().map(|problem| (problem.line - before, problem.column, text(problem))).collect()
+}
+
+/// One problem is told of `sql`, at this place, with these words in message or advice.
+#[track_caller]
+fn refused(sql: &str, place: (u64, u64), words: &[&str]) {
+    let told = told(sql);
+    assert_eq!(told.len(), 1, "{sql}: {told:?}");
+    let (line, column, text) = &told[0];
+    for word in words {
+        assert!(text.contains(word), "{sql}: {text:?} does not say {word:?}");
+    }
+    assert_eq!((*line, *column), place, "{sql}: {text}");
+    assert!(!text.ends_with("| "), "{sql}: {text:?} gives no advice");
+}
+
+/// The same for what is only found in the plan of a view: the place is that of the statement.
+#[track_caller]
+fn refused_plan(query: &str, words: &[&str]) {
+    refused(&format!("CREATE VIEW v AS\n{query}"), (1, 1), words);
+}
+
+/// The same for the query of a view.
+#[track_caller]
+fn refused_view(query: &str, column: u64, words: &[&str]) {
+    refused(&format!("CREATE VIEW v AS\n{query}"), (2, column), words);
+}
+
+#[test]
+fn what_a_replay_would_answer_otherwise() {
+    refused_view("SELECT now() FROM orders", 8, &["now() reads the clock", "replay"]);
+    refused_view("SELECT Country FROM orders WHERE InvoiceDate < current_timestamp", 48, &["clock"]);
+    refused_view("SELECT random() FROM orders", 8, &["another value each time"]);
+    refused_view("SELECT Country FROM orders LIMIT 3", 1, &["LIMIT without ORDER BY"]);
+    refused_plan(
+        "SELECT * FROM (SELECT Country, row_number() OVER (PARTITION BY Country) AS n FROM orders) WHERE n = 1",
+        &["without ORDER BY", "OVER"],
+    );
+}
+
+#[test]
+fn functions_that_there_are_not() {
+    refused_view("SELECT coutn(*) FROM orders", 8, &["no function coutn()", "count"]);
+    refused_view("SELECT median(Quantity) FROM orders", 8, &["median()", "approx_distinct"]);
+    refused_view("SELECT sum(Quantity) OVER (ORDER BY InvoiceDate) FROM orders", 8, &["window function", "GROUP BY"]);
+    refused_view("SELECT rank() OVER (ORDER BY InvoiceDate) FROM orders", 8, &["window function", "ROW_NUMBER"]);
+}
+
+#[test]
+fn joins_that_cannot_be_maintained() {
+    refused_view("SELECT 1 AS x FROM orders CROSS JOIN items", 38, &["CROSS JOIN", "ON a = b"]);
+    refused_plan("SELECT o.Country FROM orders o JOIN items i ON o.Quantity > i.id", &["equality", "left.a = right.b"]);
+    refused_view(
+        "SELECT o.Country FROM orders o LEFT SEMI JOIN items i ON o.Quantity = i.id",
+        47,
+        &["semi", "DISTINCT"],
+    );
+    refused_plan(
+        "SELECT o.Country FROM orders o LEFT JOIN items i ON o.Quantity = i.id AND o.Country = 'x'",
+        &["outer join"],
+    );
+    refused_view("SELECT Country FROM orders WHERE Quantity IN (SELECT id FROM items)", 34, &["IN (SELECT", "JOIN"]);
+    refused_view("SELECT Country FROM orders WHERE EXISTS (SELECT id FROM items)", 42, &["EXISTS", "JOIN"]);
+    refused_view("SELECT (SELECT max(id) FROM items) AS x FROM orders", 9, &["subquery", "JOIN"]);
+    refused_plan("SELECT i.name FROM items FOR SYSTEM_TIME AS OF i.id AS i", &["right side of a JOIN"]);
+}
+
+#[test]
+fn sets_and_orders() {
+    refused_view("SELECT Country FROM orders ORDER BY Country", 1, &["ORDER BY has no meaning", "LIMIT"]);
+    refused_view("SELECT Country FROM orders EXCEPT SELECT name FROM items", 1, &["EXCEPT", "LEFT JOIN"]);
+    refused_view("SELECT Country, count(*) FROM orders GROUP BY ROLLUP (Country)", 55, &["ROLLUP", "UNION ALL"]);
+    refused_plan(
+        "SELECT Country, ROW_NUMBER() OVER (PARTITION BY Country ORDER BY Quantity) AS n FROM orders",
+        &["without a bound", "WHERE n <= 10"],
+    );
+    refused_plan("SELECT sum(DISTINCT Quantity) FROM orders", &["sum(DISTINCT", "subquery"]);
+    refused_view("SELECT c.mid FROM clicks c CROSS JOIN UNNEST(c.displays) AS d", 39, &["UNNEST in FROM", "unnest(list)"]);
+}
+
+#[test]
+fn names_that_there_are_not() {
+    let told = told("CREATE VIEW v AS\nSELECT Contry\nFROM orders");
+    assert_eq!((told.len(), told[0].0, told[0].1), (1, 2, 8), "{told:?}");
+    let told = self::told("CREATE VIEW v AS SELECT * FROM w;\nCREATE VIEW w AS SELECT * FROM orders;");
+    assert_eq!((told.len(), told[0].0), (1, 1), "{told:?}");
+    assert!(told[0].2.contains("no table or view 'w' before"), "{told:?}");
+    let told = self::told("CREATE VIEW v AS SELECT now() FROM orders;\nCREATE VIEW w AS SELECT * FROM v;");
+    assert_eq!(told.len(), 1, "what reads a broken view is not blamed: {told:?}");
+}
+
+#[test]
+fn declarations() {
+    refused("CREATE TABLE t (a INT)", (1, 1), &["neither a source nor a sink", "WITH"]);
+    refused("CREATE TABLE t (a INT) WITH (source = 's', format = 'xml')", (1, 44), &["'xml'", "'csv' and 'json'"]);
+    refused(
+        "CREATE TABLE t (a INT) WITH (source = 's', format = 'csv', fromat = 'csv')",
+        (1, 60),
+        &["fromat", "format"],
+    );
+    refused(
+        "CREATE TABLE t (a INT,\n  b GEOMETRY) WITH (source = 's', format = 'csv')",
+        (2, 3),
+        &["GEOMETRY", "STRUCT"],
+    );
+    refused("CREATE TABLE t (a DECIMAL(50, 2)) WITH (source = 's', format = 'csv')", (1, 17), &["38 digits"]);
+    let table = "CREATE TABLE t (a INT, b TIMESTAMP) WITH (source = 's', format = 'csv'";
+    refused(&format!("{table}, event_time = 'a')"), (1, 73), &["holds no time", "TIMESTAMP"]);
+    refused(&format!("{table}, lifetime = '1 day')"), (1, 73), &["event time", "event_time"]);
+    refused(&format!("{table}, event_time = 'b', lifetime = 'long')"), (1, 91), &["'long'", "30 days"]);
+    refused("CREATE TABLE t (a INT) WITH (sink = 's'); INSERT INTO t SELECT Quantity FROM orders", (1, 1), &["no key"]);
+}
+
+#[test]
+fn targets() {
+    let target = "CREATE TABLE t (a STRING, n BIGINT, PRIMARY KEY (a) NOT ENFORCED) WITH (sink = 's');\n";
+    refused(target, (1, 1), &["nothing is written", "INSERT INTO t"]);
+    let insert = |query: &str| format!("{target}{query}");
+    refused(&insert("INSERT INTO t SELECT Country FROM orders"), (2, 1), &["1 columns", "select a, n"]);
+    refused(&insert("INSERT INTO t SELECT Country, StockCode FROM orders"), (2, 1), &["column n of t", "CAST"]);
+    refused(&insert("INSERT INTO t (n) SELECT Quantity FROM orders"), (2, 1), &["key column a"]);
+    refused("INSERT INTO u SELECT Country FROM orders", (1, 13), &["no target u", "CREATE TABLE u"]);
+    let twice = "INSERT INTO t SELECT Country, 1 FROM orders;\nINSERT INTO t SELECT name, id FROM items";
+    refused(&insert(twice), (3, 13), &["filled twice", "UNION ALL"]);
+    refused("DROP TABLE orders", (1, 1), &["DROP TABLE", "CREATE VIEW"]);
+    refused("SELECT 1", (1, 1), &["goes nowhere", "CREATE VIEW"]);
+}
+
+#[test]
+fn problems_of_queries_name_the_query() {
+    let problems = problems("", &["SELECT Country FROM orders", "SELECT nothing FROM orders", "DELETE FROM orders"]);
+    let origins: Vec<_> = problems.iter().map(|problem| problem.origin.clone()).collect();
+    assert_eq!(origins, [Origin::Query("q2".into()), Origin::Query("q3".into())], "{problems:?}");
+    assert_eq!((problems[0].line, problems[0].column), (1, 8));
+}
+
+#[test]
+fn all_problems_are_told_at_once_in_order() {
+    let told = told(
+        "CREATE VIEW a AS SELECT now() FROM orders;\nCREATE VIEW b AS SELEC;\nCREATE VIEW c AS SELECT random(), uuid() FROM orders;",
+    );
+    let places: Vec<_> = told.iter().map(|(line, column, _)| (*line, *column)).collect();
+    assert_eq!(places, [(1, 25), (2, 18), (3, 25), (3, 35)], "{told:?}");
+}
