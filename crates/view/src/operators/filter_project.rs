@@ -1,11 +1,13 @@
 //! WHERE and SELECT without memory: keeps the rows that meet a predicate and computes columns from them.
 //!
-//! The only operator that evaluates expressions. Weights pass through.
+//! The only operator that evaluates expressions. Weights pass through. A row on which an expression fails (a division
+//! by zero, a text that is no number in a `CAST`) is left out and counted, as a batch query cannot: it would fail as a
+//! whole. The taking back of such a row fails as well, so nothing is left over.
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{filter_record_batch, prep_null_mask_filter};
 use arrow::datatypes::SchemaRef;
-use datafusion_common::Result;
+use datafusion_common::{DataFusionError, Result};
 use datafusion_physical_expr::PhysicalExpr;
 use proxima_engine::{Operator, Outbox};
 use proxima_event::{Changes, Weights};
@@ -17,6 +19,7 @@ pub struct FilterProject {
     predicate: Option<Arc<dyn PhysicalExpr>>,
     columns: Option<Vec<Arc<dyn PhysicalExpr>>>,
     output: SchemaRef,
+    failed: u64,
 }
 
 impl FilterProject {
@@ -28,7 +31,7 @@ impl FilterProject {
         columns: Option<Vec<Arc<dyn PhysicalExpr>>>,
         output: SchemaRef,
     ) -> Self {
-        Self { predicate, columns, output }
+        Self { predicate, columns, output, failed: 0 }
     }
 
     fn filter(&self, changes: Changes) -> Result<Changes> {
@@ -64,13 +67,93 @@ fn kept_weights(weights: &Weights, keep: &BooleanArray) -> Weights {
     }
 }
 
+impl FilterProject {
+    fn evaluate(&self, changes: Changes) -> Result<Changes> {
+        let changes = self.filter(changes)?;
+        if changes.is_empty() {
+            return Ok(Changes::empty(Arc::clone(&self.output)));
+        }
+        let rows = self.project(&changes)?;
+        Ok(changes.with_rows(rows))
+    }
+
+    /// Halves a batch that fails until the rows that fail stand alone.
+    fn evaluate_parts(&mut self, changes: &Changes, out: &mut Outbox) {
+        match self.evaluate(changes.clone()) {
+            Ok(changes) => out.push(changes),
+            Err(error) if changes.len() == 1 => self.leave_out(&error),
+            Err(_) => {
+                let rows: Vec<u32> = (0..changes.len() as u32).collect();
+                let (first, second) = rows.split_at(rows.len() / 2);
+                self.evaluate_parts(&changes.take(first), out);
+                self.evaluate_parts(&changes.take(second), out);
+            }
+        }
+    }
+
+    fn leave_out(&mut self, error: &DataFusionError) {
+        if self.failed == 0 {
+            tracing::warn!(%error, "an expression fails on a row, which is left out; further ones are only counted");
+        }
+        self.failed += 1;
+    }
+
+    /// How many rows were left out because an expression failed on them.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.failed
+    }
+}
+
 impl Operator for FilterProject {
     fn apply(&mut self, _input: usize, changes: Changes, out: &mut Outbox) {
-        let changes = self.filter(changes).expect("the planner refuses predicates that can fail on a row");
-        if changes.is_empty() {
-            return;
-        }
-        let rows = self.project(&changes).expect("the planner refuses expressions that can fail on a row");
-        out.push(changes.with_rows(rows));
+        self.evaluate_parts(&changes, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operators::testing::{Row, V, batch, rows_of, schema};
+    use arrow::datatypes::DataType;
+    use datafusion_common::ScalarValue;
+    use datafusion_expr::Operator as Op;
+    use datafusion_physical_expr::expressions::{binary, col, lit};
+
+    fn run(predicate: bool, rows: &[Row], weights: Vec<i64>) -> (Vec<(Row, i64)>, u64) {
+        let input = schema(&[DataType::Int64, DataType::Int64]);
+        let column = |name| col(name, &input).unwrap();
+        // WHERE c1 < 5, SELECT c0 / c1
+        let filter = binary(column("c1"), Op::Lt, lit(ScalarValue::Int64(Some(5))), &input).unwrap();
+        let quotient = binary(column("c0"), Op::Divide, column("c1"), &input).unwrap();
+        let output = schema(&[DataType::Int64]);
+        let mut operator = FilterProject::new(predicate.then_some(filter), Some(vec![quotient]), output);
+        let mut out = Outbox::default();
+        operator.apply(0, Changes::weighted(batch(&input, rows), weights), &mut out);
+        let rows = out.drain().flat_map(|changes| {
+            let weights: Vec<i64> = (0..changes.len()).map(|row| changes.weight(row)).collect();
+            rows_of(&changes.rows).into_iter().zip(weights).collect::<Vec<_>>()
+        });
+        (rows.collect(), operator.failed())
+    }
+
+    #[test]
+    fn keeps_rows_that_are_true_with_their_weights() {
+        let row = |a: i128, b: Option<i128>| vec![V::Int(a), b.map_or(V::Null, V::Int)];
+        let rows = [row(8, Some(2)), row(8, Some(6)), row(8, None), row(9, Some(-3))];
+        let (kept, failed) = run(true, &rows, vec![1, 1, 1, -2]);
+        assert_eq!(kept, [(vec![V::Int(4)], 1), (vec![V::Int(-3)], -2)]);
+        assert_eq!(failed, 0);
+        let (all, _) = run(false, &rows, vec![1, 1, 1, -2]);
+        assert_eq!(all.len(), 4);
+        assert_eq!(all[2], (vec![V::Null], 1));
+    }
+
+    #[test]
+    fn a_row_that_fails_is_left_out_alone() {
+        let row = |a, b| vec![V::Int(a), V::Int(b)];
+        let (kept, failed) = run(false, &[row(1, 1), row(1, 0), row(2, 1), row(3, 1), row(4, 0)], vec![1; 5]);
+        assert_eq!(kept.iter().map(|(row, _)| row[0].clone()).collect::<Vec<_>>(), [1, 2, 3].map(V::Int));
+        assert_eq!(failed, 2);
     }
 }
