@@ -4,18 +4,21 @@
 //! its product of weights, so the work is that of the changes times their matches, and nothing goes out twice. A row of
 //! an outer side goes out with NULLs while its key has no row on the other side.
 
-use super::expiry::{Expirer, Expiry, word_us};
-use super::group_table::NO_GROUP;
-use super::keyed_rows::{KeyedRows, LOOSE};
-use super::keys::Keys;
-use super::snapshot::{by_key_group, misfit, state_batch, weights_array, weights_column};
-use arrow::array::{ArrayRef, RecordBatch};
+use crate::operators::expiry::{Expirer, Expiry};
+use crate::operators::group_table::NO_GROUP;
+use crate::operators::keyed_rows::{KeyedRows, LOOSE};
+use crate::operators::keys::Keys;
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
-use proxima_event::hash::hash_columns;
 use proxima_event::{Changes, KeyGroup};
-use std::collections::BTreeMap;
+use side::Side;
 use std::sync::Arc;
+
+mod side;
+
+#[cfg(test)]
+mod tests;
 
 /// Which rows without a match are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,16 +62,6 @@ pub struct Join {
     spec: JoinSpec,
     keys: Keys,
     sides: [Side; 2],
-}
-
-/// One input of the join.
-struct Side {
-    schema: SchemaRef,
-    keys: Vec<usize>,
-    /// Whether its rows without a match are kept. A row's own word in [`KeyedRows`] says how often it is shown so.
-    outer: bool,
-    rows: KeyedRows,
-    expirer: Option<Expirer>,
 }
 
 /// Pairs on their way out; a missing row is [`NO_GROUP`].
@@ -221,62 +214,6 @@ impl Join {
     }
 }
 
-impl Side {
-    /// Rows whose key has a NULL match nothing: an outer side passes them through, the other drops them.
-    fn take_in(&mut self, changes: Changes, keys: Vec<u32>) {
-        if self.outer || !keys.contains(&LOOSE) {
-            return self.rows.change(&changes, &keys);
-        }
-        let kept: Vec<u32> = (0..changes.len() as u32).filter(|&row| keys[row as usize] != LOOSE).collect();
-        let keys: Vec<u32> = kept.iter().map(|&row| keys[row as usize]).collect();
-        self.rows.change(&changes.take(&kept), &keys);
-    }
-
-    fn expire(&mut self, keys: &mut Vec<u32>) {
-        let Some(expirer) = &mut self.expirer else { return };
-        expirer.added(self.rows.take_added());
-        if !expirer.is_due(self.rows.table.len()) {
-            return;
-        }
-        let column = expirer.expiry.column;
-        let data_type = self.schema.field(column).data_type();
-        let is_over = |&row: &u32| {
-            let word = self.rows.table.key_word(row, column);
-            word.is_some_and(|word| expirer.is_over(word_us(data_type, word)))
-        };
-        let rows: Vec<u32> = self.rows.table.groups().filter(is_over).collect();
-        self.rows.remove(&rows, |key| keys.push(key));
-    }
-
-    /// The state of each key group: the rows, their weights, and how often they are shown without a match.
-    fn save(&self) -> BTreeMap<KeyGroup, RecordBatch> {
-        let rows: Vec<u32> = self.rows.table.groups().collect();
-        let key_columns: Vec<ArrayRef> = self.keys.iter().map(|&key| self.rows.table.column(key, &rows)).collect();
-        let sorted = by_key_group(&rows, &hash_columns(&key_columns, rows.len()));
-        sorted.groups.into_iter().map(|(group, range)| (group, self.save_rows(&sorted.items[range]))).collect()
-    }
-
-    fn save_rows(&self, rows: &[u32]) -> RecordBatch {
-        let mut columns = self.rows.table.columns(rows);
-        columns.push(weights_array(rows.iter().map(|&row| self.rows.weight(row).0)));
-        columns.push(weights_array(rows.iter().map(|&row| self.rows.own(row))));
-        state_batch(columns, Vec::new())
-    }
-
-    fn load(&mut self, keys: &mut Keys, batch: &RecordBatch) -> Result<(), SnapshotError> {
-        let width = self.schema.fields().len();
-        if batch.num_columns() != width + 2 {
-            return Err(misfit("the rows of a join"));
-        }
-        let columns = &batch.columns()[..width];
-        let key_columns: Vec<ArrayRef> = self.keys.iter().map(|&key| Arc::clone(&columns[key])).collect();
-        let numbers = keys.number(&key_columns, &hash_columns(&key_columns, batch.num_rows()));
-        let (weights, shown) = (weights_column(batch, width)?, weights_column(batch, width + 1)?);
-        self.rows.restore(columns, &numbers, weights, shown);
-        Ok(())
-    }
-}
-
 impl Operator for Join {
     fn apply(&mut self, input: usize, changes: Changes, _out: &mut Outbox) {
         if input < self.sides.len() {
@@ -334,104 +271,5 @@ impl Operator for Join {
             bytes: (left.bytes() + right.bytes() + self.keys.table.bytes()) as u64,
             late: 0,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::operators::testing::{Bag, Driver, MICROS, Row, Stream, V, add, any, any_text, compare, schema};
-    use rand::{RngExt, SeedableRng};
-    use rand_chacha::ChaCha8Rng;
-
-    fn row(rng: &mut ChaCha8Rng) -> Row {
-        vec![
-            any_text(rng),
-            any(rng, &[V::Int(1), V::Int(2)]),
-            any(rng, &[V::float(0.0), V::float(-0.0), V::float(f64::NAN)]),
-        ]
-    }
-
-    fn spec(kind: JoinKind) -> JoinSpec {
-        let types = [DataType::Utf8View, DataType::Int64, DataType::Float64];
-        JoinSpec {
-            left: schema(&types),
-            right: schema(&types),
-            left_keys: vec![0, 1],
-            right_keys: vec![0, 1],
-            kind,
-            output: schema(&[types.clone(), types].concat()),
-            left_expiry: None,
-            right_expiry: None,
-        }
-    }
-
-    fn matches(left: &Row, right: &Row) -> bool {
-        left[..2] == right[..2] && !left[..2].contains(&V::Null)
-    }
-
-    fn naive(kind: JoinKind, left: &Bag, right: &Bag) -> Bag {
-        let nulls = || vec![V::Null; 3];
-        let [left_outer, right_outer] = kind.outer();
-        let mut result = Bag::new();
-        for (l, n) in left {
-            for (r, m) in right.iter().filter(|(r, _)| matches(l, r)) {
-                add(&mut result, [l.clone(), r.clone()].concat(), n * m);
-            }
-            if left_outer && !right.keys().any(|r| matches(l, r)) {
-                add(&mut result, [l.clone(), nulls()].concat(), *n);
-            }
-        }
-        for (r, m) in right {
-            if right_outer && !left.keys().any(|l| matches(l, r)) {
-                add(&mut result, [nulls(), r.clone()].concat(), *m);
-            }
-        }
-        result
-    }
-
-    #[test]
-    fn equals_a_recomputation() {
-        for kind in [JoinKind::Inner, JoinKind::Left, JoinKind::Right, JoinKind::Full] {
-            for seed in 0..6 {
-                let spec = spec(kind);
-                let left = Stream::new(spec.left.clone(), &[0, 1], false, row);
-                let right = Stream::new(spec.right.clone(), &[0, 1], false, row);
-                let make = || Box::new(Join::new(spec.clone())) as Box<dyn Operator>;
-                compare(seed, vec![left, right], &make, &|bags| naive(kind, bags[0], bags[1]));
-            }
-        }
-    }
-
-    #[test]
-    fn forgotten_rows_leave_their_results() {
-        let types = [MICROS, DataType::Int64];
-        let expiry = |input| Some(Expiry { column: 0, span_us: 0, input });
-        let spec = JoinSpec {
-            left: schema(&types),
-            right: schema(&types),
-            left_keys: vec![1],
-            right_keys: vec![1],
-            kind: JoinKind::Left,
-            output: schema(&[types.clone(), types].concat()),
-            left_expiry: expiry(2),
-            right_expiry: expiry(2),
-        };
-        let make = || Box::new(Join::new(spec.clone())) as Box<dyn Operator>;
-        let never: fn(&mut ChaCha8Rng) -> Row = |_| unreachable!("rows are given");
-        let rows = Stream::new(spec.left.clone(), &[1], true, never);
-        let bounds = Stream::new(schema(&[MICROS]), &[], true, never);
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let mut driver = Driver::new(1, &make);
-        for time in 0..200i128 {
-            let row = vec![V::Int(time), V::Int(7)];
-            let left = if time % 2 == 0 { vec![(row.clone(), 1)] } else { vec![] };
-            let right = if time % 2 == 1 { vec![(row, 1)] } else { vec![] };
-            let bound = vec![(vec![V::Int(time - 3)], 1)];
-            let net = driver.epoch(&[(&rows, left), (&rows, right), (&bounds, bound)], &mut rng);
-            assert!(net.values().all(|&weight| weight > 0) || time == 1, "{time}: {net:?}");
-        }
-        assert!(driver.workers[0].stats().keys < 20, "{:?}", driver.workers[0].stats());
-        assert!(rng.random_bool(1.0));
     }
 }

@@ -4,18 +4,24 @@
 //! has met stands, whatever becomes of the dimension; where facts can be taken back, what each has met is remembered,
 //! and the last that came is the first that goes.
 
-use super::group_table::{Equality, GroupTable, NO_GROUP};
-use super::keyed_rows::{KeyedRows, LOOSE};
-use super::keys::Keys;
-use super::snapshot::{by_key_group, misfit, state_batch, weights_array, weights_column, words_column};
+use crate::operators::group_table::{Equality, GroupTable};
+use crate::operators::keyed_rows::{KeyedRows, LOOSE};
+use crate::operators::keys::Keys;
+use crate::operators::snapshot::{by_key_group, misfit, state_batch, weights_array, weights_column};
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, SchemaRef};
+use memory::{Memory, Met, NONE};
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
 use proxima_event::hash::hash_columns;
 use proxima_event::{Changes, KeyGroup};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+mod memory;
+
+#[cfg(test)]
+mod tests;
 
 /// What a [`Lookup`] joins. The facts come on input 0, the changes of the dimension on input 1, each routed by its keys.
 #[derive(Clone, Debug)]
@@ -49,26 +55,6 @@ pub struct Lookup {
     /// Where facts can be taken back: what they have met.
     memory: Option<Memory>,
 }
-
-/// What the facts have met that can still be taken back.
-struct Memory {
-    /// The facts; the payload is the weight that the epoch adds.
-    table: GroupTable,
-    /// For each fact what it has met, the last at the end.
-    met: Vec<Vec<Met>>,
-    /// The facts that the epoch has changed, each with the lower half of its hash and its key number.
-    changed: Vec<(u32, u32, u32)>,
-}
-
-/// So many of a fact met these rows of the dimension, each with its weight. None: it went out with NULLs, or not.
-#[derive(Clone, Debug, PartialEq)]
-struct Met {
-    count: i64,
-    rows: Box<[(u32, i64)]>,
-}
-
-/// The row of the dimension that stands for none.
-const NONE: u32 = NO_GROUP;
 
 impl Lookup {
     /// A lookup with an empty dimension.
@@ -227,39 +213,6 @@ impl Lookup {
     }
 }
 
-impl Memory {
-    fn note(&mut self, changes: &Changes, keys: &[u32]) {
-        let columns = changes.rows.columns();
-        let hashes = hash_columns(columns, changes.len());
-        let (mut facts, mut fresh) = (Vec::new(), Vec::new());
-        self.table.resolve(columns, &hashes, &mut facts, &mut fresh);
-        self.met.resize(self.table.bound().max(self.met.len()), Vec::new());
-        for (row, &fact) in facts.iter().enumerate() {
-            let (mut mark, payload) = self.table.marked_mut(fact);
-            payload[0] = payload[0].wrapping_add_signed(changes.weight(row));
-            if mark.get() == 0 {
-                mark.set(1);
-                self.changed.push((fact, hashes[row] as u32, keys[row]));
-            }
-        }
-    }
-
-    fn take_delta(&mut self, fact: u32) -> i64 {
-        let (mut mark, payload) = self.table.marked_mut(fact);
-        mark.set(0);
-        std::mem::take(&mut payload[0]) as i64
-    }
-
-    fn forget(&mut self, changed: &[(u32, u32, u32)]) {
-        for &(fact, tag, _) in changed {
-            if self.met[fact as usize].is_empty() {
-                self.met[fact as usize] = Vec::new();
-                self.table.remove(fact, tag);
-            }
-        }
-    }
-}
-
 impl Operator for Lookup {
     fn apply(&mut self, input: usize, changes: Changes, _out: &mut Outbox) {
         if input == 0 {
@@ -326,142 +279,5 @@ impl Operator for Lookup {
         });
         let bytes = bytes + self.dimension.bytes() + self.keys.table.bytes();
         OperatorStats { keys: (facts + self.dimension.table.len()) as u64, bytes: bytes as u64, late: 0 }
-    }
-}
-
-// The columns of what facts have met, a line for each row of the dimension.
-const FACT: usize = 0;
-const PLACE: usize = 1;
-const COUNT: usize = 2;
-const ROW: usize = 3;
-const ROW_WEIGHT: usize = 4;
-/// In place of a row's number: went out with NULLs; did not go out.
-const WITH_NULLS: u64 = u64::MAX;
-const NOT_OUT: u64 = u64::MAX - 1;
-
-impl Memory {
-    fn save(&self, facts: &[u32], rows: &[u32]) -> RecordBatch {
-        let place_of: HashMap<u32, u64> = rows.iter().copied().zip(0..).collect();
-        let mut lines: [Vec<u64>; 5] = Default::default();
-        let mut line = |values: [u64; 5]| lines.iter_mut().zip(values).for_each(|(line, value)| line.push(value));
-        for (at, &fact) in facts.iter().enumerate() {
-            for (place, met) in self.met[fact as usize].iter().enumerate() {
-                let head = [at as u64, place as u64, met.count as u64];
-                for &(row, weight) in &met.rows {
-                    let row = if row == NONE { WITH_NULLS } else { place_of[&row] };
-                    line([head[0], head[1], head[2], row, weight as u64]);
-                }
-                if met.rows.is_empty() {
-                    line([head[0], head[1], head[2], NOT_OUT, 0]);
-                }
-            }
-        }
-        state_batch(Vec::new(), lines.into())
-    }
-
-    fn load(
-        &mut self,
-        facts: &RecordBatch,
-        met: &RecordBatch,
-        rows: &[u32],
-        dimension: &mut KeyedRows,
-    ) -> Result<(), SnapshotError> {
-        let hashes = hash_columns(facts.columns(), facts.num_rows());
-        let (mut numbers, mut fresh) = (Vec::new(), Vec::new());
-        self.table.resolve(facts.columns(), &hashes, &mut numbers, &mut fresh);
-        self.met.resize(self.table.bound().max(self.met.len()), Vec::new());
-        let column = |at| words_column(met, at);
-        let lines = [column(FACT)?, column(PLACE)?, column(COUNT)?, column(ROW)?, column(ROW_WEIGHT)?];
-        let lines: Vec<[u64; 5]> = (0..met.num_rows()).map(|line| lines.map(|column| column[line])).collect();
-        for lines in lines.chunk_by(|a, b| a[..ROW] == b[..ROW]) {
-            let fact = numbers.get(lines[0][FACT] as usize).ok_or_else(|| misfit("the number of a fact"))?;
-            let row_of = |line: &[u64; 5]| match line[ROW] {
-                WITH_NULLS => Some(NONE),
-                row => rows.get(row as usize).copied(),
-            };
-            let there = lines.iter().filter(|line| line[ROW] != NOT_OUT);
-            let met = there.map(|line| Some((row_of(line)?, line[ROW_WEIGHT] as i64))).collect::<Option<Box<[_]>>>();
-            let met = met.ok_or_else(|| misfit("the number of a row"))?;
-            for &(row, _) in met.iter().filter(|&&(row, _)| row != NONE) {
-                dimension.set_own(row, dimension.own(row) + 1);
-            }
-            self.met[*fact as usize].push(Met { count: lines[0][COUNT] as i64, rows: met });
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::operators::testing::{Bag, Driver, Row, Stream, V, add, any, any_text, schema};
-    use rand::{RngExt, SeedableRng};
-    use rand_chacha::ChaCha8Rng;
-
-    fn row(rng: &mut ChaCha8Rng) -> Row {
-        vec![any_text(rng), any(rng, &[V::Int(1), V::Int(2)])]
-    }
-
-    fn spec(outer: bool, left_append_only: bool) -> LookupSpec {
-        let types = [DataType::Utf8View, DataType::Int64];
-        LookupSpec {
-            left: schema(&types),
-            dimension: schema(&types),
-            left_keys: vec![0],
-            dimension_keys: vec![0],
-            outer,
-            left_append_only,
-            output: schema(&[types.clone(), types].concat()),
-        }
-    }
-
-    fn outputs(fact: &Row, dimension: &Bag, outer: bool) -> Bag {
-        let matches = dimension.iter().filter(|(row, _)| row[0] == fact[0] && row[0] != V::Null);
-        let mut outputs: Bag = matches.map(|(row, &weight)| ([fact.clone(), row.clone()].concat(), weight)).collect();
-        if outputs.is_empty() && outer {
-            outputs.insert([fact.clone(), vec![V::Null, V::Null]].concat(), 1);
-        }
-        outputs
-    }
-
-    fn check(seed: u64, outer: bool, append_only: bool) {
-        let spec = spec(outer, append_only);
-        let make = || Box::new(Lookup::new(spec.clone())) as Box<dyn Operator>;
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut facts = Stream::new(spec.left.clone(), &[0], append_only, row);
-        let mut dimension = Stream::new(spec.dimension.clone(), &[0], false, row);
-        let mut driver = Driver::new(1, &make);
-        // For each fact what each time it came has put out, the last at the end.
-        let mut met: BTreeMap<Row, Vec<Bag>> = BTreeMap::new();
-        for epoch in 0..40 {
-            let rows = dimension.epoch(&mut rng);
-            let changes = facts.epoch(&mut rng);
-            let mut net = Bag::new();
-            changes.iter().for_each(|(fact, weight)| add(&mut net, fact.clone(), *weight));
-            for (fact, weight) in net {
-                let met = met.entry(fact.clone()).or_default();
-                (0..weight).for_each(|_| met.push(outputs(&fact, &dimension.bag, outer)));
-                (0..-weight).for_each(|_| drop(met.pop().unwrap()));
-            }
-            driver.epoch(&[(&facts, changes), (&dimension, rows)], &mut rng);
-            let mut expected = Bag::new();
-            for (row, weight) in met.values().flatten().flatten() {
-                add(&mut expected, row.clone(), *weight);
-            }
-            assert_eq!(driver.result, expected, "seed {seed} epoch {epoch}");
-            if rng.random_ratio(1, 6) {
-                driver.restart(rng.random_range(1..=4));
-            }
-        }
-    }
-
-    #[test]
-    fn facts_meet_the_dimension_of_their_epoch_and_part_from_the_same() {
-        for seed in 0..3 {
-            for outer in [false, true] {
-                check(seed, outer, false);
-                check(seed, outer, true);
-            }
-        }
     }
 }
