@@ -15,14 +15,14 @@ pub(super) fn check(args: &JobArgs) -> Result<(), Failure> {
 pub(super) fn explain(args: &JobArgs) -> Result<(), Failure> {
     let overlay = crate::job::Overlay { without_inputs: true, ..args.overlay() };
     let plan = load_job(&args.job, &overlay)?;
-    print(&plan.explain())
+    print(&plan.views.explain())
 }
 
 fn summary(plan: &JobPlan) -> String {
     let counted = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let parts = [
         counted(plan.sources.len(), "source"),
-        counted(plan.targets(), "target"),
+        counted(plan.views.targets.len(), "target"),
         counted(plan.relations.len(), "relation"),
         counted(plan.paths.len(), "path"),
     ];

@@ -4,11 +4,12 @@ use super::fields::{Located, advise_word, is_name};
 use super::plan::{EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, SourcePlan};
 use super::problem::{Place, Problem};
 use super::raw::{RawEpoch, RawHttp, RawJob, RawPath, RawQuery, RawSource};
-use super::sql::{self, Query, Views};
+use super::sql::{self, Purpose, Query};
 use super::tree::Text;
-use super::{Overlay, inputs};
+use super::{Overlay, inputs, links};
 use chrono_tz::Tz;
 use proxima_graph::{HOT_ABOVE, Merger};
+use proxima_view::Plan;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -180,7 +181,7 @@ fn query_plans(part: &str, queries: &[(String, RawQuery)]) -> BTreeMap<String, Q
     queries.iter().map(|(name, _)| (name.clone(), QueryPlan { query: format!("{part}.{name}") })).collect()
 }
 
-fn check_sql(folder: &Path, raw: &RawJob, zone: Tz, problems: &mut Vec<Problem>) -> Option<Views> {
+fn check_sql(folder: &Path, raw: &RawJob, zone: Tz, problems: &mut Vec<Problem>) -> Option<Plan> {
     let file = folder.join("views.sql");
     let place = Place::file(&file);
     let sql = match std::fs::read_to_string(&file) {
@@ -191,11 +192,19 @@ fn check_sql(folder: &Path, raw: &RawJob, zone: Tz, problems: &mut Vec<Problem>)
             return None;
         }
     };
-    let parts = [("relations", &raw.relations), ("objects", &raw.objects)];
-    let written = parts.iter().flat_map(|(part, queries)| queries.iter().map(move |query| (*part, query)));
-    let queries = written.filter_map(|(part, (name, query))| {
+    let plan = sql::compile(&place, &sql, &queries(raw), zone, problems)?;
+    links::check(raw, &place, &plan, problems);
+    Some(plan)
+}
+
+/// The queries of relations, then those of objects.
+fn queries(raw: &RawJob) -> Vec<Query<'_>> {
+    let relations = raw.relations.iter().map(|(name, query)| ("relations", Purpose::Relation, name, query));
+    let objects = raw.objects.iter().map(|(name, query)| ("objects", Purpose::Objects, name, query));
+    let all = relations.chain(objects);
+    let written = all.filter_map(|(part, purpose, name, query)| {
         let from = query.from.as_ref()?;
-        Some(Query { name: format!("{part}.{name}"), sql: &from.value, place: &from.place })
+        Some(Query { name: format!("{part}.{name}"), purpose, sql: &from.value, place: &from.place })
     });
-    sql::compile(&place, &sql, &queries.collect::<Vec<_>>(), zone, problems)
+    written.collect()
 }

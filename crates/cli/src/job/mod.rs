@@ -7,6 +7,7 @@
 pub mod check;
 pub mod fields;
 pub mod inputs;
+pub mod links;
 pub mod nearest;
 pub mod overrides;
 pub mod plan;
@@ -49,7 +50,11 @@ pub fn load(folder: &Path, overlay: &Overlay) -> Result<JobPlan, Problems> {
     problems.sort();
     match plan {
         Some(plan) if problems.errors() == 0 => Ok(JobPlan { warnings: problems.0, ..plan }),
-        _ => Err(problems),
+        _ => {
+            // Beside errors, warnings are mostly their shadows: a misspelt name leaves the right one unused.
+            problems.0.retain(|problem| problem.severity == Severity::Error);
+            Err(problems)
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! A checked job, which leaves nothing to guess: every default is filled in, every name leads somewhere.
 
 use super::problem::Problem;
-use super::sql::Views;
 use chrono_tz::Tz;
 use proxima_graph::{Merger, PathConfig, PathKind};
+use proxima_view::Plan;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub struct JobPlan {
     /// How it is served.
     pub http: HttpPlan,
     /// The compiled `views.sql`, with the queries of relations and objects.
-    pub views: Views,
+    pub views: Plan,
     /// What a user should know although the job can run.
     pub warnings: Vec<Problem>,
 }
@@ -83,20 +83,6 @@ pub enum SinkKind {
 pub struct QueryPlan {
     /// The query's name among the compiled ones: `relations.bought`.
     pub query: String,
-}
-
-impl JobPlan {
-    /// How many targets the job writes.
-    #[must_use]
-    pub fn targets(&self) -> usize {
-        0
-    }
-
-    /// The operators that the job becomes, as text for people.
-    #[must_use]
-    pub fn explain(&self) -> String {
-        String::new()
-    }
 }
 
 /// A path.

@@ -4,28 +4,88 @@
 use super::problem::{Place, Problem};
 use super::tree::Text;
 use chrono_tz::Tz;
+use proxima_graph::{RelationColumns, object_id_column};
+use proxima_view::{Options, Origin, Plan, QuerySource};
 
-/// The compiled views. (Stands in for the planner's own type until the two are joined.)
-pub type Views = ();
+/// What a query of `job.toml` is for, which decides the columns that it must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A relation: subject, object and, if wanted, weight.
+    Relation,
+    /// Objects: id and attributes.
+    Objects,
+}
 
 /// A query in `job.toml`.
+#[derive(Debug)]
 pub struct Query<'a> {
-    /// The path of its key: `relations.bought`.
+    /// Its name among the compiled ones: `relations.bought`.
     pub name: String,
+    /// What it is for.
+    pub purpose: Purpose,
     /// Its text.
     pub sql: &'a Text,
     /// Where its value stands.
     pub place: &'a Place,
 }
 
-/// Compiles a job's SQL.
-pub fn compile(
-    views: &Place,
-    sql: &str,
-    queries: &[Query<'_>],
-    zone: Tz,
-    problems: &mut Vec<Problem>,
-) -> Option<Views> {
-    let _ = (views, sql, queries, zone, problems);
-    Some(())
+impl Query<'_> {
+    fn key(&self) -> String {
+        format!("{}.from", self.name)
+    }
+
+    /// Where in the job file a line and column of the query are; the whole value where the file shows it with escapes.
+    fn place_of(&self, line: u32, column: u32) -> Place {
+        match &self.sql.first {
+            Some(first) if line <= 1 => first.at(first.line, first.column + column.max(1) - 1),
+            Some(first) => first.at(first.line + line - 1, column),
+            None => self.place.clone(),
+        }
+    }
+}
+
+/// Compiles a job's SQL. `None` when something is wrong with it.
+pub fn compile(views: &Place, sql: &str, queries: &[Query<'_>], zone: Tz, problems: &mut Vec<Problem>) -> Option<Plan> {
+    let sources: Vec<_> = queries.iter().map(|query| QuerySource { name: &query.name, sql: &query.sql.text }).collect();
+    match proxima_view::compile(sql, &sources, &Options { zone }) {
+        Ok(plan) => {
+            check_columns(&plan, queries, problems);
+            Some(plan)
+        }
+        Err(found) => {
+            problems.extend(found.into_iter().map(|problem| translate(problem, views, queries)));
+            None
+        }
+    }
+}
+
+/// A problem of the planner in the job's words.
+fn translate(found: proxima_view::Problem, views: &Place, queries: &[Query<'_>]) -> Problem {
+    let (line, column) = (clamp(found.line), clamp(found.column));
+    let (place, key) = match &found.origin {
+        Origin::Views => (views.at(line, column), String::new()),
+        Origin::Query(name) => match queries.iter().find(|query| query.name == *name) {
+            Some(query) => (query.place_of(line, column), query.key()),
+            None => (views.clone(), name.clone()),
+        },
+    };
+    // A problem is one line, for people who look for it with other tools.
+    let message = found.message.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    Problem::error(&place, key, message).advise(found.advice.unwrap_or_default())
+}
+
+/// The columns that a relation or objects must have.
+fn check_columns(plan: &Plan, queries: &[Query<'_>], problems: &mut Vec<Problem>) {
+    for (query, compiled) in queries.iter().zip(&plan.queries) {
+        let errors = match query.purpose {
+            Purpose::Relation => RelationColumns::of(&compiled.schema).err().unwrap_or_default(),
+            Purpose::Objects => object_id_column(&compiled.schema).err().into_iter().collect(),
+        };
+        let problem = |error: proxima_graph::ColumnError| Problem::error(query.place, query.key(), error.to_string());
+        problems.extend(errors.into_iter().map(problem));
+    }
+}
+
+fn clamp(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

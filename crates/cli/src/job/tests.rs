@@ -200,3 +200,86 @@ fn an_override_names_a_folder_even_if_it_looks_like_a_number() {
     let plan = load(folder.path(), &overlay(&["sources.orders.path=2011"])).unwrap_or_else(|p| panic!("{p}"));
     assert_eq!(plan.sources["orders"], SourcePlan::File { path: folder.path().join("2011"), follow: false });
 }
+
+#[test]
+fn what_is_wrong_with_the_sql_is_told_where_it_stands() {
+    let job = r#"
+[job]
+name = "retail"
+[sources.orders]
+kind = "file"
+path = "orders"
+colour = "red"
+[sinks.index]
+kind = "index"
+[relations.bought]
+from = "SELECT customer AS subject, cod AS object FROM orders"
+[objects.product]
+from = """
+SELECT code AS id,
+  nothing
+FROM orders"""
+[paths.together]
+kind = "pairs"
+relation = "bought"
+"#;
+    let views = "CREATE TABLE orders (customer STRING, code STRING) WITH (source = 'orders', format = 'csv');
+CREATE VIEW v AS
+  SELECT now() FROM orders;
+";
+    let told = told(&folder(job, views), &Overlay::default());
+    let places: Vec<&str> = told.iter().map(|line| line.split(": ").next().unwrap_or_default()).collect();
+    assert_eq!(places[0], "job.toml:7:1", "{told:#?}");
+    assert!(told[1].starts_with("job.toml:11:37: relations.bought.from: "), "{told:#?}");
+    assert!(told[2].starts_with("job.toml:15:3: objects.product.from: "), "{told:#?}");
+    assert!(told[3].starts_with("views.sql:3:10: "), "{told:#?}");
+    assert_eq!(told.len(), 4, "{told:#?}");
+}
+
+#[test]
+fn sql_and_job_file_must_agree() {
+    let job = r#"
+[job]
+name = "retail"
+[sources.orders]
+kind = "file"
+path = "orders"
+[sinks.index]
+kind = "index"
+[relations.bought]
+from = "SELECT customer AS buyer, code AS object FROM orders"
+[objects.product]
+from = "SELECT id, code FROM lines"
+"#;
+    let views = "CREATE TABLE orders (customer STRING, code STRING) WITH (source = 'ordrs', format = 'csv');
+CREATE TABLE lines (id BIGINT, code STRING) WITH (source = 'orders', format = 'csv');
+CREATE TABLE clicks (code STRING) WITH (source = 'orders', format = 'json');
+CREATE TABLE a (code STRING, PRIMARY KEY (code) NOT ENFORCED) WITH (sink = 'idx', index = 'codes');
+INSERT INTO a SELECT code FROM clicks;
+CREATE TABLE b (code STRING, PRIMARY KEY (code) NOT ENFORCED) WITH (sink = 'index', index = 'codes');
+INSERT INTO b SELECT code FROM orders;
+CREATE TABLE c (code STRING, PRIMARY KEY (code) NOT ENFORCED) WITH (sink = 'index', index = '../c');
+INSERT INTO c SELECT code FROM orders;
+";
+    let told = told(&folder(job, views), &Overlay::default());
+    let has = |text: &str| assert!(told.iter().any(|line| line.contains(text)), "{text} is not in {told:#?}");
+    has("job.toml:10:8: relations.bought.from: the query has no column \"subject\"");
+    has("job.toml:10:8: relations.bought.from: the query has a column \"buyer\"");
+    has("job.toml:12:8: objects.product.from: column \"id\" is Int64, not text");
+    has("views.sql:1:1: table orders reads source \"ordrs\", which the job does not have; did you mean \"orders\"?");
+    has("views.sql:3:1: table clicks reads source \"orders\" as json, but table lines as csv; a source has one format");
+    has("views.sql:4:1: table a writes to sink \"idx\", which the job does not have; known here: \"index\"");
+    has("views.sql:6:1: table b writes to index \"codes\", but so does table a; give one of them another index = '…'");
+    has("views.sql:8:1: table c: \"../c\" cannot name an index");
+}
+
+#[test]
+fn parts_that_nothing_uses_are_warned_of() {
+    let job = GOOD.split("[paths.together]").next().expect("the job has a path").to_owned()
+        + "[sources.clicks]\nkind = \"file\"\npath = \"orders\"\n[sinks.none]\nkind = \"discard\"\n";
+    let folder = folder(&job, VIEWS);
+    let plan = load(folder.path(), &Overlay::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    let keys: Vec<&str> = plan.warnings.iter().map(|warning| warning.key.as_str()).collect();
+    assert_eq!(keys, ["relations.bought", "objects.product", "sources.clicks", "sinks.none"]);
+    assert!(plan.warnings[0].to_string().contains(": warning: relations.bought: no path goes along"));
+}

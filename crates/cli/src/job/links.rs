@@ -1,0 +1,94 @@
+//! Holds the SQL and the job file against each other: each names parts of the other.
+
+use super::fields::advise_word;
+use super::problem::{Place, Problem};
+use super::raw::RawJob;
+use proxima_view::{Plan, Table, Target};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Checks that every source and sink that the SQL names is there, and tells which parts nothing uses.
+pub fn check(raw: &RawJob, views: &Place, plan: &Plan, problems: &mut Vec<Problem>) {
+    check_tables(raw, views, &plan.tables, problems);
+    check_targets(raw, views, &plan.targets, problems);
+    check_unused(raw, plan, problems);
+}
+
+fn check_tables(raw: &RawJob, views: &Place, tables: &[Table], problems: &mut Vec<Problem>) {
+    let mut formats: BTreeMap<&str, &Table> = BTreeMap::new();
+    for table in tables {
+        let Table { name, source, format, .. } = table;
+        let place = at(views, table.position);
+        if !raw.sources.iter().any(|(known, _)| known == source) {
+            let message = format!("table {name} reads source \"{source}\", which the job does not have");
+            problems.push(Problem::error(&place, "", message).advise(advise_word(source, &names(&raw.sources))));
+        }
+        let first = formats.entry(source).or_insert(table);
+        if first.format != *format {
+            let other = &first.name;
+            let message =
+                format!("table {name} reads source \"{source}\" as {format}, but table {other} as {}", first.format);
+            problems.push(Problem::error(&place, "", message).advise("a source has one format"));
+        }
+    }
+}
+
+fn check_targets(raw: &RawJob, views: &Place, targets: &[Target], problems: &mut Vec<Problem>) {
+    let mut indexes: BTreeMap<&str, &str> = BTreeMap::new();
+    for target in targets {
+        let Target { name, sink, index, .. } = target;
+        let place = at(views, target.position);
+        if !raw.sinks.iter().any(|(known, _)| known == sink) {
+            let message = format!("table {name} writes to sink \"{sink}\", which the job does not have");
+            problems.push(Problem::error(&place, "", message).advise(advise_word(sink, &names(&raw.sinks))));
+        }
+        if !is_index_name(index) {
+            let message = format!("table {name}: \"{index}\" cannot name an index");
+            let advice = "use letters, digits, _, - and ., beginning with a letter or digit";
+            problems.push(Problem::error(&place, "", message).advise(advice));
+        }
+        if let Some(other) = indexes.insert(index, name) {
+            let message = format!("table {name} writes to index \"{index}\", but so does table {other}");
+            problems.push(Problem::error(&place, "", message).advise("give one of them another index = '…'"));
+        }
+    }
+}
+
+/// An index is a folder and part of an address.
+fn is_index_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(fits) && name.len() <= 200
+}
+
+fn check_unused(raw: &RawJob, plan: &Plan, problems: &mut Vec<Problem>) {
+    let read: BTreeSet<&str> = plan.tables.iter().map(|table| table.source.as_str()).collect();
+    let written: BTreeSet<&str> = plan.targets.iter().map(|target| target.sink.as_str()).collect();
+    let paths = || raw.paths.iter().map(|(_, path)| path);
+    let along: BTreeSet<&str> = paths().filter_map(|path| Some(path.relation.as_ref()?.value.text.as_str())).collect();
+    let shown: BTreeSet<&str> = paths().filter_map(|path| Some(path.object.as_ref()?.value.text.as_str())).collect();
+    let mut tell = |part: &str, name: &str, place: &Place, used: &BTreeSet<&str>, message: &str| {
+        if !used.contains(name) {
+            problems.push(Problem::warning(place, format!("{part}.{name}"), message));
+        }
+    };
+    for (name, source) in &raw.sources {
+        tell("sources", name, &source.place, &read, "no result needs this source; it is not read");
+    }
+    for (name, sink) in &raw.sinks {
+        tell("sinks", name, &sink.place, &written, "no target is written to this sink");
+    }
+    for (name, relation) in &raw.relations {
+        tell("relations", name, &relation.place, &along, "no path goes along this relation");
+    }
+    for (name, object) in &raw.objects {
+        tell("objects", name, &object.place, &shown, "no path shows these objects");
+    }
+}
+
+fn names<T>(parts: &[(String, T)]) -> Vec<&str> {
+    parts.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+fn at(views: &Place, (line, column): (u64, u64)) -> Place {
+    let clamp = |number| u32::try_from(number).unwrap_or(u32::MAX);
+    views.at(clamp(line), clamp(column))
+}
