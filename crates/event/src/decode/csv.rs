@@ -46,7 +46,7 @@ impl Decoder for CsvDecoder {
         }
         let header = self.header.as_ref().expect("set above");
         let mut page = Page::new(chunk, &data.as_slice()[..len], first_line);
-        let mut records = self.fields.records(page.bytes);
+        let mut records = self.fields.records();
         while let Some(record) = self.fields.next(page.bytes, &mut records) {
             match fill(&mut self.batches.columns, header, &self.fields, &page.bytes[record.clone()]) {
                 Ok(()) => self.batches.hand_over_full(data, out),

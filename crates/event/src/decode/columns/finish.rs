@@ -10,7 +10,7 @@ use arrow::array::{
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Date32Type, Time64MicrosecondType, TimeUnit};
 use arrow::datatypes::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
-use std::mem::take;
+use std::mem::{replace, take};
 use std::sync::Arc;
 
 impl Columns {
@@ -27,7 +27,7 @@ impl Columns {
         let node = &mut self.nodes[id];
         let nulls = nulls(node);
         match &mut node.values {
-            Values::Bool(values) => Arc::new(BooleanArray::new(take(values).into(), nulls)),
+            Values::Bool(values) => Arc::new(BooleanArray::new(taken(values).into(), nulls)),
             Values::Int8(values) => primitive::<Int8Type>(values, nulls),
             Values::Int16(values) => primitive::<Int16Type>(values, nulls),
             Values::Int32(values) => primitive::<Int32Type>(values, nulls),
@@ -37,10 +37,10 @@ impl Columns {
             Values::Date(values) => primitive::<Date32Type>(values, nulls),
             Values::Time(values) => primitive::<Time64MicrosecondType>(values, nulls),
             Values::Decimal(values, _, _) => {
-                let decimals = Decimal128Array::new(take(values).into(), nulls);
+                let decimals = Decimal128Array::new(taken(values).into(), nulls);
                 Arc::new(decimals.with_data_type(node.data_type.clone()))
             }
-            Values::Stamp(values, _) => stamps(take(values).into(), nulls, &node.data_type),
+            Values::Stamp(values, _) => stamps(taken(values).into(), nulls, &node.data_type),
             Values::Strings(_) => strings(node, nulls, chunk),
             Values::Struct(..) => self.structs(id, nulls, chunk),
             Values::List(..) => self.lists(id, nulls, chunk),
@@ -81,8 +81,13 @@ impl Columns {
 }
 
 fn primitive<T: ArrowPrimitiveType>(values: &mut Vec<T::Native>, nulls: Option<NullBuffer>) -> ArrayRef {
+    Arc::new(PrimitiveArray::<T>::new(taken(values).into(), nulls))
+}
+
+/// The values, leaving room for as many: the next batch will be like this one.
+fn taken<T>(values: &mut Vec<T>) -> Vec<T> {
     let next = Vec::with_capacity(values.len());
-    Arc::new(PrimitiveArray::<T>::new(std::mem::replace(values, next).into(), nulls))
+    replace(values, next)
 }
 
 fn stamps(values: ScalarBuffer<i64>, nulls: Option<NullBuffer>, data_type: &DataType) -> ArrayRef {

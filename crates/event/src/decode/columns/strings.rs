@@ -81,9 +81,9 @@ impl Strings {
 
     /// The views and their data buffers, of which the first is the chunk, unless none points there.
     pub(crate) fn finish(&mut self, chunk: &Buffer) -> (Vec<u128>, Vec<Buffer>) {
-        let views = std::mem::take(&mut self.views);
+        let next = Vec::with_capacity(self.views.len());
+        let views = std::mem::replace(&mut self.views, next);
         let copied = std::mem::take(&mut self.copied);
-        self.views.reserve(views.len());
         let buffers = match (std::mem::take(&mut self.points_to_chunk), copied.is_empty()) {
             (false, true) => vec![],
             (true, true) => vec![chunk.clone()],

@@ -29,8 +29,8 @@ pub(super) struct Records {
 }
 
 impl Fields {
-    /// The records of `bytes`, from its first.
-    pub(super) fn records(&mut self, _bytes: &[u8]) -> Records {
+    /// Begins with the first record of other bytes.
+    pub(super) fn records(&mut self) -> Records {
         self.reader.reset();
         Records { at: 0 }
     }

@@ -18,7 +18,7 @@ pub(super) struct Header {
 impl Header {
     pub(super) fn read(raw: &[u8], wanted: &[String], fields: &mut Fields) -> Self {
         let text = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw);
-        let mut records = fields.records(text);
+        let mut records = fields.records();
         if fields.next(text, &mut records).is_none() {
             let flaw = Some("there is no header".into());
             return Self { raw: raw.into(), fields: 0, columns: vec![], flaw };

@@ -32,7 +32,9 @@ pub(super) struct Predictor {
 impl Predictor {
     pub(super) fn new() -> Self {
         #[cfg(target_arch = "x86_64")]
-        let avx2 = is_x86_feature_detected!("avx2");
+        let avx2 = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2");
         #[cfg(not(target_arch = "x86_64"))]
         let avx2 = false;
         Self { shapes: Vec::with_capacity(SHAPES_MAX), avx2, lessons: 0 }
@@ -85,7 +87,7 @@ impl Predictor {
         let shape = &self.shapes[place];
         #[cfg(target_arch = "x86_64")]
         if self.avx2 {
-            // SAFETY: `avx2` is only set where the machine has it.
+            // SAFETY: `avx2` is only set where the machine has all that the function is compiled for.
             return unsafe { run_avx2(shape, columns, input, at, rows) };
         }
         run::<Portable>(shape, columns, input, at, rows)
@@ -126,13 +128,13 @@ fn record<S: Scan>(shape: &Shape, columns: &mut Columns, input: Input<'_>, mut a
             Slot::Skip => skip::value::<S>(input, at)?,
             Slot::Text(node) => match text::<S>(columns, node, input, at) {
                 Some(end) => end,
-                None => other::<S>(columns, node, input, at)?,
+                None => other(columns, node, input, at)?,
             },
             Slot::Integer(node) => match integer::<S>(columns, node, input, at) {
                 Some(end) => end,
-                None => other::<S>(columns, node, input, at)?,
+                None => other(columns, node, input, at)?,
             },
-            Slot::Other(node) => other::<S>(columns, node, input, at)?,
+            Slot::Other(node) => other(columns, node, input, at)?,
         };
     }
     match at.cmp(&input.end) {
@@ -176,10 +178,11 @@ fn integer<S: Scan>(columns: &mut Columns, node: NodeId, input: Input<'_>, at: u
     Some(end)
 }
 
-/// Appends a value of any kind by the general way, and says where it ends.
+/// Appends a value of any kind by the general way, and says where it ends. Not inlined, and therefore portable: what is
+/// not inlined into [`run_avx2`] is not compiled for AVX2.
 #[inline(never)]
-fn other<S: Scan>(columns: &mut Columns, node: NodeId, input: Input<'_>, at: usize) -> Option<usize> {
-    let end = skip::value::<S>(input, at)?;
+fn other(columns: &mut Columns, node: NodeId, input: Input<'_>, at: usize) -> Option<usize> {
+    let end = skip::value::<Portable>(input, at)?;
     general::push_value(columns, node, input.text(at, end)?, input.padded).ok()?;
     Some(end)
 }

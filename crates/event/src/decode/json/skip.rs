@@ -64,6 +64,7 @@ pub(super) fn plain_string<S: Scan>(input: Input<'_>, at: usize) -> Option<usize
 }
 
 /// The next byte from `at` on that a plain string cannot hold.
+#[inline(always)]
 fn long_string<S: Scan>(input: Input<'_>, mut at: usize) -> Option<usize> {
     while at < input.end {
         let specials = S::specials(input.window(at)?);
