@@ -4,13 +4,18 @@ use crate::functions;
 use arrow::datatypes::{DataType, FieldRef, SchemaRef, TimeUnit};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::utils::datafusion_strsim::levenshtein;
-use datafusion_common::{Result, TableReference, plan_err};
-use datafusion_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
-use datafusion_expr::{AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
-use datafusion_sql::sqlparser::ast::DataType as SqlType;
+use datafusion_common::{FunctionalDependencies, Result, TableReference, plan_err};
+use datafusion_expr::logical_plan::Projection;
+use datafusion_expr::planner::{
+    ContextProvider, ExprPlanner, PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
+    TypePlanner,
+};
+use datafusion_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
+use datafusion_sql::sqlparser::ast::{DataType as SqlType, TableFactor};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Marks the name of a table that is looked up (`FOR SYSTEM_TIME AS OF`): the planner would drop the clause.
 pub(crate) const AS_OF: &str = " FOR SYSTEM_TIME AS OF";
@@ -24,6 +29,7 @@ pub(crate) struct Catalog {
     windows: HashMap<String, Arc<WindowUDF>>,
     planners: Vec<Arc<dyn ExprPlanner>>,
     types: Arc<dyn TypePlanner>,
+    relation_planners: [Arc<dyn RelationPlanner>; 1],
     config: ConfigOptions,
 }
 
@@ -66,6 +72,7 @@ impl Catalog {
                 Arc::new(datafusion_functions_window::planner::WindowFunctionPlanner),
             ],
             types: Arc::new(Types { zone: zone.to_string() }),
+            relation_planners: [Arc::new(Independent::default())],
             config,
         }
     }
@@ -166,6 +173,10 @@ impl ContextProvider for Catalog {
         &self.planners
     }
 
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        &self.relation_planners
+    }
+
     fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
         Some(Arc::clone(&self.types))
     }
@@ -233,4 +244,39 @@ impl TypePlanner for Types {
             .unwrap_or(DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from(self.zone.as_str()))));
         Ok(Some(Arc::new(arrow::datatypes::Field::new("", data_type, true))))
     }
+}
+
+/// Makes the planner forget which columns of a relation depend on which.
+///
+/// It adds dependent columns to a GROUP BY, and takes `CAST(m AS DATE)` for `m` when it does so: grouping the minutes
+/// of a subquery by day would also group by whatever the subquery has for each minute.
+#[derive(Debug, Default)]
+struct Independent {
+    /// Set while the planner is asked to plan a relation as it always does.
+    inside: AtomicBool,
+}
+
+impl RelationPlanner for Independent {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
+        if self.inside.swap(false, Ordering::Relaxed) {
+            return Ok(RelationPlanning::Original(Box::new(relation)));
+        }
+        self.inside.store(true, Ordering::Relaxed);
+        let planned = context.plan(relation);
+        self.inside.store(false, Ordering::Relaxed);
+        Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(independent(planned?)?, None))))
+    }
+}
+
+fn independent(plan: LogicalPlan) -> Result<LogicalPlan> {
+    if plan.schema().functional_dependencies().is_empty() {
+        return Ok(plan);
+    }
+    let schema = plan.schema().as_ref().clone().with_functional_dependencies(FunctionalDependencies::empty())?;
+    let columns = plan.schema().columns().into_iter().map(Expr::Column).collect();
+    Ok(LogicalPlan::Projection(Projection::try_new_with_schema(columns, Arc::new(plan), Arc::new(schema))?))
 }

@@ -23,6 +23,7 @@ mod problem;
 mod prune;
 mod scalar;
 mod script;
+mod share;
 mod syntax;
 mod times;
 mod tree;

@@ -4,6 +4,7 @@
 
 use crate::build::nothing;
 use crate::scalar::{Scalar, Use};
+use crate::share::share_filters;
 use crate::tree::{Ix, Kind, Tree};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use std::collections::HashMap;
@@ -125,7 +126,7 @@ pub(crate) fn prune(tree: &Tree, results: &[Ix]) -> Pruned {
     }
     let at = |&result: &Ix| pruner.places[result].as_ref().expect("results are used").node;
     let placed: Vec<Ix> = results.iter().map(at).collect();
-    let (tree, results) = share_filters(&pruner.new, &placed);
+    let (tree, results) = share_filters(pruner.new, placed);
     Pruned { tree, results, tables: pruner.tables }
 }
 
@@ -323,74 +324,6 @@ fn both(tree: &Tree, ix: Ix, of_node: &[Use], left: Ix, right: Ix) -> (Vec<Use>,
 }
 
 /// The new number of each of `width` old columns, when only `kept` are left.
-fn numbered(width: usize, kept: &[usize]) -> Vec<Option<usize>> {
+pub(crate) fn numbered(width: usize, kept: &[usize]) -> Vec<Option<usize>> {
     (0..width).map(|column| kept.iter().position(|&kept| kept == column)).collect()
-}
-
-/// Where several projections of one stream have the same filter, it is evaluated once for all of them.
-fn share_filters(tree: &Tree, results: &[Ix]) -> (Tree, Vec<Ix>) {
-    let mut new = Tree::default();
-    let mut at: Vec<Ix> = Vec::new();
-    for ix in 0..tree.len() {
-        let kind = match &tree.node(ix).kind {
-            Kind::Project { input, filter: Some(filter), columns } if is_shared(tree, *input, filter) => {
-                let (node, places) = filtered_once(tree, &mut new, *input, at[*input], filter);
-                let schema = Arc::clone(new.schema(node));
-                let moved =
-                    |scalar: &Scalar| scalar.replace(|column| Scalar::column(places[column].unwrap_or(0), &schema));
-                let columns = columns.iter().map(|(scalar, name)| (moved(scalar), name.clone())).collect();
-                Kind::Project { input: node, filter: None, columns }
-            }
-            kind => moved_inputs(kind, &at),
-        };
-        at.push(new.add(kind));
-    }
-    let results = results.iter().map(|&result| at[result]).collect();
-    (new, results)
-}
-
-fn sharing<'a>(tree: &'a Tree, input: Ix, filter: &'a Scalar) -> impl Iterator<Item = &'a Vec<(Scalar, String)>> {
-    (0..tree.len()).filter_map(move |ix| match &tree.node(ix).kind {
-        Kind::Project { input: from, filter: Some(same), columns } if *from == input && same == filter => Some(columns),
-        _ => None,
-    })
-}
-
-fn is_shared(tree: &Tree, input: Ix, filter: &Scalar) -> bool {
-    sharing(tree, input, filter).count() > 1
-}
-
-/// The rows that pass a shared filter, with all columns that any of its projections reads.
-fn filtered_once(tree: &Tree, new: &mut Tree, input: Ix, moved: Ix, filter: &Scalar) -> (Ix, Vec<Option<usize>>) {
-    let schema = Arc::clone(tree.schema(input));
-    let mut counts = vec![0; schema.fields().len()];
-    sharing(tree, input, filter).flatten().for_each(|(scalar, _)| scalar.count_columns(&mut counts));
-    let mut kept: Vec<usize> = (0..counts.len()).filter(|&column| counts[column] > 0).collect();
-    if kept.is_empty() {
-        kept.push(0);
-    }
-    let column = |&column: &usize| (Scalar::column(column, &schema), schema.field(column).name().clone());
-    let columns = kept.iter().map(column).collect();
-    let node = new.add(Kind::Project { input: moved, filter: Some(filter.clone()), columns });
-    (node, numbered(counts.len(), &kept))
-}
-
-/// The same operator over the moved inputs.
-fn moved_inputs(kind: &Kind, at: &[Ix]) -> Kind {
-    let mut kind = kind.clone();
-    match &mut kind {
-        Kind::Table { .. } => {}
-        Kind::Bounds { input, .. }
-        | Kind::Project { input, .. }
-        | Kind::Unnest { input, .. }
-        | Kind::Aggregate { input, .. }
-        | Kind::TopN { input, .. }
-        | Kind::Net { input, .. } => *input = at[*input],
-        Kind::DropLate { input, bounds, .. } => (*input, *bounds) = (at[*input], at[*bounds]),
-        Kind::Join { left, right, .. } | Kind::Lookup { left, dimension: right, .. } => {
-            (*left, *right) = (at[*left], at[*right]);
-        }
-        Kind::Union { inputs } => inputs.iter_mut().for_each(|input| *input = at[*input]),
-    }
-    kind
 }

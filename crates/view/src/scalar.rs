@@ -3,7 +3,7 @@
 use arrow::datatypes::{DataType, Schema};
 use datafusion_common::ScalarValue;
 use datafusion_common::tree_node::{Transformed, TreeNode};
-use datafusion_physical_expr::expressions::{Column, Literal};
+use datafusion_physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -49,6 +49,19 @@ impl Scalar {
     /// The number of the column, if it is nothing but one.
     pub(crate) fn as_column(&self) -> Option<usize> {
         self.0.downcast_ref::<Column>().map(Column::index)
+    }
+
+    /// The number of the column, if different values of it stay different.
+    pub(crate) fn as_renamed(&self, schema: &Schema) -> Option<usize> {
+        let Some(cast) = self.0.downcast_ref::<CastExpr>() else { return self.as_column() };
+        let from = cast.expr().data_type(schema).ok()?;
+        let kept = match (&from, cast.cast_type()) {
+            (from, to) if from.is_integer() && to.is_integer() => from.primitive_width() <= to.primitive_width(),
+            (DataType::Decimal128(_, from), DataType::Decimal128(_, to)) => from <= to,
+            (DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8, DataType::Utf8View) => true,
+            _ => false,
+        };
+        Self(Arc::clone(cast.expr())).as_column().filter(|_| kept)
     }
 
     /// The value, if it is a literal.

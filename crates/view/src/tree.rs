@@ -226,7 +226,7 @@ impl Tree {
 
     fn project_facts(&self, input: Ix, columns: &[(Scalar, String)]) -> Facts {
         let (schema, facts) = (self.schema(input), self.facts(input));
-        let place = |column: &usize| columns.iter().position(|(scalar, _)| scalar.as_column() == Some(*column));
+        let place = |column: &usize| columns.iter().position(|(scalar, _)| scalar.as_renamed(schema) == Some(*column));
         Facts {
             append_only: facts.append_only,
             unique: facts.unique.iter().filter_map(|unique| unique.iter().map(place).collect()).collect(),

@@ -348,7 +348,7 @@ pub(crate) fn nothing() -> (Scalar, String) {
 }
 
 /// All of the conditions; `None` when there is none.
-fn all(filters: &[Scalar]) -> Option<Scalar> {
+pub(crate) fn all(filters: &[Scalar]) -> Option<Scalar> {
     (!filters.is_empty()).then(|| Scalar(conjunction(filters.iter().map(|filter| Arc::clone(&filter.0)))))
 }
 

@@ -1,0 +1,124 @@
+//! Conditions that several projections of one stream have in common are evaluated once for all of them.
+//!
+//! Views over views repeat the conditions of the views below. Each round takes the condition that most projections of
+//! a stream share, with whatever else those have in common, and puts it in front of them.
+
+use crate::build::all;
+use crate::prune::numbered;
+use crate::scalar::Scalar;
+use crate::tree::{Ix, Kind, Tree};
+use datafusion_physical_expr::split_conjunction;
+use std::sync::Arc;
+
+/// Shares conditions until no two projections of a stream have one in common.
+pub(crate) fn share_filters(mut tree: Tree, mut results: Vec<Ix>) -> (Tree, Vec<Ix>) {
+    while let Some(group) = find(&tree) {
+        (tree, results) = share(&tree, &results, &group);
+    }
+    (tree, results)
+}
+
+/// Projections of one stream, and the conditions that all of them have.
+struct Group {
+    input: Ix,
+    readers: Vec<Ix>,
+    common: Vec<Scalar>,
+}
+
+fn parts(filter: &Scalar) -> Vec<Scalar> {
+    split_conjunction(&filter.0).into_iter().map(|part| Scalar(Arc::clone(part))).collect()
+}
+
+/// The conditions of a projection, by its input; `None` if it has none.
+fn filtered(tree: &Tree, ix: Ix) -> Option<(Ix, Vec<Scalar>)> {
+    match &tree.node(ix).kind {
+        Kind::Project { input, filter: Some(filter), .. } => Some((*input, parts(filter))),
+        _ => None,
+    }
+}
+
+/// The largest group that shares a condition, the first of equals.
+fn find(tree: &Tree) -> Option<Group> {
+    let filtered: Vec<(Ix, Ix, Vec<Scalar>)> =
+        (0..tree.len()).filter_map(|ix| filtered(tree, ix).map(|(input, parts)| (ix, input, parts))).collect();
+    let mut largest: Option<Group> = None;
+    for (_, input, parts) in &filtered {
+        for part in parts {
+            let having = |(_, from, parts): &&(Ix, Ix, Vec<Scalar>)| from == input && parts.contains(part);
+            let group: Vec<_> = filtered.iter().filter(having).collect();
+            if group.len() > largest.as_ref().map_or(1, |largest| largest.readers.len()) {
+                let in_all = |part: &&Scalar| group.iter().all(|(_, _, parts)| parts.contains(part));
+                let common = parts.iter().filter(in_all).cloned().collect();
+                largest = Some(Group { input: *input, readers: group.iter().map(|(ix, ..)| *ix).collect(), common });
+            }
+        }
+    }
+    largest
+}
+
+/// The graph with the common conditions of a group in a node in front of it.
+fn share(tree: &Tree, results: &[Ix], group: &Group) -> (Tree, Vec<Ix>) {
+    let mut new = Tree::default();
+    let mut at: Vec<Ix> = Vec::new();
+    for ix in 0..tree.len() {
+        let kind = match &tree.node(ix).kind {
+            Kind::Project { filter: Some(filter), columns, .. } if group.readers.contains(&ix) => {
+                let (node, places) = in_front(tree, &mut new, group, at[group.input]);
+                let schema = Arc::clone(new.schema(node));
+                let moved = |scalar: &Scalar| {
+                    scalar.replace(|column| Scalar::column(places[column].expect("used columns are kept"), &schema))
+                };
+                let rest: Vec<Scalar> =
+                    parts(filter).iter().filter(|part| !group.common.contains(part)).map(moved).collect();
+                let columns = columns.iter().map(|(scalar, name)| (moved(scalar), name.clone())).collect();
+                Kind::Project { input: node, filter: all(&rest), columns }
+            }
+            kind => moved_inputs(kind, &at),
+        };
+        at.push(new.add(kind));
+    }
+    let results = results.iter().map(|&result| at[result]).collect();
+    (new, results)
+}
+
+/// The rows that meet the common conditions, with all columns that any of the group reads.
+fn in_front(tree: &Tree, new: &mut Tree, group: &Group, input: Ix) -> (Ix, Vec<Option<usize>>) {
+    let schema = Arc::clone(tree.schema(group.input));
+    let mut counts = vec![0; schema.fields().len()];
+    for &reader in &group.readers {
+        let Kind::Project { filter: Some(filter), columns, .. } = &tree.node(reader).kind else {
+            unreachable!("a group is of projections with filters")
+        };
+        columns.iter().for_each(|(scalar, _)| scalar.count_columns(&mut counts));
+        let rest = parts(filter).into_iter().filter(|part| !group.common.contains(part));
+        rest.for_each(|part| part.count_columns(&mut counts));
+    }
+    let mut kept: Vec<usize> = (0..counts.len()).filter(|&column| counts[column] > 0).collect();
+    if kept.is_empty() {
+        kept.push(0);
+    }
+    let column = |&column: &usize| (Scalar::column(column, &schema), schema.field(column).name().clone());
+    let columns = kept.iter().map(column).collect();
+    let node = new.add(Kind::Project { input, filter: all(&group.common), columns });
+    (node, numbered(counts.len(), &kept))
+}
+
+/// The same operator over the moved inputs.
+fn moved_inputs(kind: &Kind, at: &[Ix]) -> Kind {
+    let mut kind = kind.clone();
+    match &mut kind {
+        Kind::Table { .. } => {}
+        Kind::Bounds { input, .. }
+        | Kind::Project { input, .. }
+        | Kind::Unnest { input, .. }
+        | Kind::Aggregate { input, .. }
+        | Kind::TopN { input, .. }
+        | Kind::Net { input, .. } => *input = at[*input],
+        Kind::DropLate { input, bounds, .. } => (*input, *bounds) = (at[*input], at[*bounds]),
+        Kind::Join { left, right, .. } | Kind::Lookup { left, dimension: right, .. } => {
+            (*left, *right) = (at[*left], at[*right]);
+        }
+        Kind::Union { inputs } => inputs.iter_mut().for_each(|input| *input = at[*input]),
+    }
+    kind
+}
