@@ -5,7 +5,7 @@
 
 use crate::build::Builder;
 use crate::catalog::{Catalog, Relation};
-use crate::plan::{Options, Plan, Query, QuerySource, Table, Target};
+use crate::plan::{EventTime, Options, Plan, Query, QuerySource, Table, Target};
 use crate::problem::{Origin, Problem, Refusal};
 use crate::prune::{nested_fields, prune};
 use crate::script::{Script, Step, What};
@@ -87,9 +87,10 @@ fn finish(tables: Vec<Table>, targets: Vec<Target>, planned: Planned) -> Plan {
         table.schema = Arc::new(table.schema.project(kept).expect("kept columns are columns of the table"));
         let place = |column: usize| kept.iter().position(|&kept| kept == column);
         table.key = table.key.iter().map(|&column| place(column)).collect::<Option<_>>().unwrap_or_default();
-        if let Some(time) = &mut table.event_time {
-            time.column = place(time.column).unwrap_or(usize::MAX);
-        }
+        table.event_time = table.event_time.and_then(|time| {
+            let column = place(time.column)?;
+            Some(EventTime { column, ..time })
+        });
         Some(table)
     };
     let table_names = pruned.tables.keys().map(|&number| (number, tables[number].name.clone())).collect();

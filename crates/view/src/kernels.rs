@@ -182,8 +182,11 @@ impl PhysicalExpr for Kernel {
     }
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
-        let argument = children.remove(0);
-        Ok(Arc::new(Self { shape: self.shape, whole: self.whole.clone(), argument: Scalar(argument) }))
+        let argument = Scalar(children.remove(0));
+        let moved = |child: Scalar| if child == self.argument { argument.0.clone() } else { child.0 };
+        let children = self.whole.children().into_iter().map(moved).collect();
+        let whole = Scalar(Arc::clone(&self.whole.0).with_new_children(children)?);
+        Ok(Arc::new(Self { shape: self.shape, whole, argument }))
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

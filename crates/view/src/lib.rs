@@ -14,7 +14,6 @@ mod duration;
 mod explain;
 mod frontend;
 mod functions;
-mod guard;
 mod kernels;
 mod lower;
 pub mod operators;

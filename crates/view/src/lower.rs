@@ -1,6 +1,5 @@
 //! From the graph to the nodes of an engine's topology: makes the specs and connects the streams.
 
-use crate::guard::Guard;
 use crate::kernels;
 use crate::operators::{
     Aggregate, AggregateCall, AggregateSpec, DropLate, DropLateSpec, Expiry, FilterProject, Join, JoinSpec, Lookup,
@@ -162,10 +161,7 @@ fn computed(columns: &[(Scalar, String)], tree: &Tree, input: Ix) -> Option<Vec<
     (!same).then(|| columns.iter().map(|(scalar, _)| evaluated(scalar, tree.schema(input))).collect())
 }
 
-/// An expression as it runs: with our own kernels, and with NULL where it fails.
+/// An expression as it runs: with our own kernels.
 fn evaluated(scalar: &Scalar, schema: &Schema) -> Arc<dyn PhysicalExpr> {
-    if scalar.is_cheap() {
-        return Arc::clone(&scalar.0);
-    }
-    Arc::new(Guard::new(kernels::replace(scalar, schema)))
+    kernels::replace(scalar, schema)
 }

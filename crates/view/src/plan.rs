@@ -63,7 +63,7 @@ pub struct Table {
     pub schema: SchemaRef,
     /// The declared primary key, if its columns are used.
     pub key: Vec<usize>,
-    /// The column that says when a row happened.
+    /// The column that says when a row happened, if it is used.
     pub event_time: Option<EventTime>,
     /// How much older than the newest row a row may be.
     pub lifetime: Option<Duration>,
@@ -80,7 +80,7 @@ pub struct Table {
 pub struct EventTime {
     /// Its name.
     pub name: String,
-    /// Its number in the table's schema; meaningless when the job does not use the column and there is no lifetime.
+    /// Its number in the table's schema.
     pub column: usize,
 }
 

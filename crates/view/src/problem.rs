@@ -101,7 +101,13 @@ impl From<DataFusionError> for Refusal {
         let place = error.diagnostic().and_then(|diagnostic| diagnostic.span).and_then(|span| {
             (span.start.line > 0).then_some(Place { line: span.start.line, column: span.start.column })
         });
-        Self::new(plain_message(&error)).at(place)
+        let message = plain_message(&error);
+        let advice = if message.contains("unique expression names") {
+            Some("give each its own name: expression AS name".to_string())
+        } else {
+            error.diagnostic().and_then(|diagnostic| diagnostic.helps.first()).map(|help| help.message.clone())
+        };
+        Self { place, message, advice }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Builder, Built, Stream, names};
 use crate::problem::Refusal;
 use crate::tree::Kind;
+use arrow::datatypes::DataType;
 use datafusion_expr::logical_plan;
 
 impl Builder<'_> {
@@ -16,6 +17,10 @@ impl Builder<'_> {
                 .advise("unnest one list in a subquery, the next around it"));
         };
         let stream = self.stream(&unnest.input)?;
+        let data_type = unnest.input.schema().field(*list).data_type();
+        if !matches!(data_type, DataType::List(_)) {
+            return Err(Refusal::new(format!("unnest() of {data_type} is not supported")).advise("unnest an ARRAY"));
+        }
         // A list that is both unnested and kept is two columns.
         let mut node = self.exactly(stream, &names(unnest.input.schema()))?;
         for _ in 0..output.depth {
