@@ -288,9 +288,15 @@ pub(crate) struct SourceIntake {
 
 impl Intake for SourceIntake {
     fn open(&self, position: Position) {
-        let partition = Arc::clone(&position.partition);
-        let status = PartitionStatus { position, end: None, records: 0 };
-        self.intake.state.lock().partitions.insert(partition, status);
+        let mut state = self.intake.state.lock();
+        match state.partitions.get_mut(&position.partition) {
+            // Announced again: the file has another identity by now, or is another one. What was counted stays.
+            Some(status) => status.position = position,
+            None => {
+                let status = PartitionStatus { position, end: None, records: 0 };
+                state.partitions.insert(Arc::clone(&status.position.partition), status);
+            }
+        }
     }
 
     fn offer(&self, chunk: Chunk) -> Result<(), Stopped> {

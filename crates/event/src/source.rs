@@ -38,7 +38,8 @@ pub struct Stopped;
 
 /// What a source needs of the engine. Shared by all its threads.
 pub trait Intake: Send + Sync {
-    /// Announces a partition and where reading of it begins. Must come before its first chunk.
+    /// Announces a partition and where reading of it begins. Must come before its first chunk; comes again when the
+    /// partition's identity changes: there is more of its beginning, or another file has the name.
     fn open(&self, position: Position);
 
     /// Hands over the next chunk of a partition, in order. Waits while the engine has enough to do.

@@ -13,6 +13,7 @@ mod tests;
 use super::batches::{Batches, Page};
 use super::columns::{Columns, Shown, Text};
 use super::{DecodeConfig, Decoded, Decoder, json};
+use crate::chunk::RECORD_BYTES_MAX;
 use crate::{Chunk, Payload};
 use fields::Fields;
 use header::Header;
@@ -63,6 +64,10 @@ impl Decoder for CsvDecoder {
 /// Appends one record to the columns.
 fn fill(columns: &mut Columns, header: &Header, fields: &Fields, record: &[u8]) -> Result<(), String> {
     header.check()?;
+    if record.len() >= RECORD_BYTES_MAX {
+        // The source cut it off here, so its last field may look whole without being so.
+        return Err(format!("longer than {} MiB", RECORD_BYTES_MAX >> 20));
+    }
     let text = fields.text(record)?;
     if fields.len() != header.fields {
         return Err(format!("{} fields under a header of {}", fields.len(), header.fields));

@@ -112,12 +112,13 @@ impl Framer {
     }
 
     /// What holds behind a quote at `at` in the record that begins at `start`. As usual for CSV, a quote opens only
-    /// where a field begins (`5" nail` holds a plain character) and is written twice to stand for itself.
+    /// where a field begins (`5" nail` holds a plain character) and is written twice to stand for itself. A lone
+    /// carriage return ends a line for decoders, so a field begins behind it too.
     fn behind_quote(&self, pending: &[u8], start: usize, at: usize, delimiter: u8) -> Quotes {
         match self.quotes {
             Quotes::Inside => Quotes::Ending(at - start),
             Quotes::Ending(quote) if start + quote + 1 == at => Quotes::Inside,
-            _ if at == start || pending[at - 1] == delimiter => Quotes::Inside,
+            _ if at == start || [delimiter, b'\r'].contains(&pending[at - 1]) => Quotes::Inside,
             _ => Quotes::Outside,
         }
     }

@@ -65,6 +65,15 @@ fn wanted_columns_are_typed_and_others_skipped() {
 }
 
 #[test]
+fn a_record_that_the_source_cut_off_is_rejected() {
+    let mut record = b"1,".to_vec();
+    record.resize(crate::chunk::RECORD_BYTES_MAX, b'x');
+    let (rows, rejected) = decode(vec![text("name")], "id,name", record);
+    assert_eq!(rows.len(), 0);
+    assert_eq!(rejected, ["2@1000: longer than 16 MiB"]);
+}
+
+#[test]
 fn each_bad_record_is_rejected_alone_with_its_place() {
     let fields = vec![Field::new("id", DataType::Int8, false), text("name")];
     let lines: &[u8] = b"1,a\n\"2\n\",b\nx,c\n300,d\n,e\n4\n5,e,f\n6,\xff\n7,good\n8,\"open\n";
