@@ -6,7 +6,7 @@
 //! widths, and all units of times, timestamps and durations. (Decimals hash by unscaled value and scale: the planner
 //! brings both sides of a comparison to one scale before they meet.)
 //!
-//! Every value gives two 64-bit words ([`words`]); a column is mixed into a row's running hash by one 64 × 64 → 128 bit
+//! Every value gives two 64-bit words (`hash/words.rs`); a column is mixed into a row's running hash by one 64 × 64 → 128 bit
 //! multiplication whose halves are folded together, and one more such step ends the row. Both ends of the result are
 //! usable: [`KeyGroup`] takes the upper bits, hash tables the lower ones.
 

@@ -65,7 +65,7 @@ impl JsonDecoder {
         }
         self.stats.general += 1;
         let columns = &mut self.batches.columns;
-        let text = std::str::from_utf8(&page.bytes[line.clone()]).expect("checked with all lines of the chunk");
+        let text = input.text(line.start, line.end).expect("the line is one of the input's");
         match general::push_record(columns, text, page.bytes) {
             Ok(()) => self.predictor.learn(columns, Input { end: line.end, ..input }, line.start),
             Err(reason) => {
@@ -85,8 +85,10 @@ impl Decoder for JsonDecoder {
         let mut page = Page::new(chunk, &data.as_slice()[..len], first_line);
         let mut at =
             if chunk.start == 0 && page.bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        // Almost every chunk passes this, the fastest check; only others are asked where they are bad.
+        let all_valid = simdutf8::basic::from_utf8(&page.bytes[at..]).is_ok();
         while at < len {
-            let valid = valid_lines(page.bytes, at);
+            let valid = if all_valid { len } else { valid_lines(page.bytes, at) };
             self.lines(&mut page, at..valid, data, out);
             at = valid;
             if at < len {
@@ -116,9 +118,6 @@ fn line_at(bytes: &[u8], start: usize) -> Range<usize> {
 /// Where the first line from `start` on begins that is not valid UTF-8; the end if all are.
 fn valid_lines(bytes: &[u8], start: usize) -> usize {
     let rest = &bytes[start..];
-    if simdutf8::basic::from_utf8(rest).is_ok() {
-        return bytes.len();
-    }
     match simdutf8::compat::from_utf8(rest) {
         Ok(_) => bytes.len(),
         Err(error) => {

@@ -32,9 +32,8 @@ pub(super) struct Predictor {
 impl Predictor {
     pub(super) fn new() -> Self {
         #[cfg(target_arch = "x86_64")]
-        let avx2 = is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("bmi2");
+        let avx2 =
+            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2");
         #[cfg(not(target_arch = "x86_64"))]
         let avx2 = false;
         Self { shapes: Vec::with_capacity(SHAPES_MAX), avx2, lessons: 0 }
