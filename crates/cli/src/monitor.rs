@@ -89,9 +89,9 @@ fn describe(run: proxima_engine::RunStatus) -> Status {
     };
     let operator = |operator: proxima_engine::OperatorStatus| OperatorStatus {
         name: operator.name,
-        keys: operator.stats.keys as u64,
-        bytes: operator.stats.bytes as u64,
-        late: operator.stats.late as u64,
+        keys: operator.stats.keys,
+        bytes: operator.stats.bytes,
+        late: operator.stats.late,
     };
     Status {
         records: run.records(),

@@ -52,3 +52,58 @@ impl SimilarPath for PathReader {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{ArrayRef, Date32Array, Decimal128Array, RecordBatch};
+    use proxima_event::{Changes, Sink, Version};
+    use proxima_sink::{IndexConfig, IndexSink};
+    use std::sync::Arc;
+
+    /// An index of three days, on the disk.
+    fn daily(folder: &std::path::Path) -> IndexReader {
+        let days: ArrayRef = Arc::new(Date32Array::from(vec![14_944, 14_945, 14_946]));
+        let gmv = Decimal128Array::from(vec![10_250, 1, 20_000]).with_precision_and_scale(18, 3).unwrap();
+        let rows = RecordBatch::try_from_iter([("day", days), ("gmv", Arc::new(gmv) as ArrayRef)]).unwrap();
+        let mut sink = IndexSink::open(folder, &IndexConfig::new("daily", rows.schema(), vec![0])).unwrap();
+        sink.write(Version(7), &[Changes::inserts(rows)]).unwrap();
+        sink.flush().unwrap();
+        sink.reader()
+    }
+
+    #[test]
+    fn an_embedded_index_answers_the_routes() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = daily(folder.path());
+        let names: Vec<String> = index.describe().fields.iter().map(|f| format!("{} {}", f.name, f.kind)).collect();
+        assert_eq!(names, ["day DATE", "gmv DECIMAL(18, 3)"]);
+        assert_eq!(index.describe().documents, 3);
+        let search = json!({"size": 1, "sort": [{"gmv": "desc"}], "query": {"range": {"day": {"lt": "2010-12-03"}}}});
+        let answer = Search::search(&index, &search).unwrap();
+        assert!(answer.get().contains(r#""_source":{"day":"2010-12-01","gmv":10.250}"#), "{answer}");
+        let document = index.document("2010-12-02").unwrap().unwrap();
+        assert_eq!((document.version, document.source.get()), (7, r#"{"day":"2010-12-02","gmv":0.001}"#));
+        assert!(index.document("1999-12-31").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_count_takes_a_query_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = daily(folder.path());
+        assert_eq!(Search::count(&index, &json!({})), Ok(3));
+        assert_eq!(Search::count(&index, &json!({"query": {"range": {"gmv": {"gte": 10}}}})), Ok(2));
+        let refused = Search::count(&index, &json!({"size": 1})).unwrap_err();
+        assert_eq!((refused.status, refused.code), (400, "parsing_exception"));
+    }
+
+    #[test]
+    fn a_refused_search_keeps_its_kind_as_code() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = daily(folder.path());
+        let refused = Search::search(&index, &json!({"colour": 1})).unwrap_err();
+        assert_eq!(refused.status, 400);
+        assert!(crate::error::CODES.contains(&refused.code), "{refused:?}");
+        assert!(refused.message.contains("colour"), "{refused:?}");
+    }
+}
