@@ -5,6 +5,7 @@
 //! [`IndexReader`], which sees what was flushed last.
 
 mod decimal;
+mod directory;
 mod error;
 mod json;
 mod layout;

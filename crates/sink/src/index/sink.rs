@@ -9,6 +9,7 @@
 //! the standing version is looked up only for writes that are not newer than everything that stood when the index was
 //! opened: what a replay of the same generation sends again. The highest committed version is kept with the commit.
 
+use super::directory::CommitDirectory;
 use super::layout::Layout;
 use super::mapping::Mapping;
 use super::reader::IndexReader;
@@ -17,7 +18,6 @@ use super::{IndexConfig, IndexError, folder_of, words};
 use proxima_event::{Changes, Sink, SinkError, Version};
 use std::path::Path;
 use std::sync::Arc;
-use tantivy::directory::MmapDirectory;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::{Index, IndexSettings, IndexWriter, TantivyError, Term};
 
@@ -156,7 +156,7 @@ fn open_files(folder: &Path, mapping: &Mapping) -> Result<(Index, IndexWriter), 
         .schema(mapping.schema.clone())
         .settings(settings)
         .tokenizers(words::analysers())
-        .open_or_create(MmapDirectory::open(folder)?)?;
+        .open_or_create(CommitDirectory::open(folder)?)?;
     let options = IndexWriterOptions::builder()
         .memory_budget_per_thread(MEMORY_BYTES)
         .num_worker_threads(1)

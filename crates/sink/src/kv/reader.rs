@@ -2,7 +2,7 @@
 
 use super::{CACHE_BYTES, Inner, KvStore, Table, split, why_not_open};
 use proxima_event::{KeyValueRead, StoreError};
-use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable, TableError};
+use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, TableError};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -92,11 +92,10 @@ impl KeyValueRead for KvReader {
     }
 }
 
+type OpenTable = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+
 /// A table, or nothing while it has never been written.
-fn open(
-    snapshot: &ReadTransaction,
-    table: &str,
-) -> Result<Option<redb::ReadOnlyTable<&'static [u8], &'static [u8]>>, redb::Error> {
+fn open(snapshot: &ReadTransaction, table: &str) -> Result<Option<OpenTable>, redb::Error> {
     match snapshot.open_table(Table::new(table)) {
         Ok(table) => Ok(Some(table)),
         Err(TableError::TableDoesNotExist(_)) => Ok(None),

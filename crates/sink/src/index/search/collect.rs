@@ -1,18 +1,25 @@
-//! One pass over the matching documents: counts them and keeps the first by the request's order.
+//! One pass over the matching documents: counts them, keeps the first by the request's order, fills aggregations.
 
+use super::aggs::Agg;
+use super::aggs::segment::{Budget, SegmentAggs};
+use super::aggs::state::{Key as BucketKey, State};
 use super::sort::{self, By, Key, Place, Rank, SegmentKey};
 use std::collections::BinaryHeap;
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::{DocAddress, DocId, Score, SegmentOrdinal, SegmentReader, TantivyError};
 
 /// What is to be gathered.
-pub(crate) struct Pass {
+pub(crate) struct Pass<'a> {
     /// The order, with the id as last key.
     pub(crate) keys: Vec<Key>,
     /// How many documents to keep.
     pub(crate) keep: usize,
     /// Whether scores are needed at all.
     pub(crate) scored: bool,
+    /// What to aggregate.
+    pub(crate) aggs: &'a [Agg],
+    /// What aggregating may take.
+    pub(crate) budget: Budget,
 }
 
 /// A kept document.
@@ -29,6 +36,8 @@ pub(crate) struct Gathered {
     pub(crate) total: u64,
     pub(crate) score_max: Option<Score>,
     pub(crate) found: Vec<Found>,
+    /// One for each aggregation; none where there was no segment.
+    pub(crate) states: Vec<State<BucketKey>>,
 }
 
 /// The same within one segment.
@@ -41,6 +50,7 @@ pub(crate) struct SegmentPass {
     scratch: Vec<Rank>,
     /// The kept ones, the last by order on top.
     heap: BinaryHeap<Candidate>,
+    aggs: Option<SegmentAggs>,
 }
 
 /// Compared by rank alone up to the id, which no two documents of a segment share.
@@ -60,14 +70,18 @@ impl Ord for Candidate {
     }
 }
 
-impl Collector for Pass {
+impl Collector for Pass<'_> {
     type Fruit = Gathered;
     type Child = SegmentPass;
 
     fn for_segment(&self, segment: SegmentOrdinal, reader: &SegmentReader) -> Result<SegmentPass, TantivyError> {
         let keys = self.keys.iter().map(|key| SegmentKey::open(reader, key)).collect::<Result<_, _>>()?;
+        let aggs = match self.aggs {
+            [] => None,
+            aggs => Some(SegmentAggs::open(reader, aggs, &self.budget)?),
+        };
         let (scratch, heap) = (Vec::new(), BinaryHeap::new());
-        Ok(SegmentPass { keys, keep: self.keep, segment, total: 0, score_max: None, scratch, heap })
+        Ok(SegmentPass { keys, keep: self.keep, segment, total: 0, score_max: None, scratch, heap, aggs })
     }
 
     fn requires_scoring(&self) -> bool {
@@ -80,6 +94,11 @@ impl Collector for Pass {
             all.total += segment.total;
             all.score_max = all.score_max.max_by_value(segment.score_max);
             all.found.extend(segment.found);
+            if all.states.is_empty() {
+                all.states = segment.states;
+            } else {
+                all.states.iter_mut().zip(segment.states).for_each(|(all, segment)| all.merge(segment));
+            }
         }
         all.found.sort_by(|a, b| sort::compare(&self.keys, &a.places, &b.places));
         all.found.truncate(self.keep);
@@ -92,6 +111,9 @@ impl SegmentCollector for SegmentPass {
 
     fn collect(&mut self, document: DocId, score: Score) {
         self.total += 1;
+        if let Some(aggs) = &mut self.aggs {
+            aggs.collect(document);
+        }
         if self.keep == 0 {
             return;
         }
@@ -109,13 +131,14 @@ impl SegmentCollector for SegmentPass {
     }
 
     fn harvest(self) -> Gathered {
-        let Self { keys, segment, total, score_max, heap, .. } = self;
+        let Self { keys, segment, total, score_max, heap, aggs, .. } = self;
         let resolve = |candidate: Candidate| Found {
             address: DocAddress::new(segment, candidate.document),
             score: candidate.score,
             places: keys.iter().zip(&candidate.ranks).map(|(key, &rank)| key.resolve(rank)).collect(),
         };
-        Gathered { total, score_max, found: heap.into_iter().map(resolve).collect() }
+        let states = aggs.map_or_else(Vec::new, SegmentAggs::harvest);
+        Gathered { total, score_max, found: heap.into_iter().map(resolve).collect(), states }
     }
 }
 

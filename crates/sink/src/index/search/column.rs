@@ -2,7 +2,7 @@
 
 use crate::index::layout::Kind;
 use crate::index::mapping::Leaf;
-use tantivy::columnar::{Column, StrColumn};
+use tantivy::columnar::{Cardinality, Column, StrColumn};
 use tantivy::{DocId, SegmentReader, TantivyError};
 
 /// A field's column: numbers in an order-preserving form, strings by their rank in the segment's dictionary.
@@ -35,6 +35,11 @@ impl FieldColumn {
     /// The document's values.
     pub(crate) fn values(&self, document: DocId) -> impl Iterator<Item = u64> + '_ {
         self.values.values_for_doc(document)
+    }
+
+    /// Whether a document may have more than one value.
+    pub(crate) fn is_multiple(&self) -> bool {
+        self.values.get_cardinality() == Cardinality::Multivalued
     }
 
     /// The string of a rank.

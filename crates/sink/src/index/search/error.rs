@@ -31,6 +31,12 @@ impl SearchError {
         let reason = format!("the aggregations make more than {limit} buckets: ask for fewer, or for wider ones");
         Self { status: 400, kind: "too_many_buckets_exception", reason }
     }
+
+    /// Too much memory would be taken.
+    pub(crate) fn memory() -> Self {
+        let reason = "the aggregations take too much memory: ask for fewer buckets or fewer values".to_owned();
+        Self { status: 429, kind: "circuit_breaking_exception", reason }
+    }
 }
 
 impl From<TantivyError> for SearchError {

@@ -1,12 +1,13 @@
 //! Answers requests in the words of Elasticsearch's `_search`.
 //!
 //! Understood are `query` (`match_all`, `match_none`, `term`, `terms`, `range`, `prefix`, `match`, `exists`, `ids`,
-//! `bool`), `sort`, `from`, `size`, `_source` and `track_total_hits`. Anything else is refused by name: a part that
-//! was silently ignored would make a wrong answer look right.
+//! `bool`), `sort`, `from`, `size`, `_source`, `track_total_hits` and `aggs`. Anything else is refused by name: a part
+//! that was silently ignored would make a wrong answer look right.
 //!
 //! Where it differs: `name` and `name.keyword` are the same field; matching documents are always counted to the end;
 //! without a `sort`, and between equals, documents are in the order of their ids.
 
+mod aggs;
 mod answer;
 mod collect;
 mod column;
@@ -22,6 +23,10 @@ pub use error::SearchError;
 
 use super::mapping::Mapping;
 use super::reader;
+use aggs::Agg;
+use aggs::answer::Writer;
+use aggs::parse::Planner;
+use aggs::segment::Budget;
 use collect::{Found, Gathered, Pass};
 use params::Params;
 use serde_json::Value;
@@ -45,10 +50,11 @@ struct Request {
     shown: Shown,
     /// Up to where matching documents are told; `None` for not at all.
     track: Option<u64>,
+    aggs: Option<Vec<Agg>>,
 }
 
 impl Request {
-    fn parse(mapping: &Mapping, body: &Value) -> Result<Self, SearchError> {
+    fn parse(searcher: &Searcher, mapping: &Mapping, body: &Value) -> Result<Self, SearchError> {
         let mut params = Params::of("request", body)?;
         let query = match params.take("query") {
             Some(query) => query::build(mapping, query)?,
@@ -60,8 +66,10 @@ impl Request {
         let (from, size) = window(&mut params)?;
         let shown = params.take("_source").map_or(Ok(Shown::All), Shown::parse)?;
         let track = params.take("track_total_hits").map_or(Ok(Some(u64::MAX)), tracked)?;
+        let aggs = aggs::parse::member(&mut params)?;
+        let aggs = aggs.map(|aggs| Planner { mapping, searcher }.plan(aggs, 1)).transpose()?;
         params.finish()?;
-        Ok(Self { query, keys, sorted: sort.is_some(), from, size, shown, track })
+        Ok(Self { query, keys, sorted: sort.is_some(), from, size, shown, track, aggs })
     }
 }
 
@@ -89,11 +97,19 @@ fn tracked(value: &Value) -> Result<Option<u64>, SearchError> {
 /// Answers one request.
 pub(super) fn run(searcher: &Searcher, mapping: &Mapping, body: &Value) -> Result<Answer, SearchError> {
     let start = Instant::now();
-    let request = Request::parse(mapping, body)?;
+    let request = Request::parse(searcher, mapping, body)?;
     let keep = if request.size == 0 { 0 } else { request.from + request.size };
     let scored = keep > 0 && collect::needs_scores(&request.keys);
-    let pass = Pass { keys: request.keys.clone(), keep, scored };
+    let aggs = request.aggs.as_deref().unwrap_or_default();
+    let pass = Pass { keys: request.keys.clone(), keep, scored, aggs, budget: Budget::default() };
     let gathered = searcher.search(&*request.query, &pass)?;
+    if pass.budget.is_exceeded() {
+        return Err(SearchError::memory());
+    }
+    let aggregations = match &request.aggs {
+        Some(aggs) => Some(Json::Object(Writer::default().all(aggs, &gathered.states)?)),
+        None => None,
+    };
     let hits = hits(searcher, mapping, &request, scored, &gathered)?;
     Ok(Answer {
         index: mapping.layout.name.clone(),
@@ -101,7 +117,7 @@ pub(super) fn run(searcher: &Searcher, mapping: &Mapping, body: &Value) -> Resul
         total: request.track.map(|limit| (gathered.total.min(limit), gathered.total > limit)),
         max_score: gathered.score_max.filter(|_| scored),
         hits,
-        aggregations: None,
+        aggregations,
     })
 }
 

@@ -51,11 +51,6 @@ impl<'a> Params<'a> {
         self.typed(name, "true or false", Value::as_bool)
     }
 
-    /// A number member.
-    pub(crate) fn number(&mut self, name: &'static str) -> Result<Option<f64>, SearchError> {
-        self.typed(name, "a number", Value::as_f64)
-    }
-
     fn typed<T>(
         &mut self,
         name: &'static str,

@@ -176,7 +176,7 @@ pub(crate) fn show(key: &Key, place: &Place) -> Json {
     }
 }
 
-/// Keeps `single` in one place for requests that hold one key: `{"order": {"_count": "desc"}}`.
+/// A name and whether it is descending: `{"_count": "desc"}`.
 pub(crate) fn order_of<'a>(what: &str, value: &'a Value) -> Result<(&'a str, bool), SearchError> {
     let (name, order) = single(what, value)?;
     match order.as_str() {

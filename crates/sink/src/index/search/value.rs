@@ -140,6 +140,14 @@ pub(crate) fn show(kind: Kind, number: Number) -> Json {
     }
 }
 
+/// A sum as answers show it: that of narrow floats is a wide one.
+pub(crate) fn show_sum(kind: Kind, sum: Number) -> Json {
+    match sum {
+        Number::Float(sum) => Json::float(sum),
+        units => show(kind, units),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

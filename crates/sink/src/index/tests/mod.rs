@@ -1,5 +1,10 @@
 //! The index as its users see it: rows in, requests and answers out, over restarts.
 
+mod oracle;
+mod random;
+mod shapes;
+mod types;
+
 use super::*;
 use arrow::array::{ArrayRef, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringViewArray};
 use arrow::datatypes::Schema;
