@@ -1,7 +1,7 @@
 //! Nanoseconds for each record of the hot paths: `cargo bench -p proxima-event`.
 //!
 //! Best of several rounds over records in memory, cut into chunks as a source would; the best round is the one that
-//! the rest of the machine disturbed least.
+//! the rest of the machine disturbed least. Ends with one line of JSON.
 
 use arrow::array::{ArrayRef, Int64Array, StringViewArray};
 use arrow::datatypes::{DataType, Field, Fields, Schema, TimeUnit};
@@ -19,14 +19,18 @@ const ROUNDS: usize = 15;
 fn main() {
     let events = behaviour();
     println!("{:<44}{:>10}{:>14}", "", "ns/record", "predicted");
-    json("json: 4 columns of a behaviour event", &events, four_columns());
-    json("json: all 9 columns", &events, nine_columns());
+    let four = json("json: 4 columns of a behaviour event", &events, four_columns());
+    let nine = json("json: all 9 columns", &events, nine_columns());
     let list = Field::new("tags", DataType::List(Arc::new(Field::new_list_field(DataType::Int64, true))), true);
     json("json: an event and a column that it lacks", &events, [four_columns(), vec![list]].concat());
     let broken = events.replace("\"common\":{\"mid\"", "\"common\":{\"\\u006did\"");
-    json("json: the same, the general way only", &broken, four_columns());
-    csv();
+    let general = json("json: the same, the general way only", &broken, four_columns());
+    let csv = csv();
     hashes();
+    println!(
+        "{{\"bench\":\"decode\",\"json_4_columns_ns\":{four:.1},\"json_9_columns_ns\":{nine:.1},\
+         \"json_4_columns_general_ns\":{general:.1},\"csv_5_columns_ns\":{csv:.1}}}"
+    );
 }
 
 /// Events of about 260 bytes, as the benchmark job reads them.
@@ -68,11 +72,11 @@ fn nine_columns() -> Vec<Field> {
     [ids.to_vec(), vec![text("type"), stamp(), Field::new("common", DataType::Struct(common), true)]].concat()
 }
 
-fn json(name: &str, lines: &str, fields: Vec<Field>) {
-    measure(name, Format::Json, fields, &chunks(lines, None));
+fn json(name: &str, lines: &str, fields: Vec<Field>) -> f64 {
+    measure(name, Format::Json, fields, &chunks(lines, None))
 }
 
-fn csv() {
+fn csv() -> f64 {
     let mut lines = String::new();
     for n in 0..RECORDS {
         let item = n * 7 % 4_000;
@@ -88,7 +92,7 @@ fn csv() {
     let price = Field::new("UnitPrice", DataType::Decimal128(12, 3), true);
     let fields =
         vec![text("InvoiceNo"), text("Description"), Field::new("Quantity", DataType::Int32, true), date, price];
-    measure("csv: 5 of 8 columns of an order line", Format::Csv, fields, &chunks(&lines, Some(header)));
+    measure("csv: 5 of 8 columns of an order line", Format::Csv, fields, &chunks(&lines, Some(header)))
 }
 
 /// Chunks of about 256 KiB.
@@ -106,7 +110,8 @@ fn chunks(lines: &str, header: Option<&str>) -> Vec<Chunk> {
     chunks
 }
 
-fn measure(name: &str, format: Format, fields: Vec<Field>, chunks: &[Chunk]) {
+/// The best time for a record, printed and given.
+fn measure(name: &str, format: Format, fields: Vec<Field>, chunks: &[Chunk]) -> f64 {
     let schema = Arc::new(Schema::new(fields));
     let config = DecodeConfig { schema, zone: chrono_tz::UTC, epoch_unit: EpochUnit::Millis, batch_rows: 1_024 };
     let mut decoder = decoder(format, config);
@@ -124,6 +129,7 @@ fn measure(name: &str, format: Format, fields: Vec<Field>, chunks: &[Chunk]) {
     let stats = decoder.stats();
     let share = stats.predicted as f64 * 100.0 / (stats.predicted + stats.general).max(1) as f64;
     println!("{name:<44}{best:>10.1}{share:>13.1}%");
+    best
 }
 
 fn hashes() {
