@@ -4,7 +4,7 @@
 use super::BenchArgs;
 use super::child::{Cost, run_job};
 use super::figures::{Better, Figures, by_workers};
-use crate::project::{build_release, must, target};
+use crate::project::{must, target};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ struct Measured {
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<()> {
-    let binary = build_release()?;
+    let binary = args.binary()?;
     let input = Input::make(&binary, args.events)?;
     let mut measured: Vec<Measured> =
         args.workers.iter().map(|&workers| Measured { workers, ..Measured::default() }).collect();

@@ -8,9 +8,10 @@ mod child;
 mod figures;
 mod retail;
 
-use crate::project::{cargo, must};
-use anyhow::Result;
+use crate::project::{build_release, cargo, must};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 
 /// What to measure.
 #[derive(Args)]
@@ -26,6 +27,18 @@ pub(crate) struct BenchArgs {
     /// How many events (`behaviour` only).
     #[arg(long, default_value_t = behaviour::EVENTS)]
     events: u64,
+    /// Measures this binary instead of one built from the tree: to compare with an earlier one.
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+impl BenchArgs {
+    fn binary(&self) -> Result<PathBuf> {
+        match &self.binary {
+            Some(binary) => binary.canonicalize().with_context(|| format!("cannot find {}", binary.display())),
+            None => build_release(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]

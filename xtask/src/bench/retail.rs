@@ -3,7 +3,7 @@
 use super::BenchArgs;
 use super::child::{Cost, run_job};
 use super::figures::{Better, Figures, by_workers};
-use crate::project::{build_release, root};
+use crate::project::root;
 use crate::retail::{JOB, check_daily};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ struct Measured {
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<()> {
-    let binary = build_release()?;
+    let binary = args.binary()?;
     let mut measured: Vec<Measured> =
         args.workers.iter().map(|&workers| Measured { workers, ..Measured::default() }).collect();
     let mut records = Value::Null;
