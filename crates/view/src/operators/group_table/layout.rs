@@ -3,6 +3,7 @@
 //! Strings lie as Arrow views; the bytes of those longer than twelve are copied to the table's arena, so that no input
 //! buffer stays alive. Types that have no such form (structs, lists) go through Arrow's row format as byte strings.
 
+use super::prefetch::prefetch;
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray};
 use arrow::buffer::Buffer;
 use arrow::compute::cast;
@@ -246,6 +247,18 @@ impl KeyLayout {
     /// How many bytes of the arena a stored key holds.
     pub(super) fn long_bytes(&self, key: &[u64]) -> usize {
         self.views().map(|(_, word)| key[word]).filter(|&low| is_long(low)).map(string_len).sum()
+    }
+
+    /// Fetches a stored key's long strings ahead of their use: the first two lines, as most are not longer.
+    #[inline(always)]
+    pub(super) fn prefetch_long(&self, key: &[u64], arena: &[u8]) {
+        for (_, word) in self.views() {
+            if is_long(key[word]) {
+                let start = key[word + 1] as usize;
+                prefetch(&raw const arena[start]);
+                prefetch(&raw const arena[(start + string_len(key[word]) - 1).min(start + 64)]);
+            }
+        }
     }
 
     /// Moves a stored key's long strings to another arena.

@@ -34,6 +34,8 @@ const CHUNK_ROWS: usize = 4096;
 /// How many rows ahead the slot of the index is fetched, and the record that it names: a cache miss takes some 80 ns.
 const SLOT_AHEAD: usize = 24;
 const RECORD_AHEAD: usize = 12;
+/// And the long strings that the record names.
+const STRING_AHEAD: usize = 6;
 
 /// Maps keys to dense numbers with a payload each.
 pub(crate) struct GroupTable {
@@ -151,6 +153,12 @@ impl GroupTable {
             && let Some(group) = self.index.first(hash as u32)
         {
             self.records.prefetch(group);
+        }
+        if rows.encoded.long
+            && let Some(&hash) = rows.hashes.get(row + STRING_AHEAD)
+            && let Some(group) = self.index.first(hash as u32)
+        {
+            self.layout.prefetch_long(&self.records.get(group)[1..], &self.arena);
         }
     }
 
