@@ -167,7 +167,7 @@ mod tests {
     fn rows_older_than_the_bound_of_the_epoch_before_are_dropped() {
         let rows = schema(&[MICROS, DataType::Int64]);
         let mut operator = DropLate::new(DropLateSpec { input: rows.clone(), time: 0 });
-        let mut epoch = |operator: &mut DropLate, times: &[i128], bound: i128| {
+        let epoch = |operator: &mut DropLate, times: &[i128], bound: i128| {
             let mut out = Outbox::default();
             let bound = Changes::inserts(batch(&bound_schema(), &[vec![V::Int(bound)]]));
             operator.apply(1, bound, &mut out);

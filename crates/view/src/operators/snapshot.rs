@@ -3,7 +3,6 @@
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, UInt64Array};
 use arrow::datatypes::{Int64Type, UInt64Type};
 use proxima_engine::SnapshotError;
-use proxima_event::hash::hash_columns;
 use proxima_event::{KEY_GROUPS, KeyGroup};
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,11 +28,6 @@ pub(super) fn by_key_group(items: &[u32], hashes: &[u64]) -> ByKeyGroup {
         (group_of(run[0]), start..end)
     });
     ByKeyGroup { groups: groups.collect(), items: order.iter().map(|&place| items[place]).collect() }
-}
-
-/// The key hashes of stored rows.
-pub(super) fn stored_hashes(columns: &[ArrayRef], rows: usize) -> Vec<u64> {
-    hash_columns(columns, rows)
 }
 
 /// A batch of state: numbered columns, then words, then weights.

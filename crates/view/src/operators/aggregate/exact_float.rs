@@ -159,11 +159,6 @@ impl ExactFloat {
         limbs
     }
 
-    /// Bytes on the heap.
-    pub(super) fn heap_bytes(&self) -> usize {
-        self.limbs.capacity() * 8 + self.odd.as_ref().map_or(0, |_| 24)
-    }
-
     /// The stored form: count, NaN, ∞, −∞, number of the first limb, limbs.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let odd = self.odd.as_deref().copied().unwrap_or_default();

@@ -76,6 +76,13 @@ impl Sketch {
         estimate(&of_rank)
     }
 
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Dense(_) => REGISTERS,
+            Self::Sparse(entries) => entries.capacity() * 4,
+        }
+    }
+
     fn to_bytes(&self) -> Vec<u8> {
         match self {
             Self::Dense(ranks) => ranks.to_vec(),
@@ -150,11 +157,13 @@ fn tau(mut x: f64) -> f64 {
 pub(super) struct Sketches {
     output: DataType,
     sketches: Vec<Sketch>,
+    /// Bytes that the sketches hold on the heap.
+    heap: usize,
 }
 
 impl Sketches {
     pub(super) fn new(output: DataType) -> Self {
-        Self { output, sketches: Vec::new() }
+        Self { output, sketches: Vec::new(), heap: 0 }
     }
 
     fn grow(&mut self, groups: usize) {
@@ -171,7 +180,10 @@ impl Accumulator for Sketches {
         self.grow(table.bound());
         let hashes = hash_columns(std::slice::from_ref(input.values()), input.groups.len());
         for (row, group, _) in input.rows() {
-            self.sketches[group as usize].add(hashes[row]);
+            let sketch = &mut self.sketches[group as usize];
+            self.heap -= sketch.heap_bytes();
+            sketch.add(hashes[row]);
+            self.heap += sketch.heap_bytes();
         }
     }
 
@@ -190,6 +202,7 @@ impl Accumulator for Sketches {
     fn forget(&mut self, groups: &[u32]) {
         for &group in groups {
             if let Some(sketch) = self.sketches.get_mut(group as usize) {
+                self.heap -= sketch.heap_bytes();
                 *sketch = Sketch::default();
             }
         }
@@ -215,18 +228,15 @@ impl Accumulator for Sketches {
         self.grow(table.bound());
         let sketches = saved.column(1).as_binary_opt::<i32>().ok_or_else(|| mismatch("a column of sketches"))?;
         for (group, bytes) in saved_groups(groups, saved)?.into_iter().zip(sketches) {
-            self.sketches[group as usize] =
-                bytes.and_then(Sketch::from_bytes).ok_or_else(|| mismatch("the bytes of a sketch"))?;
+            let sketch = bytes.and_then(Sketch::from_bytes).ok_or_else(|| mismatch("the bytes of a sketch"))?;
+            self.heap += sketch.heap_bytes();
+            self.sketches[group as usize] = sketch;
         }
         Ok(())
     }
 
     fn bytes(&self) -> usize {
-        let of_sketch = |sketch: &Sketch| match sketch {
-            Sketch::Sparse(entries) => entries.capacity() * 4,
-            Sketch::Dense(_) => REGISTERS,
-        };
-        self.sketches.iter().map(|sketch| size_of_val(sketch) + of_sketch(sketch)).sum()
+        self.heap + self.sketches.capacity() * size_of::<Sketch>()
     }
 }
 

@@ -109,28 +109,11 @@ impl GroupTable {
         self.encoded = encoded;
     }
 
-    /// The group of each row, in `groups`; [`NO_GROUP`] where there is none.
-    pub(crate) fn find(&mut self, keys: &[ArrayRef], hashes: &[u64], groups: &mut Vec<u32>) {
-        let mut encoded = std::mem::take(&mut self.encoded);
-        self.layout.encode(keys, hashes.len(), &mut encoded);
-        groups.clear();
-        let rows = Rows { encoded: &encoded, hashes, start: 0, end: hashes.len() };
-        for row in 0..hashes.len() {
-            self.fetch_ahead(&rows, row);
-            let found = self.index.find(hashes[row] as u32, |group| self.same::<0>(&encoded, row, group));
-            groups.push(match found {
-                Found::Group(group) => group,
-                Found::Vacant(_) => NO_GROUP,
-            });
-        }
-        self.encoded = encoded;
-    }
-
     /// `W` is the width of the key in words where all strings are short, else 0.
     fn resolve_chunk<const W: usize>(&mut self, rows: Rows<'_>, groups: &mut Vec<u32>, fresh: &mut Vec<u32>) {
-        for row in rows.start..rows.end {
+        for (row, &hash) in rows.hashes.iter().enumerate().take(rows.end).skip(rows.start) {
             self.fetch_ahead(&rows, row);
-            let tag = rows.hashes[row] as u32;
+            let tag = hash as u32;
             let group = match self.index.find(tag, |group| self.same::<W>(rows.encoded, row, group)) {
                 Found::Group(group) => group,
                 Found::Vacant(slot) => {

@@ -9,7 +9,7 @@ use arrow::datatypes::{Int32Type, TimeUnit};
 use arrow::util::display::array_value_to_string;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 const STRINGS: [&str; 8] = [
@@ -83,16 +83,11 @@ fn check(types: &[usize], seed: u64) {
         let names: Vec<String> = (0..rows).map(|row| printed(&keys, row)).collect();
         let hashes: Vec<u64> = names.iter().map(|name| weak_hash(name)).collect();
         let (mut groups, mut fresh) = (Vec::new(), Vec::new());
-        table.find(&keys, &hashes, &mut groups);
-        for (name, &group) in names.iter().zip(&groups) {
-            assert_eq!(
-                model.get(name).map_or(NO_GROUP, |&(group, _)| group),
-                group,
-                "seed {seed} round {round} {name}"
-            );
-        }
+        let known: HashSet<u32> = model.values().map(|&(group, _)| group).collect();
         table.resolve(&keys, &hashes, &mut groups, &mut fresh);
+        assert_eq!(table.len() - fresh.len(), model.len(), "seed {seed} round {round}");
         for (row, &group) in groups.iter().enumerate() {
+            assert_eq!(fresh.contains(&group), !known.contains(&group), "seed {seed} round {round}");
             let entry = model.entry(names[row].clone()).or_insert((group, 0));
             assert_eq!(entry.0, group, "seed {seed} round {round} {}", names[row]);
             entry.1 += 1;

@@ -23,6 +23,12 @@ pub(super) struct Unique {
 /// A row of the epoch: its batch and its place there.
 type Place = (usize, usize);
 
+/// A row by its key number and its bytes.
+type CrowdedRow = (u32, Box<[u8]>);
+
+/// The row of a key that appears, and the one that goes.
+type Decision = (Option<Place>, Option<Place>);
+
 // The words of a key: the row that appears and the row that goes (each as a place + 1), and whether there are more.
 const APPEARS: usize = 0;
 const GOES: usize = 1;
@@ -114,8 +120,8 @@ impl Unique {
 
     /// Keys with more than one row on a side, as when streams with their own takings back are merged: adds each row's
     /// weights up.
-    fn decide_crowded(&self) -> BTreeMap<u32, (Option<Place>, Option<Place>)> {
-        let mut weights: BTreeMap<(u32, Box<[u8]>), (i64, Place)> = BTreeMap::new();
+    fn decide_crowded(&self) -> BTreeMap<u32, Decision> {
+        let mut weights: BTreeMap<CrowdedRow, (i64, Place)> = BTreeMap::new();
         let order = RowOrder::new(&self.spec.input, &[]);
         for (batch, (changes, numbers)) in self.batches.iter().zip(&self.numbers).enumerate() {
             let crowded = |&row: &usize| self.table.payload(numbers[row])[MORE] != 0;
@@ -129,7 +135,7 @@ impl Unique {
                 weights.entry(key).or_insert((0, (batch, row))).0 += changes.weight(row);
             }
         }
-        let mut decided: BTreeMap<u32, (Option<Place>, Option<Place>)> = BTreeMap::new();
+        let mut decided: BTreeMap<u32, Decision> = BTreeMap::new();
         for ((number, _), (weight, place)) in weights {
             let (appears, goes) = decided.entry(number).or_default();
             match weight.signum() {

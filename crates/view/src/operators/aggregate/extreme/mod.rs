@@ -78,38 +78,50 @@ impl Value for Box<[u8]> {
 }
 
 /// The values of each group.
-enum Values<K> {
+struct Values<K> {
+    kept: Kept<K>,
+    /// Bytes that the values hold, without the maps' own.
+    heap: usize,
+}
+
+/// What of each group's values is kept.
+enum Kept<K> {
     Best(Vec<Option<K>>),
     All(Vec<BTreeMap<K, i64>>),
 }
 
 impl<K: Value> Values<K> {
     fn new(append_only: bool) -> Self {
-        if append_only { Self::Best(Vec::new()) } else { Self::All(Vec::new()) }
+        let kept = if append_only { Kept::Best(Vec::new()) } else { Kept::All(Vec::new()) };
+        Self { kept, heap: 0 }
     }
 
     fn grow(&mut self, groups: usize) {
-        match self {
-            Self::Best(best) => best.resize(groups.max(best.len()), None),
-            Self::All(all) => all.resize(groups.max(all.len()), BTreeMap::new()),
+        match &mut self.kept {
+            Kept::Best(best) => best.resize(groups.max(best.len()), None),
+            Kept::All(all) => all.resize(groups.max(all.len()), BTreeMap::new()),
         }
     }
 
     fn add(&mut self, which: Extreme, group: u32, value: K, weight: i64) {
-        match self {
-            Self::Best(best) => {
+        let bytes = held_bytes(&value);
+        match &mut self.kept {
+            Kept::Best(best) => {
                 let best = &mut best[group as usize];
                 if best.as_ref().is_none_or(|best| which.is_better(&value, best)) {
+                    self.heap = self.heap + bytes - best.as_ref().map_or(0, held_bytes);
                     *best = Some(value);
                 }
             }
-            Self::All(all) => match all[group as usize].entry(value) {
+            Kept::All(all) => match all[group as usize].entry(value) {
                 Entry::Vacant(entry) => {
+                    self.heap += bytes;
                     entry.insert(weight);
                 }
                 Entry::Occupied(mut entry) => {
                     *entry.get_mut() += weight;
                     if *entry.get() == 0 {
+                        self.heap -= bytes;
                         entry.remove();
                     }
                 }
@@ -118,18 +130,23 @@ impl<K: Value> Values<K> {
     }
 
     fn extreme(&self, which: Extreme, group: u32) -> Option<&K> {
-        match self {
-            Self::Best(best) => best[group as usize].as_ref(),
-            Self::All(all) => which.of(&all[group as usize]),
+        match &self.kept {
+            Kept::Best(best) => best[group as usize].as_ref(),
+            Kept::All(all) => which.of(&all[group as usize]),
         }
     }
 
     fn forget(&mut self, groups: &[u32]) {
         for group in groups.iter().map(|&group| group as usize) {
-            match self {
-                Self::Best(best) if group < best.len() => best[group] = None,
-                Self::All(all) if group < all.len() => all[group] = BTreeMap::new(),
-                _ => {}
+            match &mut self.kept {
+                Kept::Best(best) => {
+                    let gone = best.get_mut(group).and_then(Option::take);
+                    self.heap -= gone.as_ref().map_or(0, held_bytes);
+                }
+                Kept::All(all) => {
+                    let gone = all.get_mut(group).map(std::mem::take).unwrap_or_default();
+                    self.heap -= gone.keys().map(held_bytes).sum::<usize>();
+                }
             }
         }
     }
@@ -137,10 +154,10 @@ impl<K: Value> Values<K> {
     fn save(&self, groups: &[u32]) -> RecordBatch {
         let mut held: Vec<(u32, &K, i64)> = Vec::new();
         for (place, &group) in (0..).zip(groups) {
-            match self {
-                Self::Best(best) => held.extend(best[group as usize].iter().map(|value| (place, value, 1))),
-                Self::All(all) => {
-                    held.extend(all[group as usize].iter().map(|(value, &weight)| (place, value, weight)))
+            match &self.kept {
+                Kept::Best(best) => held.extend(best[group as usize].iter().map(|value| (place, value, 1))),
+                Kept::All(all) => {
+                    held.extend(all[group as usize].iter().map(|(value, &weight)| (place, value, weight)));
                 }
             }
         }
@@ -161,14 +178,15 @@ impl<K: Value> Values<K> {
     }
 
     fn bytes(&self) -> usize {
-        match self {
-            Self::Best(best) => {
-                best.iter().map(|best| size_of::<Option<K>>() + best.as_ref().map_or(0, K::heap_bytes)).sum()
+        self.heap
+            + match &self.kept {
+                Kept::Best(best) => best.capacity() * size_of::<Option<K>>(),
+                Kept::All(all) => all.capacity() * size_of::<BTreeMap<K, i64>>(),
             }
-            Self::All(all) => {
-                let of_value = |value: &K| size_of::<(K, i64)>() + value.heap_bytes();
-                all.iter().map(|values| size_of_val(values) + values.keys().map(of_value).sum::<usize>()).sum()
-            }
-        }
     }
+}
+
+/// Bytes that a value holds as [`Values::add`] counts them.
+fn held_bytes<K: Value>(value: &K) -> usize {
+    size_of::<(K, i64)>() + value.heap_bytes()
 }
