@@ -3,13 +3,18 @@
 use crate::operators::{AggregateFunction, JoinKind};
 use crate::plan::Plan;
 use crate::tree::{Call, Ix, Kind, Tree};
+use crate::upsert::readers;
 use arrow::datatypes::Schema;
 use std::fmt::Write as _;
 
 /// See [`Plan::explain`].
 pub(crate) fn explain(plan: &Plan) -> String {
-    let mut printer =
-        Printer { plan, readers: readers(plan), printed: vec![false; plan.tree.len()], text: String::new() };
+    let mut printer = Printer {
+        plan,
+        readers: readers(&plan.tree, &plan.results),
+        printed: vec![false; plan.tree.len()],
+        text: String::new(),
+    };
     let (targets, queries) = plan.results.split_at(plan.targets.len());
     for (target, &ix) in plan.targets.iter().zip(targets) {
         printer.line(0, &format!("target {}", target.name));
@@ -20,16 +25,6 @@ pub(crate) fn explain(plan: &Plan) -> String {
         printer.node(ix, 1);
     }
     printer.text
-}
-
-/// How many read each node.
-fn readers(plan: &Plan) -> Vec<usize> {
-    let mut readers = vec![0; plan.tree.len()];
-    for ix in 0..plan.tree.len() {
-        plan.tree.node(ix).kind.inputs().into_iter().for_each(|input| readers[input] += 1);
-    }
-    plan.results.iter().for_each(|&result| readers[result] += 1);
-    readers
 }
 
 struct Printer<'a> {
@@ -83,9 +78,10 @@ fn describe(plan: &Plan, ix: Ix) -> String {
         Kind::Unnest { input, column, outer } => {
             format!("unnest {}{}", names(schema(*input), &[*column]), if *outer { " outer" } else { "" })
         }
-        Kind::Aggregate { input, keys, calls } => {
+        Kind::Aggregate { input, keys, calls, upserts } => {
             let calls: Vec<String> = calls.iter().map(|call| call_text(call, schema(*input))).collect();
-            let notes = format!("{}{}", append_only(tree, *input), expiry(tree, *input, keys));
+            let upserts = if *upserts { ", upserts" } else { "" };
+            let notes = format!("{}{}{upserts}", append_only(tree, *input), expiry(tree, *input, keys));
             format!("aggregate by [{}] [{}]{notes}", names(schema(*input), keys), calls.join(", "))
         }
         Kind::TopN { input, partition, order, limit, row_number } => {

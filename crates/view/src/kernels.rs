@@ -7,14 +7,14 @@ use crate::scalar::Scalar;
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Date32Array, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{
-    DataType, Schema, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-    TimestampSecondType,
+    DataType, Int32Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
 };
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{Result, ScalarValue};
 use datafusion_expr::{ColumnarValue, Operator};
 use datafusion_physical_expr::PhysicalExpr;
-use datafusion_physical_expr::expressions::{BinaryExpr, CastExpr};
+use datafusion_physical_expr::expressions::{BinaryExpr, CastExpr, InListExpr};
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -47,13 +47,18 @@ enum Shape {
     Trunc(i64),
     /// `text = 'short'`, where the text is inline in its view: the view to compare with.
     Text(u128),
+    /// `number IN (…)` of integers that lie close together: the smallest, and a bit for each of them from there on.
+    Among(i64, u64),
 }
 
 /// Text of at most this length stands in its view.
 const INLINE_MAX: usize = 12;
 
 fn kernel(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Option<Kernel> {
-    let (shape, argument) = day(expr, schema).or_else(|| trunc(expr, schema)).or_else(|| text(expr, schema))?;
+    let (shape, argument) = day(expr, schema)
+        .or_else(|| trunc(expr, schema))
+        .or_else(|| text(expr, schema))
+        .or_else(|| among(expr, schema))?;
     Some(Kernel { shape, whole: Scalar(Arc::clone(expr)), argument: Scalar(argument) })
 }
 
@@ -101,6 +106,21 @@ fn text(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Found {
     is_text.then(|| (Shape::Text(view), Arc::clone(argument)))
 }
 
+fn among(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Found {
+    let list = expr.downcast_ref::<InListExpr>()?;
+    let fits = matches!(list.expr().data_type(schema), Ok(DataType::Int32 | DataType::Int64)) && !list.negated();
+    let number = |item: &Arc<dyn PhysicalExpr>| match Scalar(Arc::clone(item)).as_literal() {
+        Some(ScalarValue::Int32(Some(number))) => Some(i64::from(*number)),
+        Some(ScalarValue::Int64(Some(number))) => Some(*number),
+        _ => None,
+    };
+    let numbers = list.list().iter().map(number).collect::<Option<Vec<i64>>>()?;
+    let least = *numbers.iter().min()?;
+    let bit = |&number: &i64| number.checked_sub(least).filter(|above| *above < 64).map(|above| 1 << above);
+    let bits = numbers.iter().map(bit).collect::<Option<Vec<u64>>>()?.into_iter().fold(0, |all, bit| all | bit);
+    fits.then(|| (Shape::Among(least, bits), Arc::clone(list.expr())))
+}
+
 /// The view of a short text: its length, then its bytes, then zeros.
 fn inline_view(text: &str) -> u128 {
     let mut bytes = [0; 16];
@@ -113,7 +133,9 @@ impl Shape {
     fn compute(self, argument: &ArrayRef) -> Option<ArrayRef> {
         match (self, argument.data_type()) {
             (Self::Text(view), DataType::Utf8View) => Some(Arc::new(equal_views(argument, view))),
-            (Self::Text(_), _) => None,
+            (Self::Among(least, bits), DataType::Int32) => Some(Arc::new(one_of::<Int32Type>(argument, least, bits))),
+            (Self::Among(least, bits), DataType::Int64) => Some(Arc::new(one_of::<Int64Type>(argument, least, bits))),
+            (Self::Text(_) | Self::Among(..), _) => None,
             (_, DataType::Timestamp(TimeUnit::Second, None)) => self.time::<TimestampSecondType, 1>(argument),
             (_, DataType::Timestamp(TimeUnit::Millisecond, None)) => {
                 self.time::<TimestampMillisecondType, 1_000>(argument)
@@ -140,7 +162,7 @@ impl Shape {
             Self::Trunc(60) => Arc::new(times.unary::<_, T>(|time| time - time.rem_euclid(60 * TICKS))),
             Self::Trunc(3_600) => Arc::new(times.unary::<_, T>(|time| time - time.rem_euclid(3_600 * TICKS))),
             Self::Trunc(86_400) => Arc::new(times.unary::<_, T>(|time| time - time.rem_euclid(86_400 * TICKS))),
-            Self::Trunc(_) | Self::Text(_) => return None,
+            Self::Trunc(_) | Self::Text(_) | Self::Among(..) => return None,
         })
     }
 }
@@ -150,6 +172,16 @@ fn equal_views(texts: &ArrayRef, view: u128) -> BooleanArray {
     let views = texts.views();
     let equal = BooleanBuffer::collect_bool(views.len(), |row| views[row] == view);
     BooleanArray::new(equal, texts.nulls().cloned())
+}
+
+fn one_of<T: ArrowPrimitiveType<Native: Into<i64>>>(numbers: &ArrayRef, least: i64, bits: u64) -> BooleanArray {
+    let numbers = numbers.as_primitive::<T>();
+    let values = numbers.values();
+    let found = BooleanBuffer::collect_bool(values.len(), |row| {
+        let above = values[row].into().wrapping_sub(least) as u64;
+        above < 64 && bits >> above & 1 == 1
+    });
+    BooleanArray::new(found, numbers.nulls().cloned())
 }
 
 impl fmt::Display for Kernel {
@@ -254,6 +286,22 @@ mod tests {
             for unit in ["second", "minute", "HOUR", "day"] {
                 assert_same(&date_trunc.call(vec![lit(unit), col("ts")]), &batch);
             }
+        }
+    }
+
+    #[test]
+    fn numbers_are_found_in_lists_that_lie_close_together() {
+        let edges = [0, 1, 2, 3, 4, 5, 62, 63, 64, 65, -1, -2, i64::MAX, i64::MIN];
+        let wide: PrimitiveArray<Int64Type> = edges.into_iter().map(Some).chain([None]).collect();
+        let narrow: PrimitiveArray<Int32Type> =
+            edges.into_iter().map(|number| Some(number as i32)).chain([None]).collect();
+        let field = |name, data_type| Field::new(name, data_type, true);
+        let schema = Schema::new(vec![field("wide", DataType::Int64), field("narrow", DataType::Int32)]);
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(wide), Arc::new(narrow)]).unwrap();
+        for list in [vec![1, 2, 3, 4], vec![-1, 62, 5, 0], vec![i64::MIN, i64::MIN + 1], vec![1, 64, 3, 3]] {
+            assert_same(&col("wide").in_list(list.iter().map(|number| lit(*number)).collect(), false), &batch);
+            let list = list.iter().map(|number| lit(*number as i32)).collect();
+            assert_same(&col("narrow").in_list(list, false), &batch);
         }
     }
 

@@ -27,6 +27,7 @@ mod syntax;
 mod times;
 mod tree;
 mod types;
+mod upsert;
 
 #[cfg(test)]
 mod tests;

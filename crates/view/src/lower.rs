@@ -92,7 +92,7 @@ impl Lowering<'_> {
                 let inputs = vec![local(input)];
                 self.topology.operator(name("unnest"), inputs, move || Box::new(Unnest::new(spec.clone())))
             }
-            Kind::Aggregate { input, keys, calls } => {
+            Kind::Aggregate { input, keys, calls, upserts } => {
                 let mut inputs = vec![by_key(input, &keys)];
                 let expiry = self.expiry(input, &keys, &mut inputs);
                 let calls = calls.into_iter().map(|call| AggregateCall {
@@ -103,7 +103,7 @@ impl Lowering<'_> {
                 });
                 let append_only = tree.facts(input).append_only;
                 let calls = calls.collect();
-                let spec = AggregateSpec { input: schema(input), keys, calls, output, append_only, expiry };
+                let spec = AggregateSpec { input: schema(input), keys, calls, output, append_only, upserts, expiry };
                 self.topology.operator(name("aggregate"), inputs, move || Box::new(Aggregate::new(spec.clone())))
             }
             Kind::TopN { input, partition, order, limit, row_number } => {

@@ -6,6 +6,7 @@ use crate::build::nothing;
 use crate::scalar::{Scalar, Use};
 use crate::share::share_filters;
 use crate::tree::{Ix, Kind, Tree};
+use crate::upsert::net_early;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -56,7 +57,7 @@ fn demands(tree: &Tree, ix: Ix, of_node: &[Use]) -> Vec<(Ix, Vec<Use>)> {
             uses[*column].merge(&Use::Fields(Default::default()));
             vec![(*input, uses)]
         }
-        Kind::Aggregate { input, keys, calls } => {
+        Kind::Aggregate { input, keys, calls, .. } => {
             let used = calls.iter().zip(&of_node[keys.len()..]).filter(|(_, demand)| demand.is_used());
             let arguments = used.flat_map(|(call, _)| call.argument.into_iter().chain(call.filter));
             vec![(*input, with_all(none(*input), &keys.iter().copied().chain(arguments).collect::<Vec<_>>()))]
@@ -127,6 +128,7 @@ pub(crate) fn prune(tree: &Tree, results: &[Ix]) -> Pruned {
     let at = |&result: &Ix| pruner.places[result].as_ref().expect("results are used").node;
     let placed: Vec<Ix> = results.iter().map(at).collect();
     let (tree, results) = share_filters(pruner.new, placed);
+    let (tree, results) = net_early(&tree, &results);
     Pruned { tree, results, tables: pruner.tables }
 }
 
@@ -203,7 +205,7 @@ impl Pruner<'_> {
                 let node = self.new.add(Kind::Unnest { input: input.node, column, outer });
                 Placed { node, columns: input.columns }
             }
-            Kind::Aggregate { input, keys, calls } => {
+            Kind::Aggregate { input, keys, calls, upserts } => {
                 let input = self.placed(input);
                 let used: Vec<usize> = (0..calls.len()).filter(|call| of_node[keys.len() + call].is_used()).collect();
                 let mut left = Vec::new();
@@ -213,7 +215,8 @@ impl Pruner<'_> {
                     call.filter = call.filter.map(|column| input.column(column));
                     left.push(call);
                 }
-                let node = self.new.add(Kind::Aggregate { input: input.node, keys: input.all(&keys), calls: left });
+                let node =
+                    self.new.add(Kind::Aggregate { input: input.node, keys: input.all(&keys), calls: left, upserts });
                 let kept: Vec<usize> = (0..keys.len()).chain(used.iter().map(|call| keys.len() + call)).collect();
                 Placed { node, columns: numbered(of_node.len(), &kept) }
             }
@@ -324,6 +327,6 @@ fn both(tree: &Tree, ix: Ix, of_node: &[Use], left: Ix, right: Ix) -> (Vec<Use>,
 }
 
 /// The new number of each of `width` old columns, when only `kept` are left.
-pub(crate) fn numbered(width: usize, kept: &[usize]) -> Vec<Option<usize>> {
+fn numbered(width: usize, kept: &[usize]) -> Vec<Option<usize>> {
     (0..width).map(|column| kept.iter().position(|&kept| kept == column)).collect()
 }

@@ -2,7 +2,7 @@
 
 use arrow::datatypes::{DataType, Schema};
 use datafusion_common::ScalarValue;
-use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use std::collections::BTreeMap;
@@ -111,6 +111,27 @@ impl Scalar {
             })
         });
         Self(replaced.expect("replacing columns cannot fail").data)
+    }
+
+    /// Adds to `leaves` what it reads of its stream: columns, and nested fields of columns.
+    pub(crate) fn leaves(&self, leaves: &mut Vec<Scalar>) {
+        if self.as_path().is_none() {
+            self.children().iter().for_each(|child| child.leaves(leaves));
+        } else if !leaves.contains(self) {
+            leaves.push(self.clone());
+        }
+    }
+
+    /// The same expression with each of its leaves replaced.
+    pub(crate) fn replace_leaves(&self, with: impl Fn(&Scalar) -> Scalar) -> Self {
+        let replaced = Arc::clone(&self.0).transform_down(|expr| {
+            let scalar = Scalar(expr);
+            Ok(match scalar.as_path() {
+                Some(_) => Transformed::new(with(&scalar).0, true, TreeNodeRecursion::Jump),
+                None => Transformed::no(scalar.0),
+            })
+        });
+        Self(replaced.expect("replacing leaves cannot fail").data)
     }
 
     /// How often each column is used.

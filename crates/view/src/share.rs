@@ -4,7 +4,6 @@
 //! a stream share, with whatever else those have in common, and puts it in front of them.
 
 use crate::build::all;
-use crate::prune::numbered;
 use crate::scalar::Scalar;
 use crate::tree::{Ix, Kind, Tree};
 use datafusion_physical_expr::split_conjunction;
@@ -63,11 +62,13 @@ fn share(tree: &Tree, results: &[Ix], group: &Group) -> (Tree, Vec<Ix>) {
     for ix in 0..tree.len() {
         let kind = match &tree.node(ix).kind {
             Kind::Project { filter: Some(filter), columns, .. } if group.readers.contains(&ix) => {
-                let (node, places) = in_front(tree, &mut new, group, at[group.input]);
+                let (node, leaves) = in_front(tree, &mut new, group, at[group.input]);
                 let schema = Arc::clone(new.schema(node));
-                let moved = |scalar: &Scalar| {
-                    scalar.replace(|column| Scalar::column(places[column].expect("used columns are kept"), &schema))
+                let place = |leaf: &Scalar| {
+                    let place = leaves.iter().position(|known| known == leaf).expect("all that is read is kept");
+                    Scalar::column(place, &schema)
                 };
+                let moved = |scalar: &Scalar| scalar.replace_leaves(place);
                 let rest: Vec<Scalar> =
                     parts(filter).iter().filter(|part| !group.common.contains(part)).map(moved).collect();
                 let columns = columns.iter().map(|(scalar, name)| (moved(scalar), name.clone())).collect();
@@ -81,30 +82,32 @@ fn share(tree: &Tree, results: &[Ix], group: &Group) -> (Tree, Vec<Ix>) {
     (new, results)
 }
 
-/// The rows that meet the common conditions, with all columns that any of the group reads.
-fn in_front(tree: &Tree, new: &mut Tree, group: &Group, input: Ix) -> (Ix, Vec<Option<usize>>) {
+/// The rows that meet the common conditions, with all columns and nested fields that any of the group reads.
+fn in_front(tree: &Tree, new: &mut Tree, group: &Group, input: Ix) -> (Ix, Vec<Scalar>) {
     let schema = Arc::clone(tree.schema(group.input));
-    let mut counts = vec![0; schema.fields().len()];
+    let mut leaves = Vec::new();
     for &reader in &group.readers {
         let Kind::Project { filter: Some(filter), columns, .. } = &tree.node(reader).kind else {
             unreachable!("a group is of projections with filters")
         };
-        columns.iter().for_each(|(scalar, _)| scalar.count_columns(&mut counts));
+        columns.iter().for_each(|(scalar, _)| scalar.leaves(&mut leaves));
         let rest = parts(filter).into_iter().filter(|part| !group.common.contains(part));
-        rest.for_each(|part| part.count_columns(&mut counts));
+        rest.for_each(|part| part.leaves(&mut leaves));
     }
-    let mut kept: Vec<usize> = (0..counts.len()).filter(|&column| counts[column] > 0).collect();
-    if kept.is_empty() {
-        kept.push(0);
+    if leaves.is_empty() {
+        leaves.push(Scalar::column(0, &schema));
     }
-    let column = |&column: &usize| (Scalar::column(column, &schema), schema.field(column).name().clone());
-    let columns = kept.iter().map(column).collect();
+    let name = |leaf: &Scalar| match leaf.as_column() {
+        Some(column) => schema.field(column).name().clone(),
+        None => leaf.to_string(),
+    };
+    let columns = leaves.iter().map(|leaf| (leaf.clone(), name(leaf))).collect();
     let node = new.add(Kind::Project { input, filter: all(&group.common), columns });
-    (node, numbered(counts.len(), &kept))
+    (node, leaves)
 }
 
 /// The same operator over the moved inputs.
-fn moved_inputs(kind: &Kind, at: &[Ix]) -> Kind {
+pub(crate) fn moved_inputs(kind: &Kind, at: &[Ix]) -> Kind {
     let mut kind = kind.clone();
     match &mut kind {
         Kind::Table { .. } => {}

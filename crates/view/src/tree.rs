@@ -25,8 +25,8 @@ pub(crate) enum Kind {
     Project { input: Ix, filter: Option<Scalar>, columns: Vec<(Scalar, String)> },
     /// One row for each item of a list column.
     Unnest { input: Ix, column: usize, outer: bool },
-    /// One row for each group: keys, then calls.
-    Aggregate { input: Ix, keys: Vec<usize>, calls: Vec<Call> },
+    /// One row for each group: keys, then calls. With `upserts` it puts out what a target takes: see [`crate::upsert`].
+    Aggregate { input: Ix, keys: Vec<usize>, calls: Vec<Call>, upserts: bool },
     /// The first rows of each partition, with their number appended if it has a name.
     TopN { input: Ix, partition: Vec<usize>, order: Vec<SortColumn>, limit: usize, row_number: Option<String> },
     /// Pairs of rows with equal keys.
@@ -149,7 +149,7 @@ impl Tree {
                 fields[*column] = Arc::new(Field::new(fields[*column].name(), item.data_type().clone(), true));
                 Arc::new(Schema::new(fields))
             }
-            Kind::Aggregate { input, keys, calls } => {
+            Kind::Aggregate { input, keys, calls, .. } => {
                 let input = self.schema(*input);
                 let keys = keys.iter().map(|&key| input.field(key).clone());
                 let calls = calls.iter().map(|call| Field::new(&call.name, call.output.clone(), true));
@@ -184,7 +184,7 @@ impl Tree {
             }
             Kind::Project { input, columns, .. } => self.project_facts(*input, columns),
             Kind::Unnest { input, .. } => Facts { unique: Vec::new(), ..self.facts(*input).clone() },
-            Kind::Aggregate { input, keys, calls } => {
+            Kind::Aggregate { input, keys, calls, .. } => {
                 let input = self.facts(*input);
                 let times = keys.iter().map(|&key| input.times[key]).chain(calls.iter().map(|_| None));
                 Facts {

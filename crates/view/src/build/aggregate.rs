@@ -47,7 +47,7 @@ impl Builder<'_> {
             let argument = call.argument.map(|column| self.tree.schema(input).field(column).data_type());
             check_types(call, argument)?;
         }
-        let node = self.tree.add(Kind::Aggregate { input, keys: keys.to_vec(), calls });
+        let node = self.tree.add(Kind::Aggregate { input, keys: keys.to_vec(), calls, upserts: false });
         Ok(self.all_of(node))
     }
 
@@ -56,7 +56,7 @@ impl Builder<'_> {
         let columns = stream.columns.clone();
         let (input, places) = self.project(stream, columns, names)?;
         let keys: Vec<usize> = (0..self.tree.schema(input).fields().len()).collect();
-        let node = self.tree.add(Kind::Aggregate { input, keys, calls: Vec::new() });
+        let node = self.tree.add(Kind::Aggregate { input, keys, calls: Vec::new(), upserts: false });
         Ok(self.seen(node, &places))
     }
 

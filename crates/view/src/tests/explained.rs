@@ -116,6 +116,12 @@ fn views_and_filters_are_shared() {
 }
 
 #[test]
+fn the_behaviour_benchmark() {
+    let views = include_str!("../../../../benches/behaviour/views.sql");
+    insta::assert_snapshot!("behaviour", compile(views, &[], &Options::default()).unwrap().explain());
+}
+
+#[test]
 fn the_retail_example() {
     let views = include_str!("../../../../examples/retail/views.sql");
     let queries = [

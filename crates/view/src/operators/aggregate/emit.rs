@@ -75,7 +75,7 @@ impl Aggregate {
             if shown && shows && self.is_same(old, new) {
                 continue;
             }
-            if shown {
+            if shown && !(shows && self.spec.upserts) {
                 rows.push(group, -1, old);
             }
             if shows {

@@ -36,6 +36,9 @@ pub struct AggregateSpec {
     pub output: SchemaRef,
     /// Whether rows only ever appear: cheaper state, as nothing is taken back.
     pub append_only: bool,
+    /// Whether a changed group's new row alone goes out, without the old one: what a sink takes. The old row goes out
+    /// only where the group is gone.
+    pub upserts: bool,
     /// When groups may be forgotten.
     pub expiry: Option<Expiry>,
 }

@@ -75,7 +75,15 @@ fn spec(keys: &[usize], calls: Vec<AggregateCall>, append_only: bool) -> Aggrega
     let input = input();
     let mut types: Vec<DataType> = keys.iter().map(|&key| input.field(key).data_type().clone()).collect();
     types.extend(calls.iter().map(|call| call.output.clone()));
-    AggregateSpec { input, keys: keys.to_vec(), calls, output: schema(&types), append_only, expiry: None }
+    AggregateSpec {
+        input,
+        keys: keys.to_vec(),
+        calls,
+        output: schema(&types),
+        append_only,
+        upserts: false,
+        expiry: None,
+    }
 }
 
 fn int(value: &V) -> i128 {
@@ -294,6 +302,7 @@ fn groups_before_the_bound_are_forgotten_and_their_rows_stand() {
         calls,
         output,
         append_only: false,
+        upserts: false,
         expiry,
     });
     let (mut out, mut shown) = (proxima_engine::Outbox::default(), 0);
@@ -308,4 +317,30 @@ fn groups_before_the_bound_are_forgotten_and_their_rows_stand() {
     }
     assert_eq!(shown, 100, "each bucket is put out once and not taken back");
     assert!(aggregate.stats().keys <= 6, "{} groups are held", aggregate.stats().keys);
+}
+
+#[test]
+fn upserts_put_out_the_new_row_alone_and_the_old_one_of_a_group_that_is_gone() {
+    let input = schema(&[DataType::Int64]);
+    let mut spec = spec(&[1], vec![call(AggregateFunction::Count, None, None, DataType::Int64)], false);
+    (spec.input, spec.keys, spec.upserts) = (input.clone(), vec![0], true);
+    spec.output = schema(&[DataType::Int64, DataType::Int64]);
+    let mut aggregate = Aggregate::new(spec);
+    let mut epoch = |number, changes: &[(i128, i64)]| {
+        let mut out = proxima_engine::Outbox::default();
+        let rows: Vec<Row> = changes.iter().map(|(key, _)| vec![V::Int(*key)]).collect();
+        let weights = changes.iter().map(|(_, weight)| *weight).collect();
+        aggregate.apply(0, proxima_event::Changes::weighted(batch(&input, &rows), weights), &mut out);
+        aggregate.finish(proxima_engine::EpochEnd { epoch: proxima_event::Epoch(number), last: false }, &mut out);
+        let mut rows = Vec::new();
+        for changes in out.drain() {
+            let row = |(at, row): (usize, Row)| (int(&row[0]), int(&row[1]), changes.weight(at));
+            rows.extend(crate::operators::testing::rows_of(&changes.rows).into_iter().enumerate().map(row));
+        }
+        rows.sort_unstable();
+        rows
+    };
+    assert_eq!(epoch(1, &[(7, 1), (8, 1), (8, 1)]), [(7, 1, 1), (8, 2, 1)]);
+    assert_eq!(epoch(2, &[(7, 1), (8, -2)]), [(7, 2, 1), (8, 2, -1)]);
+    assert_eq!(epoch(3, &[(7, 1), (7, -1), (9, 1), (9, -1)]), []);
 }
