@@ -8,7 +8,7 @@ use crate::operators::{
 use crate::plan::{Lowered, Plan};
 use crate::scalar::Scalar;
 use crate::tree::{Ix, Kind, Tree};
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion_physical_expr::PhysicalExpr;
 use proxima_engine::{NodeId, Route, Topology};
 use std::collections::HashMap;
@@ -80,12 +80,9 @@ impl Lowering<'_> {
                 self.topology.operator(name("drop_late"), inputs, move || Box::new(DropLate::new(spec.clone())))
             }
             Kind::Project { input, filter, columns } => {
-                let filter = filter.map(|filter| evaluated(&filter, tree.schema(input)));
-                let columns = computed(&columns, tree, input);
                 let inputs = vec![local(input)];
-                self.topology.operator(name("filter_project"), inputs, move || {
-                    Box::new(FilterProject::new(filter.clone(), columns.clone(), Arc::clone(&output)))
-                })
+                let make = filter_project(filter.as_ref(), &columns, tree.schema(input), output);
+                self.topology.operator(name("filter_project"), inputs, move || Box::new(make()))
             }
             Kind::Unnest { input, column, outer } => {
                 let spec = UnnestSpec { column, outer, output };
@@ -154,11 +151,38 @@ impl Lowering<'_> {
     }
 }
 
-/// The expressions of a projection; `None` when it only filters.
-fn computed(columns: &[(Scalar, String)], tree: &Tree, input: Ix) -> Option<Vec<Arc<dyn PhysicalExpr>>> {
-    let same = columns.len() == tree.schema(input).fields().len()
-        && columns.iter().enumerate().all(|(place, (scalar, _))| scalar.as_column() == Some(place));
-    (!same).then(|| columns.iter().map(|(scalar, _)| evaluated(scalar, tree.schema(input))).collect())
+/// Makes a projection. One that filters first narrows its rows to what its columns read.
+fn filter_project(
+    filter: Option<&Scalar>,
+    columns: &[(Scalar, String)],
+    input: &Schema,
+    output: SchemaRef,
+) -> impl Fn() -> FilterProject + Send + Sync + 'static {
+    let filter = filter.map(|filter| evaluated(filter, input));
+    let mut leaves = Vec::new();
+    columns.iter().for_each(|(scalar, _)| scalar.leaves(&mut leaves));
+    let narrows = filter.is_some() && !leaves.is_empty();
+    let read = narrows.then(|| {
+        let fields: Vec<_> =
+            leaves.iter().map(|leaf| Field::new(leaf.to_string(), leaf.data_type(input), true)).collect();
+        (leaves.iter().map(|leaf| Arc::clone(&leaf.0)).collect::<Vec<_>>(), Arc::new(Schema::new(fields)))
+    });
+    let columns: Vec<_> = match &read {
+        None => columns.iter().map(|(scalar, _)| evaluated(scalar, input)).collect(),
+        Some((_, schema)) => {
+            let place =
+                |leaf: &Scalar| leaves.iter().position(|known| known == leaf).expect("leaves are of the columns");
+            let over_leaves = |scalar: &Scalar| scalar.replace_leaves(|leaf| Scalar::column(place(leaf), schema));
+            columns.iter().map(|(scalar, _)| evaluated(&over_leaves(scalar), schema)).collect()
+        }
+    };
+    move || {
+        let operator = FilterProject::new(filter.clone(), Some(columns.clone()), Arc::clone(&output));
+        match &read {
+            None => operator,
+            Some((leaves, schema)) => operator.reading(leaves.clone(), Arc::clone(schema)),
+        }
+    }
 }
 
 /// An expression as it runs: with our own kernels.

@@ -17,6 +17,8 @@ use std::sync::Arc;
 /// Filters rows, then computes columns.
 pub struct FilterProject {
     predicate: Option<Arc<dyn PhysicalExpr>>,
+    /// What `columns` read, computed before rows are left out; `None` for all columns as they come.
+    read: Option<(Vec<Arc<dyn PhysicalExpr>>, SchemaRef)>,
     columns: Option<Vec<Arc<dyn PhysicalExpr>>>,
     output: SchemaRef,
     failed: u64,
@@ -31,33 +33,59 @@ impl FilterProject {
         columns: Option<Vec<Arc<dyn PhysicalExpr>>>,
         output: SchemaRef,
     ) -> Self {
-        Self { predicate, columns, output, failed: 0 }
+        Self { predicate, read: None, columns, output, failed: 0 }
+    }
+
+    /// Says what `columns` read: their columns are then those of `schema`, computed by `read` at next to no cost. Only
+    /// these are copied when rows are left out, not what only the predicate needs.
+    #[must_use]
+    pub fn reading(mut self, read: Vec<Arc<dyn PhysicalExpr>>, schema: SchemaRef) -> Self {
+        self.read = Some((read, schema));
+        self
     }
 
     fn filter(&self, changes: Changes) -> Result<Changes> {
-        let Some(predicate) = &self.predicate else { return Ok(changes) };
+        let Some(predicate) = &self.predicate else { return self.read(changes) };
         let verdict = predicate.evaluate(&changes.rows)?.into_array(changes.len())?;
         let verdict = verdict.as_boolean();
         let keep =
             if verdict.null_count() > 0 { Cow::Owned(prep_null_mask_filter(verdict)) } else { Cow::Borrowed(verdict) };
-        if keep.true_count() == changes.len() {
+        let kept = keep.true_count();
+        if kept == 0 {
+            return Ok(Changes::empty(changes.rows.schema()));
+        }
+        let changes = self.read(changes)?;
+        if kept == changes.len() {
             return Ok(changes);
         }
         let rows = filter_record_batch(&changes.rows, &keep)?;
         Ok(Changes { rows, weights: kept_weights(&changes.weights, &keep), hashes: None })
     }
 
-    fn project(&self, changes: &Changes) -> Result<RecordBatch> {
-        let rows = changes.len();
-        let columns: Vec<ArrayRef> = match &self.columns {
-            None => changes.rows.columns().to_vec(),
-            Some(columns) => {
-                columns.iter().map(|column| column.evaluate(&changes.rows)?.into_array(rows)).collect::<Result<_>>()?
-            }
-        };
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.output), columns, &options)?)
+    fn read(&self, changes: Changes) -> Result<Changes> {
+        match &self.read {
+            None => Ok(changes),
+            Some((read, schema)) => Ok(changes.with_rows(computed(read, schema, &changes.rows)?)),
+        }
     }
+
+    fn project(&self, changes: &Changes) -> Result<RecordBatch> {
+        match &self.columns {
+            Some(columns) => computed(columns, &self.output, &changes.rows),
+            None => batch(&self.output, changes.rows.columns().to_vec(), changes.len()),
+        }
+    }
+}
+
+fn computed(exprs: &[Arc<dyn PhysicalExpr>], schema: &SchemaRef, rows: &RecordBatch) -> Result<RecordBatch> {
+    let count = rows.num_rows();
+    let columns = exprs.iter().map(|expr| expr.evaluate(rows)?.into_array(count)).collect::<Result<_>>()?;
+    batch(schema, columns, count)
+}
+
+fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
 }
 
 fn kept_weights(weights: &Weights, keep: &BooleanArray) -> Weights {
@@ -155,5 +183,27 @@ mod tests {
         let (kept, failed) = run(false, &[row(1, 1), row(1, 0), row(2, 1), row(3, 1), row(4, 0)], vec![1; 5]);
         assert_eq!(kept.iter().map(|(row, _)| row[0].clone()).collect::<Vec<_>>(), [1, 2, 3].map(V::Int));
         assert_eq!(failed, 2);
+    }
+
+    #[test]
+    fn only_what_is_read_is_kept_when_rows_are_left_out() {
+        let input = schema(&[DataType::Int64, DataType::Int64]);
+        let filter = binary(col("c0", &input).unwrap(), Op::Lt, lit(ScalarValue::Int64(Some(3))), &input).unwrap();
+        let narrow = schema(&[DataType::Int64]);
+        let read = vec![col("c1", &input).unwrap()];
+        let twice =
+            |schema: &SchemaRef| binary(col("c0", schema).unwrap(), Op::Plus, col("c0", schema).unwrap(), schema);
+        for predicate in [Some(filter), None] {
+            let all = predicate.is_none();
+            let mut operator = FilterProject::new(predicate, Some(vec![twice(&narrow).unwrap()]), narrow.clone())
+                .reading(read.clone(), narrow.clone());
+            let rows = [vec![V::Int(1), V::Int(10)], vec![V::Int(3), V::Int(30)]];
+            let mut out = Outbox::default();
+            operator.apply(0, Changes::weighted(batch(&input, &rows), vec![1, 2]), &mut out);
+            let out: Vec<Changes> = out.drain().collect();
+            let expected = if all { vec![vec![V::Int(20)], vec![V::Int(60)]] } else { vec![vec![V::Int(20)]] };
+            assert_eq!(rows_of(&out[0].rows), expected);
+            assert_eq!(out[0].weight(0), 1);
+        }
     }
 }
