@@ -65,7 +65,7 @@ fn spec(input: SchemaRef, count: bool) -> AggregateSpec {
         calls.push(AggregateCall { function, argument: None, filter: None, output: DataType::Int64 });
     }
     let output = Arc::new(Schema::new(fields));
-    AggregateSpec { input, keys: vec![0, 1], calls, output, append_only: true, expiry: None }
+    AggregateSpec { input, keys: vec![0, 1], calls, output, append_only: true, upserts: true, expiry: None }
 }
 
 fn measure(name: &str, batches: &[Changes], count: bool) {

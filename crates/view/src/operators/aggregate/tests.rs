@@ -68,6 +68,10 @@ fn calls() -> Vec<AggregateCall> {
         call(CountDistinct, Some(5), None, DataType::Int64),
         call(CountDistinct, Some(3), Some(6), DataType::Int64),
         call(ApproxDistinct, Some(2), None, DataType::UInt64),
+        call(Avg, Some(2), None, DataType::Float64),
+        call(Avg, Some(4), Some(6), DataType::Float64),
+        call(Max, Some(3), None, DECIMAL),
+        call(Min, Some(6), None, DataType::Boolean),
     ]
 }
 
@@ -89,6 +93,13 @@ fn spec(keys: &[usize], calls: Vec<AggregateCall>, append_only: bool) -> Aggrega
 fn int(value: &V) -> i128 {
     match value {
         V::Int(value) => *value,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn float(value: &V) -> f64 {
+    match value {
+        V::Float(bits) => f64::from_bits(*bits),
         other => panic!("{other:?}"),
     }
 }
@@ -183,15 +194,12 @@ fn answer(call: &AggregateCall, rows: &[&Row]) -> V {
             V::Int(values.iter().collect::<BTreeSet<_>>().len() as i128)
         }
         _ if values.is_empty() => V::Null,
-        (AggregateFunction::Sum, DataType::Float64) => {
-            let floats: Vec<f64> = values
-                .iter()
-                .map(|value| match value {
-                    V::Float(bits) => f64::from_bits(*bits),
-                    other => panic!("{other:?}"),
-                })
-                .collect();
-            V::float(float_sum(&floats))
+        (AggregateFunction::Sum | AggregateFunction::Avg, DataType::Float64) => {
+            let sum = match values[0] {
+                V::Float(_) => float_sum(&values.iter().map(|value| float(value)).collect::<Vec<_>>()),
+                _ => bounded_sum(&ints(), i128::MAX).unwrap() as f64,
+            };
+            V::float(if call.function == AggregateFunction::Avg { sum / values.len() as f64 } else { sum })
         }
         (AggregateFunction::Sum, DataType::Int64) => {
             or_null(bounded_sum(&ints(), i128::MAX).filter(|&sum| i64::try_from(sum).is_ok()))

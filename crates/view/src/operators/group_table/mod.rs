@@ -5,6 +5,7 @@
 //! a batch fetches both ahead of their use. Freed numbers are used again.
 
 mod decode;
+mod encode;
 mod index;
 mod layout;
 mod prefetch;
@@ -18,8 +19,9 @@ pub(crate) use layout::Equality;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
+use encode::Encoded;
 use index::{Found, Index};
-use layout::{Encoded, KeyLayout};
+use layout::KeyLayout;
 use records::Records;
 
 /// The number that stands for no group.

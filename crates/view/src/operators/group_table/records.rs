@@ -78,10 +78,13 @@ impl Records {
         (self.len - 1) as u32
     }
 
-    /// Forgets all records but keeps the first segment.
+    /// Forgets all records but keeps the segments that were in use: the next epoch may need as many.
     pub(super) fn clear(&mut self) {
-        self.segments.truncate(1);
-        self.capacity = self.capacity.min(SEGMENT);
+        let used = self.len.div_ceil(SEGMENT).max(1);
+        if self.segments.len() > used {
+            self.segments.truncate(used);
+            self.capacity = used * SEGMENT;
+        }
         self.len = 0;
     }
 
