@@ -131,7 +131,7 @@ impl<'a> Builder<'a> {
                 Err(Refusal::new("a query without FROM is not supported").advise("read the rows from a table"))
             }
             other => Err(Refusal::new(format!("{} is not supported", other.display()))
-                .advise("see README.md for the subset of SQL that can be maintained")),
+                .advise("see docs/sql.md for what can be maintained")),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Planning from SQL text to the operators, and what is refused.
 
+mod documented;
 mod explained;
 mod lowered;
 mod pruned;
