@@ -254,9 +254,11 @@ impl GroupTable {
         self.free.clear();
     }
 
-    /// Copies the arena's live strings once most of it is garbage, which costs a constant for each byte freed.
+    /// Copies the arena's live strings once most of it is garbage, and so much of it that looking at all groups costs
+    /// a constant for each byte freed.
     fn compact_arena(&mut self) {
-        if self.arena_garbage * 2 < self.arena.len() || self.arena.len() < 1 << 16 {
+        let least = (self.records.len() * 4).max(1 << 16);
+        if self.arena_garbage < least || self.arena_garbage * 2 < self.arena.len() {
             return;
         }
         let mut packed = Vec::with_capacity(self.arena.len() - self.arena_garbage);

@@ -108,7 +108,9 @@ impl Accumulator for ByteExtremes {
     }
 
     fn end_epoch(&mut self, table: &mut GroupTable, own: Range<usize>) {
-        if self.garbage * 2 < self.arena.len() || self.arena.len() < 1 << 16 {
+        // So much that looking at all groups costs a constant for each byte freed.
+        let least = (table.bound() * 4).max(1 << 16);
+        if self.garbage < least || self.garbage * 2 < self.arena.len() {
             return;
         }
         let mut packed = Vec::with_capacity(self.arena.len().saturating_sub(self.garbage));
