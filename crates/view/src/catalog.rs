@@ -152,6 +152,9 @@ impl TableSource for View {
 
 impl ContextProvider for Catalog {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        if name.schema().is_some() {
+            return plan_err!("name {name} has several parts: use a plain name");
+        }
         let name = name.table();
         let (plain, looked_up) = match name.strip_suffix(AS_OF) {
             Some(plain) => (plain, true),

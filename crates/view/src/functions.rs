@@ -3,10 +3,12 @@
 //! `tumble(ts, size)` is the start of the bucket that holds `ts`; `hop(ts, slide, size)` is the list of the starts of
 //! all buckets that hold it, to be unnested. Buckets are aligned to 1970-01-01, as those of `date_bin` are.
 
+use crate::problem::Refusal;
+use crate::scalar::Scalar;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, new_null_array};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Int64Type, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, Field, Int64Type, IntervalUnit, Schema, TimeUnit};
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use std::sync::Arc;
@@ -17,6 +19,31 @@ const HOP_BUCKETS_MAX: i64 = 10_000;
 /// Our own scalar functions.
 pub(crate) fn all() -> [Arc<ScalarUDF>; 2] {
     [Arc::new(ScalarUDF::from(Tumble::new())), Arc::new(ScalarUDF::from(Hop::new()))]
+}
+
+/// Refuses buckets of which no row could be told: they must be literals of a fixed length.
+pub(crate) fn check(scalar: &Scalar, schema: &Schema) -> Result<(), Refusal> {
+    for child in scalar.children() {
+        check(&child, schema)?;
+    }
+    let Some((name @ ("tumble" | "hop"), arguments)) = scalar.as_function() else { return Ok(()) };
+    let unit = unit(&arguments[0].data_type(schema))?;
+    let length = |argument: &Scalar| match argument.as_literal() {
+        Some(interval) => Ok(ticks(interval, unit)?),
+        None => Err(Refusal::new(format!("{name}(): {argument} is not a literal")).advise("write INTERVAL '1 minute'")),
+    };
+    let lengths = arguments[1..].iter().map(length).collect::<Result<Vec<i64>, Refusal>>()?;
+    if let [slide, size] = lengths[..] {
+        check_hop(slide, size)?;
+    }
+    Ok(())
+}
+
+fn check_hop(slide: i64, size: i64) -> Result<()> {
+    if size % slide != 0 || size / slide > HOP_BUCKETS_MAX {
+        return exec_err!("hop(): the size must be a multiple of the slide, at most {HOP_BUCKETS_MAX} times");
+    }
+    Ok(())
 }
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
@@ -150,9 +177,7 @@ impl ScalarUDFImpl for Hop {
         let unit = unit(&data_type)?;
         let slide = ticks(literal(&args.args[1])?, unit)?;
         let size = ticks(literal(&args.args[2])?, unit)?;
-        if size % slide != 0 || size / slide > HOP_BUCKETS_MAX {
-            return exec_err!("hop(): the size must be a multiple of the slide, at most {HOP_BUCKETS_MAX} times");
-        }
+        check_hop(slide, size)?;
         let times = args.args[0].to_array(args.number_rows)?;
         hop(&numbers(&times)?, slide, size, &data_type)
     }

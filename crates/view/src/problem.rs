@@ -111,14 +111,25 @@ impl From<DataFusionError> for Refusal {
     }
 }
 
+/// What the planner's messages start with, outermost first.
+const PREFIXES: [&str; 6] = [
+    "Internal error: ",
+    "Execution error: ",
+    "Error during planning: ",
+    "Schema error: ",
+    "SQL error: ",
+    "This feature is not implemented: ",
+];
+
+/// Where that begins which only the planner's developers need.
+const ENDS: [&str; 5] =
+    ["\n\nbacktrace:", "This issue was likely caused by", " No function matches", ", errors: ", "\n"];
+
 /// The planner's message without its prefix and without what only its developers need.
 fn plain_message(error: &DataFusionError) -> String {
     let text = error.find_root().strip_backtrace();
-    let text = ["Error during planning: ", "Schema error: ", "SQL error: ", "This feature is not implemented: "]
-        .iter()
-        .find_map(|prefix| text.strip_prefix(prefix))
-        .unwrap_or(&text);
-    let text = text.split("\n\nbacktrace:").next().unwrap_or(text);
-    let text = text.split("This issue was likely caused by").next().unwrap_or(text);
+    let text = text.rsplit("user-defined coercion failed with: ").next().unwrap_or(&text);
+    let text = PREFIXES.iter().fold(text, |text, prefix| text.strip_prefix(prefix).unwrap_or(text));
+    let text = ENDS.iter().fold(text, |text, end| text.split(end).next().unwrap_or(text));
     text.replace(crate::catalog::AS_OF, "").trim().trim_end_matches('.').to_string()
 }

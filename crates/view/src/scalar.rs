@@ -36,8 +36,38 @@ impl fmt::Debug for Scalar {
 
 impl fmt::Display for Scalar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", plain_intervals(&Sql(self.0.as_ref()).to_string()))
+    }
+}
+
+/// An expression as its own `fmt_sql` writes it.
+struct Sql<'a>(&'a dyn PhysicalExpr);
+
+impl fmt::Display for Sql<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt_sql(f)
     }
+}
+
+/// Intervals are written as their structure: makes `5 min` of each.
+fn plain_intervals(text: &str) -> String {
+    let mut pieces = text.split("IntervalMonthDayNano { ");
+    let mut plain = pieces.next().unwrap_or_default().to_string();
+    for piece in pieces {
+        let (fields, rest) = piece.split_once(" }").unwrap_or((piece, ""));
+        let parts = fields.split(", ").filter_map(|field| {
+            let (name, number) = field.split_once(": ")?;
+            let number: i64 = number.parse().ok().filter(|number| *number != 0)?;
+            Some(match name {
+                "nanoseconds" if number % 60_000_000_000 == 0 => format!("{} min", number / 60_000_000_000),
+                "nanoseconds" if number % 1_000_000_000 == 0 => format!("{} s", number / 1_000_000_000),
+                name => format!("{number} {name}"),
+            })
+        });
+        plain += &parts.collect::<Vec<_>>().join(" ");
+        plain += rest;
+    }
+    plain
 }
 
 impl Scalar {

@@ -8,6 +8,7 @@ mod rank;
 mod unnest;
 
 use crate::catalog::{AS_OF, Catalog, Relation};
+use crate::functions;
 use crate::plan::{Table, Target};
 use crate::problem::Refusal;
 use crate::scalar::Scalar;
@@ -67,6 +68,11 @@ impl<'a> Builder<'a> {
 
     /// The node that puts out the rows of a plan, with its columns and their names.
     pub(crate) fn query(&mut self, plan: &LogicalPlan) -> Built<Ix> {
+        if plan.schema().fields().is_empty() {
+            return Err(
+                Refusal::new("a query without columns is not supported").advise("name what is wanted: SELECT …")
+            );
+        }
         let stream = self.stream(plan)?;
         self.exactly(stream, &names(plan.schema()))
     }
@@ -227,7 +233,9 @@ impl<'a> Builder<'a> {
     /// The physical expression of a logical one, over the columns of `schema`.
     fn physical(&self, expr: &Expr, schema: &DFSchema) -> Built<Scalar> {
         let context = PhysicalPlanningContext::default();
-        Ok(Scalar(create_physical_expr(expr, schema, &self.props, &context)?))
+        let scalar = Scalar(create_physical_expr(expr, schema, &self.props, &context)?);
+        functions::check(&scalar, schema.as_arrow())?;
+        Ok(scalar)
     }
 
     /// The same, over a stream's node.
