@@ -1,5 +1,6 @@
 //! Reads an index: searches, single documents, counts. Cheap to clone, and free to use from any thread.
 
+use super::directory::CommitDirectory;
 use super::layout::Layout;
 use super::mapping::{Mapping, VERSION};
 use super::search::{self, Answer, SearchError};
@@ -9,7 +10,6 @@ use serde_json::value::RawValue;
 use std::path::Path;
 use std::sync::Arc;
 use tantivy::collector::TopDocs;
-use tantivy::directory::MmapDirectory;
 use tantivy::query::TermQuery;
 use tantivy::schema::{IndexRecordOption, Value as _};
 use tantivy::{DocAddress, Index, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
@@ -44,7 +44,7 @@ impl IndexReader {
     pub fn open(indexes: &Path, name: &str) -> Result<Self, IndexError> {
         let folder = folder_of(indexes, name)?;
         let layout = Layout::load(&folder)?.ok_or_else(|| IndexError::Missing(folder.clone()))?;
-        let mut index = MmapDirectory::open(&folder)
+        let mut index = CommitDirectory::open(&folder)
             .map_err(TantivyError::from)
             .and_then(Index::open)
             .map_err(|error| IndexError::tantivy(&folder, &error))?;

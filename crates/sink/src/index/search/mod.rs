@@ -14,6 +14,7 @@ mod column;
 mod error;
 mod params;
 mod query;
+mod range;
 mod sort;
 mod source;
 mod value;

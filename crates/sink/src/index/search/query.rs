@@ -6,19 +6,19 @@
 
 use super::SearchError;
 use super::params::{Params, shorten, single};
+use super::range;
 use super::value::Operand;
-use crate::index::layout::Kind;
 use crate::index::mapping::{Leaf, Mapping};
 use crate::index::words;
 use serde_json::Value;
-use std::ops::Bound;
 use tantivy::Term;
 use tantivy::query::{
-    AllQuery, BooleanQuery, ConstScoreQuery, EmptyQuery, ExistsQuery, Occur, Query, RangeQuery, TermQuery, TermSetQuery,
+    AllQuery, BooleanQuery, ConstScoreQuery, EmptyQuery, ExistsQuery, Occur, Query, TermQuery, TermSetQuery,
 };
 use tantivy::schema::IndexRecordOption;
 
-type Built = Result<Box<dyn Query>, SearchError>;
+/// A query, or why there is none.
+pub(crate) type Built = Result<Box<dyn Query>, SearchError>;
 
 /// The most values that `terms` and `ids` take, as in Elasticsearch.
 const TERMS_MAX: usize = 65_536;
@@ -31,8 +31,8 @@ pub(crate) fn build(mapping: &Mapping, query: &Value) -> Built {
         "match_none" => Params::of(kind, body)?.finish().map(|()| boxed(EmptyQuery)),
         "term" => term(mapping, body),
         "terms" => terms(mapping, body),
-        "range" => range(mapping, body),
-        "prefix" => prefix(mapping, body),
+        "range" => range::range(mapping, body),
+        "prefix" => range::prefix(mapping, body),
         "match" => words_match(mapping, body),
         "exists" => exists(mapping, body),
         "ids" => ids(mapping, body),
@@ -58,7 +58,11 @@ pub(crate) fn field<'a>(mapping: &'a Mapping, name: &str) -> Result<&'a Leaf, Se
 }
 
 /// The value of `{"field": value}` or `{"field": {"name": value}}`.
-fn operand<'a>(what: &str, name: &'static str, body: &'a Value) -> Result<(&'a str, &'a Value), SearchError> {
+pub(crate) fn operand<'a>(
+    what: &str,
+    name: &'static str,
+    body: &'a Value,
+) -> Result<(&'a str, &'a Value), SearchError> {
     let (field, value) = single(what, body)?;
     if !value.is_object() {
         return Ok((field, value));
@@ -86,32 +90,13 @@ fn equal(leaf: &Leaf, value: &Value) -> Built {
         }
         Operand::Flag(flag) => Ok(constant(Term::from_field_bool(leaf.field, flag))),
         Operand::Float(number) => Ok(constant(Term::from_field_f64(leaf.field, number))),
-        Operand::Units(first, last) => Ok(between(leaf, first.ceil(), last.floor)),
+        Operand::Units(first, last) => Ok(range::between(leaf, first.ceil(), last.floor)),
     }
 }
 
-fn constant(term: Term) -> Box<dyn Query> {
+/// Documents with this term, all with the same score.
+pub(crate) fn constant(term: Term) -> Box<dyn Query> {
     Box::new(ConstScoreQuery::new(Box::new(TermQuery::new(term, IndexRecordOption::Basic)), 1.0))
-}
-
-/// Documents whose units are within both ends.
-fn between(leaf: &Leaf, first: i128, last: i128) -> Box<dyn Query> {
-    let (least, most) = match leaf.kind {
-        Kind::Unsigned => (0, i128::from(u64::MAX)),
-        _ => (i128::from(i64::MIN), i128::from(i64::MAX)),
-    };
-    let (first, last) = (first.max(least), last.min(most));
-    if first > last {
-        return Box::new(EmptyQuery);
-    }
-    let term = |units: i128| match leaf.kind {
-        Kind::Unsigned => Term::from_field_u64(leaf.field, units as u64),
-        _ => Term::from_field_i64(leaf.field, units as i64),
-    };
-    if first == last {
-        return constant(term(first));
-    }
-    Box::new(RangeQuery::new(Bound::Included(term(first)), Bound::Included(term(last))))
 }
 
 fn terms(mapping: &Mapping, body: &Value) -> Built {
@@ -123,10 +108,30 @@ fn terms(mapping: &Mapping, body: &Value) -> Built {
     if name == "_id" {
         return id_set(mapping, values);
     }
-    let leaf = field(mapping, name)?;
-    let either = values.iter().map(|value| Ok((Occur::Should, equal(leaf, value)?)));
-    let either = either.collect::<Result<Vec<_>, SearchError>>()?;
-    Ok(Box::new(ConstScoreQuery::new(Box::new(BooleanQuery::new(either)), 1.0)))
+    either(field(mapping, name)?, values)
+}
+
+/// Documents with any of these values.
+fn either(leaf: &Leaf, values: &[Value]) -> Built {
+    let mut terms = Vec::new();
+    let mut stretches = Vec::new();
+    for value in values {
+        match Operand::of(leaf, value)? {
+            Operand::Text(text) => terms.push(Term::from_field_text(leaf.field, &text)),
+            Operand::Flag(flag) => terms.push(Term::from_field_bool(leaf.field, flag)),
+            Operand::Float(number) => terms.push(Term::from_field_f64(leaf.field, number)),
+            Operand::Units(first, last) => match range::unit_term(leaf, first, last) {
+                Some(term) => terms.push(term),
+                None => stretches.push((Occur::Should, range::between(leaf, first.ceil(), last.floor))),
+            },
+        }
+    }
+    let terms = boxed(ConstScoreQuery::new(boxed(TermSetQuery::new(terms)), 1.0));
+    if stretches.is_empty() {
+        return Ok(terms);
+    }
+    stretches.push((Occur::Should, terms));
+    Ok(boxed(ConstScoreQuery::new(boxed(BooleanQuery::new(stretches)), 1.0)))
 }
 
 fn limit(what: &str, values: &[Value]) -> Result<(), SearchError> {
@@ -153,60 +158,6 @@ fn id_set(mapping: &Mapping, values: &[Value]) -> Built {
     };
     let terms = values.iter().map(term).collect::<Result<Vec<_>, _>>()?;
     Ok(Box::new(ConstScoreQuery::new(Box::new(TermSetQuery::new(terms)), 1.0)))
-}
-
-fn range(mapping: &Mapping, body: &Value) -> Built {
-    let (name, value) = single("range", body)?;
-    let leaf = field(mapping, name)?;
-    let mut params = Params::of("range", value)?;
-    let mut bound = |name| params.take(name).filter(|value| !value.is_null());
-    let (gt, gte, lt, lte) = (bound("gt"), bound("gte"), bound("lt"), bound("lte"));
-    params.finish()?;
-    if (gt.is_some() && gte.is_some()) || (lt.is_some() && lte.is_some()) {
-        return Err(SearchError::parsing(format!("[range] on [{name}] has two bounds on one side")));
-    }
-    if gt.or(gte).or(lt).or(lte).is_none() {
-        return Ok(exists_leaf(leaf));
-    }
-    let read = |value: Option<&Value>| value.map(|value| Operand::of(leaf, value)).transpose();
-    let (gt, gte, lt, lte) = (read(gt)?, read(gte)?, read(lt)?, read(lte)?);
-    if leaf.kind.units().is_some() {
-        return Ok(unit_range(leaf, [gt, gte, lt, lte]));
-    }
-    let lower = gt.map(Bound::Excluded).or(gte.map(Bound::Included)).unwrap_or(Bound::Unbounded);
-    let upper = lt.map(Bound::Excluded).or(lte.map(Bound::Included)).unwrap_or(Bound::Unbounded);
-    let term = |operand: Operand| match operand {
-        Operand::Text(text) => Term::from_field_text(leaf.field, &text),
-        Operand::Flag(flag) => Term::from_field_bool(leaf.field, flag),
-        Operand::Float(number) => Term::from_field_f64(leaf.field, number),
-        Operand::Units(..) => unreachable!("fields with units have been dealt with"),
-    };
-    Ok(Box::new(RangeQuery::new(lower.map(term), upper.map(term))))
-}
-
-/// On a grid every bound can be one that includes: above 1.2345 means from 1.235 on.
-fn unit_range(leaf: &Leaf, [gt, gte, lt, lte]: [Option<Operand>; 4]) -> Box<dyn Query> {
-    let ends = |operand| match operand {
-        Some(Operand::Units(first, last)) => Some((first, last)),
-        _ => None,
-    };
-    let lower = ends(gt).map(|(_, last)| last.floor.saturating_add(1)).or(ends(gte).map(|(first, _)| first.ceil()));
-    let upper = ends(lt).map(|(first, _)| first.ceil().saturating_sub(1)).or(ends(lte).map(|(_, last)| last.floor));
-    between(leaf, lower.unwrap_or(i128::MIN), upper.unwrap_or(i128::MAX))
-}
-
-fn prefix(mapping: &Mapping, body: &Value) -> Built {
-    let (name, value) = operand("prefix", "value", body)?;
-    let leaf = field(mapping, name)?;
-    let (Kind::Text, Value::String(text)) = (leaf.kind, value) else {
-        return Err(SearchError::argument(format!(
-            "[prefix] takes a STRING field and a string, not [{name}]: {value}"
-        )));
-    };
-    let lower = Bound::Included(Term::from_field_text(leaf.field, text));
-    // No text goes on with the last code point, which stands for no sign.
-    let upper = Bound::Excluded(Term::from_field_text(leaf.field, &format!("{text}\u{10FFFF}")));
-    Ok(Box::new(RangeQuery::new(lower, upper)))
 }
 
 fn words_match(mapping: &Mapping, body: &Value) -> Built {
@@ -257,7 +208,8 @@ fn exists(mapping: &Mapping, body: &Value) -> Built {
     Ok(Box::new(ConstScoreQuery::new(Box::new(BooleanQuery::new(below)), 1.0)))
 }
 
-fn exists_leaf(leaf: &Leaf) -> Box<dyn Query> {
+/// Documents with any value.
+pub(crate) fn exists_leaf(leaf: &Leaf) -> Box<dyn Query> {
     Box::new(ConstScoreQuery::new(Box::new(ExistsQuery::new(leaf.column.clone(), false)), 1.0))
 }
 

@@ -101,6 +101,33 @@ fn what_was_not_flushed_is_gone_after_a_crash_and_a_replay_brings_it_back() {
     assert_eq!(reader.get("1970-01-02").unwrap().unwrap().version, 7);
 }
 
+/// A copy of the folder is what a killed process leaves: everything flushed is there, nothing else, and it goes on.
+#[test]
+fn a_killed_process_leaves_a_whole_index() {
+    let folder = TempDir::new().unwrap();
+    let mut sink = IndexSink::open(folder.path(), &config()).unwrap();
+    for version in 0..20 {
+        let day = version as i32;
+        sink.write(Version(version), &[Changes::inserts(daily(&[(0, 1, 1, None), (day, 1, 1, None)]))]).unwrap();
+        if version % 3 == 0 {
+            sink.flush().unwrap();
+        }
+    }
+    let copy = TempDir::new().unwrap();
+    std::fs::create_dir(copy.path().join("daily")).unwrap();
+    for file in std::fs::read_dir(folder.path().join("daily")).unwrap() {
+        let file = file.unwrap();
+        // A merge in the background may take a file away meanwhile.
+        let _ = std::fs::copy(file.path(), copy.path().join("daily").join(file.file_name()));
+    }
+    std::fs::write(copy.path().join("daily/.managed.json"), "[\"torn").unwrap();
+    assert_eq!(IndexReader::open(copy.path(), "daily").unwrap().count(), 19);
+    let mut sink = IndexSink::open(copy.path(), &config()).unwrap();
+    sink.write(Version(20), &[Changes::inserts(daily(&[(30, 1, 1, None)]))]).unwrap();
+    sink.flush().unwrap();
+    assert_eq!(sink.reader().count(), 20);
+}
+
 #[test]
 fn clearing_starts_anew() {
     let folder = TempDir::new().unwrap();

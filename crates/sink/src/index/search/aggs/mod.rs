@@ -13,6 +13,7 @@
 //! [`answer`] writes them in Elasticsearch's shape.
 
 pub(super) mod answer;
+mod figures;
 mod format;
 pub(super) mod parse;
 mod rounding;
