@@ -3,15 +3,17 @@
 //! Planning is done twice. The first graph shows which nested fields are used; the second time the tables have no
 //! others, so that decoders need not make them.
 
+use crate::assign::insert;
 use crate::build::Builder;
 use crate::catalog::{Catalog, Relation};
+use crate::needs::nested_fields;
 use crate::plan::{EventTime, Options, Plan, Query, QuerySource, Table, Target};
 use crate::problem::{Origin, Problem, Refusal};
-use crate::prune::{nested_fields, prune};
+use crate::prune::prune;
 use crate::script::{Script, Step, What};
 use crate::syntax;
 use crate::tree::{Ix, Tree};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use datafusion_common::tree_node::TreeNode;
 use datafusion_expr::logical_plan::LogicalPlanBuilder;
 use datafusion_expr::{Expr, LogicalPlan};
@@ -126,72 +128,6 @@ fn plan_all(script: &Script, tables: &[Table], zone: &str) -> Result<Planned, Ve
     match (problems.is_empty(), targets.into_iter().collect::<Option<Vec<Ix>>>()) {
         (true, Some(targets)) => Ok(Planned { tree: builder.tree, targets, queries }),
         _ => Err(problems),
-    }
-}
-
-/// Matches a query's columns with those of its target.
-fn insert(builder: &mut Builder<'_>, plan: &LogicalPlan, target: &Target, columns: &[String]) -> Result<Ix, Refusal> {
-    let given = plan.schema().fields();
-    let fields = target.schema.fields();
-    let named: Vec<usize> = if columns.is_empty() {
-        (0..fields.len()).collect()
-    } else {
-        let place = |name: &String| {
-            target
-                .schema
-                .index_of(name)
-                .map_err(|_| Refusal::new(format!("target {} has no column {name}", target.name)))
-        };
-        columns.iter().map(place).collect::<Result<_, _>>()?
-    };
-    if named.len() != given.len() {
-        let names: Vec<&str> = named.iter().map(|&column| fields[column].name().as_str()).collect();
-        return Err(Refusal::new(format!("{} columns are selected, {} are wanted", given.len(), named.len()))
-            .advise(format!("select {}, in this order", names.join(", "))));
-    }
-    let mut from = vec![None; fields.len()];
-    for (place, &column) in named.iter().enumerate() {
-        let (given, wanted) = (given[place].data_type(), fields[column].data_type());
-        if !is_assignable(given, wanted) {
-            let name = fields[column].name();
-            return Err(Refusal::new(format!("column {name} of {} is {wanted}, but {given} is selected", target.name))
-                .advise(format!("declare {name} as the type that is selected, or write CAST(… AS …)")));
-        }
-        from[column] = Some(place);
-    }
-    if let Some(&missing) = target.key.iter().find(|&&column| from[column].is_none()) {
-        return Err(Refusal::new(format!("key column {} of {} is not given", fields[missing].name(), target.name))
-            .advise("select it too"));
-    }
-    builder.target(plan, &from, target)
-}
-
-/// Whether every value of a type, or all but the extreme ones of a decimal, can be stored as another.
-fn is_assignable(from: &DataType, to: &DataType) -> bool {
-    use DataType::{
-        Binary, BinaryView, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, LargeBinary, LargeUtf8,
-        Null, Timestamp, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View,
-    };
-    let digits = |data_type: &DataType| match data_type {
-        Int8 | UInt8 => Some(3),
-        Int16 | UInt16 => Some(5),
-        Int32 | UInt32 => Some(10),
-        // A row number or an estimate never reaches the digits that the unsigned type has more.
-        Int64 | UInt64 => Some(19),
-        _ => None,
-    };
-    match (from, to) {
-        (from, to) if from.equals_datatype(to) => true,
-        (Null, _) => true,
-        (Float32, Float64) | (Decimal128(..), Float64) | (Date32, Timestamp(_, None)) => true,
-        (Utf8 | LargeUtf8 | Utf8View, Utf8View) | (Binary | LargeBinary | BinaryView, BinaryView) => true,
-        (Timestamp(_, None), Timestamp(_, None)) | (Timestamp(_, Some(_)), Timestamp(_, Some(_))) => true,
-        (Decimal128(_, from), Decimal128(_, to)) => from <= to,
-        (from, Float64) => digits(from).is_some(),
-        (from, Decimal128(precision, scale)) => {
-            digits(from).is_some_and(|digits| i16::from(*precision) - i16::from(*scale) >= digits)
-        }
-        (from, to) => matches!((digits(from), digits(to)), (Some(from), Some(to)) if from <= to),
     }
 }
 

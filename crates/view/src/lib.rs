@@ -6,6 +6,7 @@
 //!
 //! Names in SQL keep their case, as in Flink: `InvoiceNo` and `invoiceno` are two columns.
 
+mod assign;
 mod build;
 mod catalog;
 mod declare;
@@ -16,6 +17,7 @@ mod frontend;
 mod functions;
 mod kernels;
 mod lower;
+mod needs;
 pub mod operators;
 mod plan;
 mod problem;

@@ -5,10 +5,10 @@
 mod aggregate;
 mod join;
 mod rank;
+mod stream;
 mod unnest;
 
 use crate::catalog::{AS_OF, Catalog, Relation};
-use crate::functions;
 use crate::plan::{Table, Target};
 use crate::problem::Refusal;
 use crate::scalar::Scalar;
@@ -18,12 +18,12 @@ use datafusion_common::DFSchema;
 use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::expr::Sort as SortExpr;
 use datafusion_expr::logical_plan::{TableScan, Union};
-use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_expr::{Distinct, Expr, LogicalPlan};
 use datafusion_physical_expr::expressions::CastExpr;
-use datafusion_physical_expr::{conjunction, create_physical_expr, split_conjunction};
+use datafusion_physical_expr::{conjunction, split_conjunction};
 use std::collections::HashMap;
 use std::sync::Arc;
+use stream::{Order, Stream};
 
 /// How the planner names a list that it takes apart.
 const UNNESTED: &str = "__unnest_placeholder(";
@@ -39,24 +39,6 @@ pub(crate) struct Builder<'a> {
     props: ExecutionProps,
     /// Whether the right side of a lookup is being built.
     looking_up: bool,
-}
-
-/// A node's rows that pass the filters, seen through expressions over the node's columns.
-#[derive(Clone, Debug)]
-struct Stream {
-    node: Ix,
-    filters: Vec<Scalar>,
-    columns: Vec<Scalar>,
-    /// An ORDER BY that waits for its LIMIT.
-    order: Vec<Order>,
-}
-
-/// One expression of an ORDER BY.
-#[derive(Clone, Debug)]
-struct Order {
-    scalar: Scalar,
-    descending: bool,
-    nulls_first: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -228,117 +210,6 @@ impl<'a> Builder<'a> {
                 Ok(Order { scalar, descending: !sort.asc, nulls_first: sort.nulls_first })
             })
             .collect()
-    }
-
-    /// The physical expression of a logical one, over the columns of `schema`.
-    fn physical(&self, expr: &Expr, schema: &DFSchema) -> Built<Scalar> {
-        let context = PhysicalPlanningContext::default();
-        let scalar = Scalar(create_physical_expr(expr, schema, &self.props, &context)?);
-        functions::check(&scalar, schema.as_arrow())?;
-        Ok(scalar)
-    }
-
-    /// The same, over a stream's node.
-    fn seen_through(&self, stream: &Stream, expr: &Expr, schema: &DFSchema) -> Built<Scalar> {
-        Ok(self.physical(expr, schema)?.replace(|column| stream.columns[column].clone()))
-    }
-
-    /// Expressions over a stream's columns, as expressions over its node. What costs something and is used more than
-    /// once gets a node of its own, so that it is computed once.
-    fn compose(&mut self, stream: Stream, exprs: &[Expr], schema: &DFSchema) -> Built<(Stream, Vec<Scalar>)> {
-        let scalars = exprs.iter().map(|expr| self.physical(expr, schema)).collect::<Built<Vec<_>>>()?;
-        let mut counts = vec![0; stream.columns.len()];
-        scalars.iter().for_each(|scalar| scalar.count_columns(&mut counts));
-        let repeated = std::iter::zip(&counts, &stream.columns).any(|(&count, column)| count > 1 && !column.is_cheap());
-        let stream = if repeated { self.cut(stream, &names(schema))? } else { stream };
-        let replaced = scalars.iter().map(|scalar| scalar.replace(|column| stream.columns[column].clone())).collect();
-        Ok((stream, replaced))
-    }
-
-    /// The same stream behind a node of its own.
-    fn cut(&mut self, stream: Stream, names: &[String]) -> Built<Stream> {
-        let columns = stream.columns.clone();
-        let order = stream.order.clone();
-        if !order.is_empty() {
-            return Ok(stream);
-        }
-        let (node, places) = self.project(stream, columns, names)?;
-        let schema = self.tree.schema(node);
-        let columns = places.iter().map(|&place| Scalar::column(place, schema)).collect();
-        Ok(Stream { node, filters: Vec::new(), columns, order })
-    }
-
-    /// All columns of a node.
-    fn all_of(&self, node: Ix) -> Stream {
-        let schema = self.tree.schema(node);
-        let columns = (0..schema.fields().len()).map(|column| Scalar::column(column, schema)).collect();
-        Stream { node, filters: Vec::new(), columns, order: Vec::new() }
-    }
-
-    /// A node with these expressions as its columns, equal ones once, and the column of each.
-    fn project(&mut self, stream: Stream, scalars: Vec<Scalar>, names: &[String]) -> Built<(Ix, Vec<usize>)> {
-        self.refuse_unbounded(stream.node)?;
-        let mut columns: Vec<(Scalar, String)> = Vec::new();
-        let mut places = Vec::new();
-        for (scalar, name) in scalars.into_iter().zip(names) {
-            let known = columns.iter().position(|(known, _)| *known == scalar);
-            places.push(known.unwrap_or(columns.len()));
-            if known.is_none() {
-                columns.push((scalar, name.clone()));
-            }
-        }
-        if columns.is_empty() {
-            columns.push(nothing());
-        }
-        Ok((self.add_project(stream, columns), places))
-    }
-
-    /// A node with exactly the stream's columns, under these names.
-    fn exactly(&mut self, stream: Stream, names: &[String]) -> Built<Ix> {
-        self.refuse_unbounded(stream.node)?;
-        let columns: Vec<_> = stream.columns.iter().cloned().zip(names.iter().cloned()).collect();
-        let schema = self.tree.schema(stream.node);
-        let named =
-            std::iter::zip(schema.fields(), names).all(|(field, name)| field.name() == name && field.is_nullable());
-        if named {
-            return Ok(self.add_project(stream, columns));
-        }
-        let filter = all(&stream.filters);
-        Ok(self.tree.add(Kind::Project { input: stream.node, filter, columns }))
-    }
-
-    /// A projection, unless it would change nothing.
-    fn add_project(&mut self, stream: Stream, columns: Vec<(Scalar, String)>) -> Ix {
-        let width = self.tree.schema(stream.node).fields().len();
-        let same = columns.len() == width
-            && columns.iter().enumerate().all(|(place, (scalar, _))| scalar.as_column() == Some(place));
-        if same && stream.filters.is_empty() {
-            return stream.node;
-        }
-        self.tree.add(Kind::Project { input: stream.node, filter: all(&stream.filters), columns })
-    }
-
-    /// A node with the stream's columns and further expressions, and where they are.
-    fn project_with(
-        &mut self,
-        stream: Stream,
-        names: &[String],
-        more: Vec<Scalar>,
-    ) -> Built<(Ix, Vec<usize>, Vec<usize>)> {
-        let width = stream.columns.len();
-        let more_names = more.iter().map(ToString::to_string);
-        let names: Vec<String> = names.iter().cloned().chain(more_names).collect();
-        let scalars = stream.columns.iter().cloned().chain(more).collect();
-        let (node, mut places) = self.project(stream, scalars, &names)?;
-        let more = places.split_off(width);
-        Ok((node, places, more))
-    }
-
-    /// The columns of a node, as a stream.
-    fn seen(&self, node: Ix, places: &[usize]) -> Stream {
-        let schema = self.tree.schema(node);
-        let columns = places.iter().map(|&place| Scalar::column(place, schema)).collect();
-        Stream { node, filters: Vec::new(), columns, order: Vec::new() }
     }
 }
 
