@@ -3,7 +3,23 @@
 use crate::rows::from_text;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// The records of a CSV file with a header, plain or `.zst`, each by column.
+///
+/// # Panics
+/// When the file cannot be read.
+pub fn records(path: &Path) -> impl Iterator<Item = BTreeMap<String, String>> {
+    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
+    let text = if path.extension().is_some_and(|ending| ending == "zst") {
+        zstd::decode_all(&bytes[..]).unwrap_or_else(|error| panic!("cannot unpack {}: {error}", path.display()))
+    } else {
+        bytes
+    };
+    let records = csv::Reader::from_reader(std::io::Cursor::new(text)).into_deserialize();
+    records.map(|record| record.expect("records are UTF-8 and as wide as the header"))
+}
 
 /// The rows of a CSV file with a header, plain or `.zst`. Empty cells are NULL.
 ///
@@ -11,21 +27,12 @@ use std::path::{Path, PathBuf};
 /// When the file cannot be read or a cell is not of its column's type.
 #[must_use]
 pub fn read_csv(schema: &SchemaRef, path: &Path) -> RecordBatch {
-    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
-    let text = if path.extension().is_some_and(|ending| ending == "zst") {
-        zstd::decode_all(&bytes[..]).unwrap_or_else(|error| panic!("cannot unpack {}: {error}", path.display()))
-    } else {
-        bytes
+    let records: Vec<_> = records(path).collect();
+    let cells = |record: &'_ BTreeMap<String, String>| {
+        let cell = |name: &String| record.get(name).expect("every column is in the header").clone();
+        schema.fields().iter().map(|field| Some(cell(field.name())).filter(|c| !c.is_empty())).collect()
     };
-    let mut reader = csv::Reader::from_reader(&text[..]);
-    let header = reader.headers().expect("the header is UTF-8").clone();
-    let place = |name: &String| header.iter().position(|column| column == name).expect("every column is in the header");
-    let places: Vec<usize> = schema.fields().iter().map(|field| place(field.name())).collect();
-    let records: Vec<csv::StringRecord> = reader.records().map(|record| record.expect("records are UTF-8")).collect();
-    let cell =
-        |record: &'_ csv::StringRecord, place: usize| record.get(place).map(str::to_owned).filter(|c| !c.is_empty());
-    let rows: Vec<Vec<Option<String>>> =
-        records.iter().map(|record| places.iter().map(|&place| cell(record, place)).collect()).collect();
+    let rows: Vec<Vec<Option<String>>> = records.iter().map(cells).collect();
     from_text(schema, rows.iter().map(|row| row.iter().map(Option::as_deref).collect()))
 }
 

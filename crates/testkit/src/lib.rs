@@ -1,6 +1,7 @@
 //! Seeded generators, naive oracles and failing doubles for the tests. Never ships.
 
 pub mod files;
+pub mod harness;
 pub mod memory;
 pub mod oracle;
 pub mod random;

@@ -147,3 +147,10 @@ pub fn from_text<'a>(schema: &SchemaRef, rows: impl IntoIterator<Item = Vec<Opti
     let columns: Vec<_> = columns.collect();
     RecordBatch::try_new(Arc::clone(schema), columns).expect("columns are of the schema")
 }
+
+/// All rows, sorted, as plain comma-separated lines.
+#[must_use]
+pub fn as_csv(rows: &RecordBatch) -> String {
+    let line = |row: Vec<Cell>| row.iter().map(Cell::to_string).collect::<Vec<_>>().join(",") + "\n";
+    sorted(rows).into_iter().map(line).collect()
+}

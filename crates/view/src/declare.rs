@@ -254,6 +254,7 @@ impl Declaration {
             lifetime,
             dimension,
             epoch_unit,
+            append_only: true,
             position: (self.place.line, self.place.column),
         })))
     }

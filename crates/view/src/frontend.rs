@@ -29,8 +29,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// See [`crate::compile`].
-pub(crate) fn compile(views_sql: &str, queries: &[QuerySource<'_>], options: &Options) -> Result<Plan, Vec<Problem>> {
-    let (script, mut problems) = Script::read(views_sql, queries, options.zone.name());
+pub(crate) fn compile(
+    views_sql: &str,
+    queries: &[QuerySource<'_>],
+    options: &Options,
+    append_only: bool,
+) -> Result<Plan, Vec<Problem>> {
+    let (mut script, mut problems) = Script::read(views_sql, queries, options.zone.name());
+    script.tables.iter_mut().for_each(|table| table.append_only = append_only);
     let first = plan_all(&script, &script.tables, options.zone.name());
     let planned = match first {
         Ok(planned) if problems.is_empty() => planned,

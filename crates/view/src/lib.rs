@@ -35,5 +35,7 @@ mod upsert;
 mod tests;
 
 pub use duration::parse_duration;
-pub use plan::{EpochUnit, EventTime, Lowered, Options, Plan, Query, QuerySource, Table, Target, compile};
+pub use plan::{
+    EpochUnit, EventTime, Lowered, Options, Plan, Query, QuerySource, Table, Target, compile, compile_changelog,
+};
 pub use problem::{Origin, Problem};

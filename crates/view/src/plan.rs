@@ -71,6 +71,8 @@ pub struct Table {
     pub dimension: bool,
     /// What bare numbers in TIMESTAMP columns count.
     pub epoch_unit: EpochUnit,
+    /// Whether rows only come and are never taken back.
+    pub append_only: bool,
     /// Line and column of its declaration.
     pub position: (u64, u64),
 }
@@ -149,7 +151,20 @@ pub struct Lowered {
 /// assert_eq!((problems[0].line, problems[0].column), (1, 25));
 /// ```
 pub fn compile(views_sql: &str, queries: &[QuerySource<'_>], options: &Options) -> Result<Plan, Vec<Problem>> {
-    frontend::compile(views_sql, queries, options)
+    frontend::compile(views_sql, queries, options, true)
+}
+
+/// As [`compile`], for sources that may take rows back that they have given: changes of a database, not lines of files.
+/// Operators then keep what a retraction needs.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn compile_changelog(
+    views_sql: &str,
+    queries: &[QuerySource<'_>],
+    options: &Options,
+) -> Result<Plan, Vec<Problem>> {
+    frontend::compile(views_sql, queries, options, false)
 }
 
 impl Plan {

@@ -87,7 +87,7 @@ impl Pruner<'_> {
         let kind = self.old.node(ix).kind.clone();
         let kept: Vec<usize> = (0..of_node.len()).filter(|&column| of_node[column].is_used()).collect();
         match kind {
-            Kind::Table { table, schema, key } => self.table(table, &schema, &key, kept),
+            Kind::Table { table, schema, key, append_only } => self.table((table, append_only), &schema, &key, kept),
             Kind::Bounds { input, time, lifetime_us } => {
                 let input = self.placed(input);
                 let time = input.column(time);
@@ -168,7 +168,13 @@ impl Pruner<'_> {
     }
 
     /// A table keeps at least one column, or its rows could not be counted.
-    fn table(&mut self, table: usize, schema: &Schema, key: &[usize], mut kept: Vec<usize>) -> Placed {
+    fn table(
+        &mut self,
+        (table, append_only): (usize, bool),
+        schema: &Schema,
+        key: &[usize],
+        mut kept: Vec<usize>,
+    ) -> Placed {
         if kept.is_empty() {
             let is_text = |field: &Arc<arrow::datatypes::Field>| *field.data_type() == DataType::Utf8View;
             kept.push(schema.fields().iter().position(is_text).unwrap_or(0));
@@ -176,7 +182,7 @@ impl Pruner<'_> {
         let columns = numbered(schema.fields().len(), &kept);
         let key: Option<Vec<usize>> = key.iter().map(|&column| columns[column]).collect();
         let schema = Arc::new(schema.project(&kept).expect("kept columns are columns of the table"));
-        let node = self.new.add(Kind::Table { table, schema, key: key.unwrap_or_default() });
+        let node = self.new.add(Kind::Table { table, schema, key: key.unwrap_or_default(), append_only });
         self.tables.insert(table, kept);
         Placed { node, columns }
     }

@@ -16,7 +16,7 @@ pub(crate) type Ix = usize;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Kind {
     /// The decoded rows of a table of the plan.
-    Table { table: usize, schema: SchemaRef, key: Vec<usize> },
+    Table { table: usize, schema: SchemaRef, key: Vec<usize>, append_only: bool },
     /// The time before which rows of a table are late.
     Bounds { input: Ix, time: usize, lifetime_us: i64 },
     /// Rows of a table without the late ones.
@@ -171,8 +171,8 @@ impl Tree {
 
     fn facts_of(&self, kind: &Kind) -> Facts {
         match kind {
-            Kind::Table { schema, key, .. } => Facts {
-                append_only: true,
+            Kind::Table { schema, key, append_only, .. } => Facts {
+                append_only: *append_only,
                 unique: if key.is_empty() { Vec::new() } else { vec![key.iter().copied().collect()] },
                 times: vec![None; schema.fields().len()],
             },

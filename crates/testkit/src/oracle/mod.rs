@@ -11,7 +11,7 @@ pub use dialect::{Script, Statement};
 
 use arrow::array::RecordBatch;
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::Schema;
 use datafusion::common::{DataFusionError, Result, TableReference};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -96,7 +96,8 @@ impl Oracle {
             let statement = PlanStatement::Statement(Box::new(ast::Statement::Query(query)));
             let plan = self.context.state().statement_to_plan(statement).await?;
             let frame = self.context.execute_logical_plan(plan).await?;
-            let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
+            // The types that come out, which coercion may have changed from those of the plan as it was written.
+            let schema = frame.clone().create_physical_plan().await?.schema();
             let batches = frame.collect().await?;
             let batches: Vec<_> = batches.iter().map(|batch| conform(batch, &schema)).collect::<Result<_>>()?;
             Ok(concat_batches(&schema, &batches)?)

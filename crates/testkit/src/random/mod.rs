@@ -26,6 +26,8 @@ pub struct Case {
     pub tables: BTreeMap<String, SchemaRef>,
     /// The input, in order of arrival. Rows of dimensions come first.
     pub events: Vec<Event>,
+    /// Whether rows are taken back.
+    pub retractions: bool,
     /// How long records may be late, in microseconds, where the case has late ones; their time is `eventTime`.
     pub lifetime_us: Option<i64>,
 }
@@ -51,7 +53,7 @@ impl Case {
         let events = stream::events(&mut dice, &tables, plan);
         let (sql, views) = query::script(&mut dice, &tables, plan);
         let tables = tables.iter().map(|table| (table.name.clone(), table.schema())).collect();
-        Self { seed, sql, views, tables, events, lifetime_us: plan.lifetime_us() }
+        Self { seed, sql, views, tables, events, retractions: plan.retractions, lifetime_us: plan.lifetime_us() }
     }
 
     /// The changes of a run of events, one batch for each table that has any, in the order of the tables' names.

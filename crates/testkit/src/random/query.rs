@@ -164,10 +164,11 @@ impl Writer {
 
     fn lookup(&self, dice: &mut Dice, left: &Relation) -> Select {
         let dimension = self.dimension.clone().expect("only called with one");
-        let time = left.columns.iter().find(|column| column.class == Class::Time);
-        let time = time.map_or("PROCTIME()".to_string(), |column| format!("a.{}", column.name));
+        let Some(time) = left.columns.iter().find(|column| column.class == Class::Time) else {
+            return project(dice, left);
+        };
         let kind = *dice.pick(&["JOIN", "LEFT JOIN"]);
-        let version = format!(" FOR SYSTEM_TIME AS OF {time}");
+        let version = format!(" FOR SYSTEM_TIME AS OF a.{}", time.name);
         joined(dice, left, &dimension, kind, &version).unwrap_or_else(|| project(dice, left))
     }
 }

@@ -148,8 +148,8 @@ impl<'a> Builder<'a> {
     /// A table's rows, without the late ones if it has a lifetime.
     fn table(&mut self, number: usize) -> Ix {
         let table = &self.tables[number];
-        let input =
-            self.tree.add(Kind::Table { table: number, schema: Arc::clone(&table.schema), key: table.key.clone() });
+        let (schema, key) = (Arc::clone(&table.schema), table.key.clone());
+        let input = self.tree.add(Kind::Table { table: number, schema, key, append_only: table.append_only });
         match (&table.event_time, table.lifetime) {
             (Some(time), Some(lifetime)) => {
                 let lifetime_us = i64::try_from(lifetime.as_micros()).unwrap_or(i64::MAX);
