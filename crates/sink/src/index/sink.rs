@@ -18,6 +18,7 @@ use super::{IndexConfig, IndexError, folder_of, words};
 use proxima_event::{Changes, Sink, SinkError, Version};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::{Index, IndexSettings, IndexWriter, TantivyError, Term};
 
@@ -26,6 +27,12 @@ const MEMORY_BYTES: usize = 15_000_000;
 
 /// The share of deleted documents from which a segment is rewritten.
 const DELETED_MAX: f32 = 0.33;
+
+/// Between two flushes: rows that come one by one are visible at once, but share a commit when they come quickly.
+const FLUSH_EVERY_LEAST: Duration = Duration::from_millis(50);
+
+/// With a slow commit before and one behind, a change is still visible within 200 ms.
+const FLUSH_EVERY_MOST: Duration = Duration::from_millis(100);
 
 /// Longer terms are not indexed by tantivy, and an id must be.
 const ID_BYTES_MAX: usize = 65_000;
@@ -44,6 +51,8 @@ pub struct IndexSink {
     newest: Option<u64>,
     /// Whether there are writes that are not committed.
     dirty: bool,
+    /// How long the last commit took.
+    commit_time: Duration,
 }
 
 impl IndexSink {
@@ -61,7 +70,18 @@ impl IndexSink {
         let standing = committed_version(&index).map_err(|error| IndexError::tantivy(&folder, &error))?;
         let reader = IndexReader::over(&index, Arc::clone(&mapping), &folder)?;
         let (name, key) = (config.name.clone(), config.key.clone());
-        Ok(Self { name, key, nodes, mapping, writer, reader, standing, newest: standing, dirty: false })
+        Ok(Self {
+            name,
+            key,
+            nodes,
+            mapping,
+            writer,
+            reader,
+            standing,
+            newest: standing,
+            dirty: false,
+            commit_time: Duration::ZERO,
+        })
     }
 
     /// A handle that reads what was flushed last. It may outlive the sink.
@@ -131,10 +151,18 @@ impl Sink for IndexSink {
 
     fn flush(&mut self) -> Result<(), SinkError> {
         if self.dirty {
+            let start = Instant::now();
             self.commit().map_err(|error| self.failed("commit", &error))?;
+            self.commit_time = start.elapsed();
             self.dirty = false;
         }
         Ok(())
+    }
+
+    /// As often as commits take a fifth of the time at most; less often only where they are so slow that a change
+    /// would not be visible soon.
+    fn flush_interval(&self) -> Duration {
+        (self.commit_time * 4).clamp(FLUSH_EVERY_LEAST, FLUSH_EVERY_MOST)
     }
 }
 
