@@ -5,16 +5,13 @@ use crate::plan::Plan;
 use crate::tree::{Call, Ix, Kind, Tree};
 use crate::upsert::readers;
 use arrow::datatypes::Schema;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 /// See [`Plan::explain`].
 pub(crate) fn explain(plan: &Plan) -> String {
-    let mut printer = Printer {
-        plan,
-        readers: readers(&plan.tree, &plan.results),
-        printed: vec![false; plan.tree.len()],
-        text: String::new(),
-    };
+    let mut printer =
+        Printer { plan, readers: readers(&plan.tree, &plan.results), printed: HashMap::new(), text: String::new() };
     let (targets, queries) = plan.results.split_at(plan.targets.len());
     for (target, &ix) in plan.targets.iter().zip(targets) {
         printer.line(0, &format!("target {}", target.name));
@@ -30,7 +27,8 @@ pub(crate) fn explain(plan: &Plan) -> String {
 struct Printer<'a> {
     plan: &'a Plan,
     readers: Vec<usize>,
-    printed: Vec<bool>,
+    /// The numbers of shared nodes that have been printed.
+    printed: HashMap<Ix, usize>,
     text: String,
 }
 
@@ -42,11 +40,14 @@ impl Printer<'_> {
     /// A node and what it reads; what several read is printed once and named by its number.
     fn node(&mut self, ix: Ix, depth: usize) {
         let shared = self.readers[ix] > 1 && !matches!(self.plan.tree.node(ix).kind, Kind::Table { .. });
-        if self.printed[ix] && shared {
-            return self.line(depth, &format!("see #{ix}"));
+        if let Some(number) = self.printed.get(&ix) {
+            return self.line(depth, &format!("see #{number}"));
         }
-        self.printed[ix] = true;
-        let number = if shared { format!("#{ix} ") } else { String::new() };
+        let mut number = String::new();
+        if shared {
+            self.printed.insert(ix, self.printed.len() + 1);
+            number = format!("#{} ", self.printed.len());
+        }
         let described = describe(self.plan, ix);
         self.line(depth, &format!("{number}{described}"));
         for input in self.plan.tree.node(ix).kind.inputs() {

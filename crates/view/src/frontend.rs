@@ -123,7 +123,7 @@ fn plan_all(script: &Script, tables: &[Table], zone: &str) -> Result<Planned, Ve
         let Some(plan) = plan else { continue };
         let built = match &step.what {
             What::Table(_) => continue,
-            What::View(..) => builder.query(plan).map(|_| ()),
+            What::View(..) => builder.view(plan),
             What::Insert(target, columns, _) => {
                 insert(&mut builder, plan, &script.targets[*target], columns).map(|ix| targets[*target] = Some(ix))
             }

@@ -59,6 +59,11 @@ impl<'a> Builder<'a> {
         self.exactly(stream, &names(plan.schema()))
     }
 
+    /// Looks whether a view can be maintained. A bound on its row numbers may still come from those who read it.
+    pub(crate) fn view(&mut self, plan: &LogicalPlan) -> Built<()> {
+        self.stream(plan).map(|_| ())
+    }
+
     /// The node that keeps a target: the plan's rows, given in the target's columns, netted by its key.
     pub(crate) fn target(&mut self, plan: &LogicalPlan, from: &[Option<usize>], target: &Target) -> Built<Ix> {
         let mut stream = self.stream(plan)?;
