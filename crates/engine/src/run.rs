@@ -80,6 +80,12 @@ impl RunControl {
         self.counters.snapshot()
     }
 
+    /// What the run failed of, if it did.
+    #[must_use]
+    pub fn error(&self) -> Option<String> {
+        self.counters.intake.error()
+    }
+
     /// Ends the run without finishing what is on its way. Sinks keep what they have acknowledged.
     pub fn stop(&self) {
         self.counters.intake.stop();
