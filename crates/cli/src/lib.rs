@@ -4,6 +4,7 @@
 //! of a job, [`run`] joins it to engine, stores and server, and [`failure`] says how it went wrong.
 
 pub mod args;
+pub mod assemble;
 pub mod client;
 pub mod commands;
 pub mod data;

@@ -1,8 +1,28 @@
 //! A run from its start to its end: engine, stores, server and progress together.
 
+use crate::assemble::{Assembly, assemble};
+use crate::data::{DataFolder, ServerInfo};
 use crate::failure::Failure;
+use crate::hints;
 use crate::job::JobPlan;
+use crate::monitor::Monitor;
+use crate::progress::Progress;
+use crate::rejected::RejectedFiles;
+use crate::stop::Stop;
+use anyhow::{Context, Result};
+use proxima_engine::{EpochConfig, RunConfig, RunError, RunHandle};
+use proxima_event::Generation;
+use proxima_serve::{AppState, IndexInfo, Limits, RunState, Search, Server, SimilarPath, StatusSource};
+use proxima_sink::{Counters, KvReader};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the progress line changes and signals are looked for.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What to run, and how.
 #[derive(Debug)]
@@ -22,6 +42,128 @@ pub struct RunRequest {
 /// # Errors
 /// When it fails, or is interrupted before the end that it was to reach.
 pub fn run(request: RunRequest) -> Result<(), Failure> {
-    let _ = request;
-    Err(Failure::Run(anyhow::anyhow!("the engine is not joined to the command yet")))
+    let stop = Stop::install().map_err(Failure::Run)?;
+    let ended = carry_out(&request, &stop).map_err(Failure::Run)?;
+    if ended == Ended::Stopped && request.until_end { Err(Failure::Interrupted) } else { Ok(()) }
+}
+
+/// How a run ended when nothing failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Complete,
+    Stopped,
+}
+
+fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
+    let RunRequest { plan, data, workers, .. } = request;
+    let (data, generation) = DataFolder::begin_run(data, &plan.name)?;
+    let Assembly { topology, indexes, store, paths, discarded } = assemble(plan, &data)?;
+    let readers = Readers {
+        indexes: indexes.into_iter().map(|(name, reader)| (name, Arc::new(reader) as Arc<dyn Search>)).collect(),
+        paths: paths.into_iter().map(|(name, reader)| (name, reader as Arc<dyn SimilarPath>)).collect(),
+        store,
+    };
+    let monitor = Arc::new(Monitor::new(&plan.name, *workers));
+    let listen = &plan.http.listen;
+    let server = Server::start(listen, readers.state(plan, &monitor))
+        .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
+    data.announce(&ServerInfo { address: server.address().to_string(), pid: std::process::id() })?;
+    let handle = proxima_engine::run(topology, run_config(plan, &data, *workers, generation))?;
+    monitor.started(handle.control());
+    let ended = follow(handle, &monitor, stop)
+        .and_then(|ended| if ended == Ended::Complete { conclude(&data, &monitor, &discarded) } else { Ok(ended) });
+    if let Ok(Ended::Complete) = ended
+        && !request.until_end
+    {
+        readers.tell(server.address());
+        wait(stop);
+    }
+    data.retract();
+    server.stop().context("the HTTP server failed")?;
+    ended
+}
+
+fn run_config(plan: &JobPlan, data: &DataFolder, workers: usize, generation: Generation) -> RunConfig {
+    let kept = RejectedFiles::new(data.rejected(), plan.rejected_keep);
+    let epochs = EpochConfig {
+        interval: plan.epoch.interval,
+        records: usize::try_from(plan.epoch.records).unwrap_or(usize::MAX),
+        lag: plan.epoch.lag,
+    };
+    RunConfig { workers, epochs, generation, rejected: Arc::new(move |rejected| kept.keep(rejected)) }
+}
+
+/// Follows the run until every bounded source is read and every result written, or until it is told to stop.
+fn follow(handle: RunHandle, monitor: &Monitor, stop: &Stop) -> Result<Ended> {
+    let mut progress = Progress::start();
+    let control = handle.control();
+    while !handle.is_finished() {
+        if stop.asked() {
+            monitor.set(RunState::Stopping);
+            control.stop();
+        }
+        progress.tick(&monitor.status());
+        std::thread::sleep(LOOK);
+    }
+    let ended = handle.wait();
+    progress.finish(&monitor.status());
+    match ended {
+        Ok(_) => Ok(Ended::Complete),
+        Err(RunError::Stopped) => Ok(Ended::Stopped),
+        Err(RunError::Failed(reason)) => {
+            monitor.fail(&reason);
+            Err(anyhow::anyhow!(reason))
+        }
+    }
+}
+
+/// Leaves word of what a complete run did, for programs.
+fn conclude(data: &DataFolder, monitor: &Monitor, discarded: &BTreeMap<String, Arc<Counters>>) -> Result<Ended> {
+    monitor.set(RunState::Finished);
+    let status = monitor.status();
+    let target = |name: &str, writes: u64| match discarded.get(name) {
+        Some(counted) => json!({ "writes": writes, "rows": counted.upserts() - counted.deletes() }),
+        None => json!({ "writes": writes }),
+    };
+    let targets: serde_json::Map<String, Value> =
+        status.sinks.iter().map(|sink| (sink.name.clone(), target(&sink.name, sink.writes))).collect();
+    data.summarise(&json!({
+        "records": status.records,
+        "rejected": status.rejected,
+        "seconds": status.uptime_s,
+        "targets": targets,
+    }))?;
+    Ok(Ended::Complete)
+}
+
+fn wait(stop: &Stop) {
+    while !stop.asked() {
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// What answers questions while the job runs and after.
+struct Readers {
+    indexes: BTreeMap<String, Arc<dyn Search>>,
+    paths: BTreeMap<String, Arc<dyn SimilarPath>>,
+    store: Option<KvReader>,
+}
+
+impl Readers {
+    fn state(&self, plan: &JobPlan, monitor: &Arc<Monitor>) -> AppState {
+        let http = &plan.http;
+        let limits = Limits { body_bytes: http.body_limit, timeout: http.timeout, searches: http.searches };
+        let status = Arc::clone(monitor) as Arc<dyn StatusSource>;
+        AppState::new(status, self.indexes.clone(), self.paths.clone(), limits)
+    }
+
+    /// Says what can be asked, and how.
+    fn tell(&self, address: SocketAddr) {
+        let described: Vec<(String, IndexInfo)> =
+            self.indexes.iter().map(|(name, index)| (name.clone(), index.describe())).collect();
+        let path = self.store.as_ref().and_then(|store| {
+            self.paths.iter().find_map(|(name, path)| hints::find_object(store, name, path.as_ref()))
+        });
+        println!("{}", hints::lines(address, &described, path.as_ref()));
+    }
 }

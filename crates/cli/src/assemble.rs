@@ -1,0 +1,170 @@
+//! A checked job becomes a topology: sources, tables, views, paths and sinks, joined. It only connects.
+
+use crate::data::DataFolder;
+use crate::job::{JobPlan, PathPlan, SinkKind, SourcePlan};
+use anyhow::{Context, Result, ensure};
+use arrow::datatypes::SchemaRef;
+use proxima_engine::{MakeDecoder, NodeId, Route, SinkNode, SourceId, SourceNode, Topology};
+use proxima_event::Sink;
+use proxima_event::decode::{DecodeConfig, Format, decoder};
+use proxima_graph::{ObjectSpec, PathReader, PathSpec, RelationColumns};
+use proxima_sink::{Counters, DiscardSink, IndexConfig, IndexReader, IndexSink, KvReader, KvStore};
+use proxima_source::{FileConfig, FileSource, Framing};
+use proxima_view::operators::{Net, NetSpec};
+use proxima_view::{Lowered, Plan, Table};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Rows of a decoded batch: few enough to stay in the cache from step to step.
+const BATCH_ROWS: usize = 2_048;
+
+/// A topology that is ready to run, and the handles that read its results.
+#[derive(Default)]
+pub struct Assembly {
+    /// The graph to run.
+    pub topology: Topology,
+    /// The indexes that are written, by name.
+    pub indexes: BTreeMap<String, IndexReader>,
+    /// Where paths and objects are published, if the job has any.
+    pub store: Option<KvReader>,
+    /// The paths that are kept, by name.
+    pub paths: BTreeMap<String, Arc<PathReader>>,
+    /// What discarding sinks have counted, by target.
+    pub discarded: BTreeMap<String, Arc<Counters>>,
+}
+
+/// Joins the parts of a job.
+///
+/// # Errors
+/// When a source cannot be read or a store cannot be opened.
+pub fn assemble(job: &JobPlan, data: &DataFolder) -> Result<Assembly> {
+    let mut assembly = Assembly::default();
+    let tables = add_tables(job, &mut assembly.topology)?;
+    let lowered = job.views.lower(&mut assembly.topology, &tables);
+    add_targets(job, data, &lowered, &mut assembly)?;
+    if !job.paths.is_empty() {
+        let store = KvStore::open(&data.key_values())?;
+        add_objects(job, &store, &lowered, &mut assembly.topology)?;
+        add_paths(job, &store, &lowered, &mut assembly)?;
+        assembly.store = Some(store.reader());
+    }
+    Ok(assembly)
+}
+
+/// Adds the sources that some table reads, and the tables.
+fn add_tables(job: &JobPlan, topology: &mut Topology) -> Result<HashMap<String, NodeId>> {
+    let mut sources = HashMap::<&str, SourceId>::new();
+    let mut nodes = HashMap::new();
+    for table in &job.views.tables {
+        let source = match sources.get(table.source.as_str()) {
+            Some(&source) => source,
+            None => topology.source(source_node(job, &table.source)?),
+        };
+        sources.insert(&table.source, source);
+        let decoder = make_decoder(job, table)?;
+        nodes.insert(table.name.clone(), topology.table(table.name.clone(), source, Some(decoder)));
+    }
+    Ok(nodes)
+}
+
+fn source_node(job: &JobPlan, name: &str) -> Result<SourceNode> {
+    let plan = job.sources.get(name).with_context(|| format!("no source is named \"{name}\""))?;
+    let readers: Vec<_> = job.views.tables.iter().filter(|table| table.source == name).collect();
+    let format = format_of(readers[0])?;
+    for table in &readers {
+        ensure!(
+            format_of(table)? == format,
+            "tables {} and {} read source \"{name}\" in different formats; give each a source of its own",
+            readers[0].name,
+            table.name
+        );
+    }
+    let SourcePlan::File { path, follow } = plan;
+    let framing = match format {
+        Format::Csv => Framing::Csv { delimiter: b',', quote: b'"' },
+        Format::Json => Framing::Lines,
+    };
+    let mut config = FileConfig::new(name, path, framing);
+    config.follow = *follow;
+    let source = FileSource::new(config).with_context(|| format!("source \"{name}\" cannot be read"))?;
+    let dimension = readers.iter().all(|table| table.dimension);
+    Ok(SourceNode { name: name.into(), source: Box::new(source), dimension })
+}
+
+fn format_of(table: &Table) -> Result<Format> {
+    table.format.parse().map_err(|error: String| anyhow::anyhow!("table {}: {error}", table.name))
+}
+
+fn make_decoder(job: &JobPlan, table: &Table) -> Result<MakeDecoder> {
+    let format = format_of(table)?;
+    let (schema, epoch_unit) = (Arc::clone(&table.schema), table.epoch_unit);
+    let config = DecodeConfig { schema, zone: job.zone, epoch_unit, batch_rows: BATCH_ROWS };
+    Ok(Arc::new(move || decoder(format, config.clone())))
+}
+
+fn add_targets(job: &JobPlan, data: &DataFolder, lowered: &Lowered, assembly: &mut Assembly) -> Result<()> {
+    for target in &job.views.targets {
+        let kind = job.sinks.get(&target.sink).with_context(|| format!("no sink is named \"{}\"", target.sink))?;
+        let sink: Box<dyn Sink> = match kind {
+            SinkKind::Index => {
+                let config = IndexConfig::new(&target.index, Arc::clone(&target.schema), target.key.clone());
+                let sink = IndexSink::open(&data.indexes(), &config)?;
+                assembly.indexes.insert(target.index.clone(), sink.reader());
+                Box::new(sink)
+            }
+            SinkKind::Discard => {
+                let counters = Arc::new(Counters::default());
+                assembly.discarded.insert(target.name.clone(), Arc::clone(&counters));
+                Box::new(DiscardSink::new(counters))
+            }
+        };
+        let input = lowered.targets[&target.name];
+        assembly.topology.sink(SinkNode { name: target.name.clone(), input, sink });
+    }
+    Ok(())
+}
+
+fn add_objects(job: &JobPlan, store: &KvStore, lowered: &Lowered, topology: &mut Topology) -> Result<()> {
+    for (name, object) in &job.objects {
+        let schema = query_schema(&job.views, &object.query);
+        let id = proxima_graph::object_id_column(&schema)?;
+        // Of several rows with one id, one stands: the greatest.
+        let net = NetSpec { input: Arc::clone(&schema), key: vec![id], unique: false };
+        let rows = topology.operator(
+            format!("{name}/net"),
+            vec![(lowered.queries[&object.query], Route::ByKey(vec![id]))],
+            move || Box::new(Net::new(net.clone())),
+        );
+        let spec = ObjectSpec { name: name.clone(), id };
+        let input = proxima_graph::lower_objects(topology, &spec, rows);
+        let table = proxima_graph::object_table(name);
+        topology.sink(SinkNode { name: table.clone(), input, sink: Box::new(store.sink(table)) });
+    }
+    Ok(())
+}
+
+fn add_paths(job: &JobPlan, store: &KvStore, lowered: &Lowered, assembly: &mut Assembly) -> Result<()> {
+    for (name, path) in &job.paths {
+        let query = &job.relations[&path.relation].query;
+        let schema = query_schema(&job.views, query);
+        let columns = RelationColumns::of(&schema).map_err(|errors| anyhow::anyhow!("{query}: {}", errors[0]))?;
+        let spec = PathSpec { name: name.clone(), columns, publish_epochs: publish_epochs(job, path), hot_above: path.hot_above };
+        let input = proxima_graph::lower(&mut assembly.topology, &spec, lowered.queries[query]);
+        let table = proxima_graph::path_table(name);
+        assembly.topology.sink(SinkNode { name: table.clone(), input, sink: Box::new(store.sink(table)) });
+        let reader = PathReader::new(Arc::new(store.reader()), name, &path.config());
+        assembly.paths.insert(name.clone(), Arc::new(reader));
+    }
+    Ok(())
+}
+
+/// How many epochs the path's interval is, at least one.
+fn publish_epochs(job: &JobPlan, path: &PathPlan) -> u64 {
+    let epochs = path.publish.as_nanos() / job.epoch.interval.as_nanos().max(1);
+    u64::try_from(epochs).unwrap_or(u64::MAX).max(1)
+}
+
+fn query_schema(plan: &Plan, name: &str) -> SchemaRef {
+    let query = plan.queries.iter().find(|query| query.name == name).expect("every query of the job was compiled");
+    Arc::clone(&query.schema)
+}
