@@ -148,7 +148,12 @@ fn add_paths(job: &JobPlan, store: &KvStore, lowered: &Lowered, assembly: &mut A
         let query = &job.relations[&path.relation].query;
         let schema = query_schema(&job.views, query);
         let columns = RelationColumns::of(&schema).map_err(|errors| anyhow::anyhow!("{query}: {}", errors[0]))?;
-        let spec = PathSpec { name: name.clone(), columns, publish_epochs: publish_epochs(job, path), hot_above: path.hot_above };
+        let spec = PathSpec {
+            name: name.clone(),
+            columns,
+            publish_epochs: publish_epochs(job, path),
+            hot_above: path.hot_above,
+        };
         let input = proxima_graph::lower(&mut assembly.topology, &spec, lowered.queries[query]);
         let table = proxima_graph::path_table(name);
         assembly.topology.sink(SinkNode { name: table.clone(), input, sink: Box::new(store.sink(table)) });

@@ -1,13 +1,14 @@
 //! `CREATE TABLE` read from the syntax tree: input tables (with a source) and targets (with a sink).
 
 use crate::duration::parse_duration;
-use crate::plan::{EpochUnit, EventTime, Table, Target};
+use crate::plan::{EventTime, Table, Target};
 use crate::problem::{Place, Refusal};
 use crate::types::arrow_type;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion_sql::sqlparser::ast::{
     ColumnOption, CreateTable, CreateTableOptions, Expr, Ident, ObjectName, Spanned, SqlOption, TableConstraint, Value,
 };
+use proxima_event::decode::EpochUnit;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -229,13 +230,13 @@ impl Declaration {
                 false
             }
         });
-        let epoch_unit = self.take("epoch_unit").map_or(EpochUnit::Milliseconds, |(text, place)| match text.as_str() {
+        let epoch_unit = self.take("epoch_unit").map_or(EpochUnit::Millis, |(text, place)| match text.as_str() {
             "s" => EpochUnit::Seconds,
-            "ms" => EpochUnit::Milliseconds,
-            "us" => EpochUnit::Microseconds,
+            "ms" => EpochUnit::Millis,
+            "us" => EpochUnit::Micros,
             _ => {
                 self.refuse(place, format!("epoch_unit '{text}' is not known"), "'s', 'ms' and 'us' are");
-                EpochUnit::Milliseconds
+                EpochUnit::Millis
             }
         });
         let unknown = std::mem::take(&mut self.options);

@@ -35,7 +35,5 @@ mod upsert;
 mod tests;
 
 pub use duration::parse_duration;
-pub use plan::{
-    EpochUnit, EventTime, Lowered, Options, Plan, Query, QuerySource, Table, Target, compile, compile_changelog,
-};
+pub use plan::{EventTime, Lowered, Options, Plan, Query, QuerySource, Table, Target, compile, compile_changelog};
 pub use problem::{Origin, Problem};

@@ -7,6 +7,7 @@ use crate::problem::Problem;
 use crate::tree::{Ix, Tree};
 use arrow::datatypes::SchemaRef;
 use proxima_engine::{NodeId, Topology};
+use proxima_event::decode::EpochUnit;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -84,18 +85,6 @@ pub struct EventTime {
     pub name: String,
     /// Its number in the table's schema.
     pub column: usize,
-}
-
-/// What bare numbers in TIMESTAMP columns count since 1970.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EpochUnit {
-    /// `s`
-    Seconds,
-    /// `ms`
-    #[default]
-    Milliseconds,
-    /// `us`
-    Microseconds,
 }
 
 /// What a view is written to.
