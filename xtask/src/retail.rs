@@ -121,16 +121,22 @@ pub(crate) fn check_daily(answer: &Value) -> Result<()> {
     ensure!(days.len() == hits.len(), "{} days instead of {}", hits.len(), days.len());
     for (day, hit) in days.iter().zip(hits) {
         for (name, expected) in names.iter().zip(day.split(',')) {
-            let found = plain(&hit["_source"][*name]);
+            let found = plain(&hit["_source"][*name], expected);
             ensure!(found == expected, "{name} of {day:?} is {found}");
         }
     }
     Ok(())
 }
 
-/// A value as the answer key writes it: strings and decimals without quotes.
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+/// A value as the answer key writes it: without quotes, with as many digits behind the point. Nineteen digits survive in a
+/// decimal that is printed; a reader of JSON gets the fifteen that a float holds, which are more than any day needs.
+fn plain(value: &Value, as_in: &str) -> String {
+    let places = as_in.split_once('.').map_or(0, |(_, places)| places.len());
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => format!("{:.places$}", number.as_f64().unwrap_or(f64::NAN)),
+        other => other.to_string(),
+    }
 }
 
 fn check_similar(answer: &Value) -> Result<()> {
