@@ -5,6 +5,7 @@ use crate::http::ask;
 use crate::project::root;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
+use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -20,14 +21,16 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Checks the example against its answer key.
 pub(crate) fn check(binary: &Path) -> Result<()> {
-    let data = tempfile::tempdir()?;
-    let mut run = Run::start(binary, data.path())?;
-    let address = run.wait_until_finished(data.path())?;
+    let folder = tempfile::tempdir()?;
+    let (data, printed) = (folder.path().join("data"), folder.path().join("printed"));
+    let mut run = Run::start(binary, &data, &printed)?;
+    let address = run.wait_until_finished(&data)?;
+    check_printed(&printed)?;
     let daily = json!({"size": 1000, "sort": [{"day": "asc"}]});
     check_daily(&ask(&address, "/v1/indexes/daily/_search", Some(&daily))?)?;
     check_similar(&ask(&address, "/v1/similar/bought_together/85123A?n=5", None)?)?;
     run.interrupt()?;
-    let search = command(binary, &["search", JOB, "daily", &daily.to_string()], data.path()).output()?;
+    let search = command(binary, &["search", JOB, "daily", &daily.to_string()], &data).output()?;
     ensure!(search.status.success(), "search failed: {}", String::from_utf8_lossy(&search.stderr));
     check_daily(&serde_json::from_slice(&search.stdout).context("search printed what is no JSON")?)?;
     until_end(binary)
@@ -56,9 +59,9 @@ struct Run {
 }
 
 impl Run {
-    fn start(binary: &Path, data: &Path) -> Result<Self> {
+    fn start(binary: &Path, data: &Path, printed: &Path) -> Result<Self> {
         let mut command = command(binary, &["run", JOB, "--listen", "127.0.0.1:0"], data);
-        let child = command.stdout(Stdio::null()).spawn().context("cannot start the example")?;
+        let child = command.stdout(File::create(printed)?).spawn().context("cannot start the example")?;
         Ok(Self { child })
     }
 
@@ -103,6 +106,31 @@ impl Drop for Run {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What the run says can be asked must work as it stands.
+fn check_printed(printed: &Path) -> Result<()> {
+    let begin = Instant::now();
+    let lines = loop {
+        let text = std::fs::read_to_string(printed)?;
+        let lines: Vec<String> =
+            text.lines().map(str::trim).filter(|line| line.starts_with("curl ")).map(str::to_owned).collect();
+        if lines.len() == 3 {
+            break lines;
+        }
+        ensure!(begin.elapsed() < END, "the run did not print three curl lines, but: {text}");
+        sleep(LOOK);
+    };
+    if Command::new("curl").arg("--version").output().is_err() {
+        println!("curl is not installed: the printed lines were not tried");
+        return Ok(());
+    }
+    for line in lines {
+        let output = Command::new("sh").args(["-c", &format!("{line} --fail --silent --show-error")]).output()?;
+        ensure!(output.status.success(), "{line} failed: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).with_context(|| format!("{line} gave what is no JSON"))?;
+    }
+    Ok(())
 }
 
 /// Where the run with this data folder serves, once it does.
