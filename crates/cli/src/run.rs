@@ -122,7 +122,7 @@ fn conclude(data: &DataFolder, monitor: &Monitor, discarded: &BTreeMap<String, A
     monitor.set(RunState::Finished);
     let status = monitor.status();
     let target = |name: &str, writes: u64| match discarded.get(name) {
-        Some(counted) => json!({ "writes": writes, "rows": counted.upserts() - counted.deletes() }),
+        Some(counted) => json!({ "writes": writes, "upserts": counted.upserts(), "deletes": counted.deletes() }),
         None => json!({ "writes": writes }),
     };
     let targets: serde_json::Map<String, Value> =
@@ -132,6 +132,7 @@ fn conclude(data: &DataFolder, monitor: &Monitor, discarded: &BTreeMap<String, A
         "rejected": status.rejected,
         "seconds": status.uptime_s,
         "targets": targets,
+        "operators": status.operators,
     }))?;
     Ok(Ended::Complete)
 }
