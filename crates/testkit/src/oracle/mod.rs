@@ -11,7 +11,7 @@ pub use dialect::{Script, Statement};
 
 use arrow::array::RecordBatch;
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::{DataFusionError, Result, TableReference};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -94,11 +94,12 @@ impl Oracle {
     fn collect(&self, query: Box<ast::Query>) -> Result<RecordBatch> {
         self.runtime.block_on(async {
             let statement = PlanStatement::Statement(Box::new(ast::Statement::Query(query)));
-            let plan = self.context.state().statement_to_plan(statement).await?;
-            let frame = self.context.execute_logical_plan(plan).await?;
-            // The types that come out, which coercion may have changed from those of the plan as it was written.
-            let schema = frame.clone().create_physical_plan().await?.schema();
-            let batches = frame.collect().await?;
+            let state = self.context.state();
+            let plan = state.statement_to_plan(statement).await?;
+            // The types that coercion gives. Optimisation may change them again: it sums decimals twice for a DISTINCT.
+            let analysed = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
+            let schema: SchemaRef = Arc::new(analysed.schema().as_arrow().clone());
+            let batches = self.context.execute_logical_plan(plan).await?.collect().await?;
             let batches: Vec<_> = batches.iter().map(|batch| conform(batch, &schema)).collect::<Result<_>>()?;
             Ok(concat_batches(&schema, &batches)?)
         })
