@@ -1,5 +1,7 @@
 //! `bought_together` of the retail example equals a naive batch cosine over all customers: every list, every count.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use proxima_engine::{EpochConfig, RunConfig, SinkNode};
 use proxima_graph::{Merger, PathConfig, PathKind, PathReader, PathSpec, RelationColumns, lower, path_table};
 use proxima_sink::kv::KvStore;

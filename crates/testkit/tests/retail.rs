@@ -1,6 +1,8 @@
 //! The retail example from its real files, through the file source and the decoders: every view equals a batch run of
 //! the same SQL, and `daily` equals the answer key, whatever the number of workers and the cut of epochs.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use proxima_engine::{EpochConfig, RunConfig};
 use proxima_event::Changes;
 use proxima_testkit::harness::{Results, plan, run_files};
@@ -45,10 +47,24 @@ fn assert_equal(results: &Results, oracle: &Oracle, place: &str) {
     assert_eq!(results.status.rejected(), 0, "{place}");
 }
 
+/// What the SQL says of products and customers.
+fn assert_products(oracle: &Oracle) {
+    let ask = |sql: &str| rows::as_csv(&oracle.query(sql).unwrap());
+    let postage = "SELECT stock_code FROM products WHERE stock_code IN ('POST', 'DOT', 'M', 'm', 'D', 'BANK CHARGES')";
+    assert_eq!(ask(postage), "");
+    let twice = "SELECT stock_code FROM products GROUP BY stock_code HAVING count(*) > 1";
+    assert_eq!(ask(twice), "", "a product has one description");
+    let described = "SELECT stock_code, description FROM products WHERE stock_code IN ('85123A', 'DCGS0004')";
+    assert_eq!(ask(described), "85123A,WHITE HANGING HEART T-LIGHT HOLDER\nDCGS0004,HAYNES CAMPER SHOULDER BAG\n");
+    let unknown = "SELECT count(*) FROM purchases WHERE customer LIKE '%.%' OR customer = ''";
+    assert_eq!(ask(unknown), "0\n", "customers are numbers");
+}
+
 #[test]
 fn every_view_equals_batch_and_daily_the_answer_key() {
     let orders = files::example("retail").join("orders");
     let oracle = batch(&files::list(&orders));
+    assert_products(&oracle);
     let plan = plan(&sql(), &QUERIES).unwrap();
     let cuts = [
         (1, EpochConfig { interval: NEVER, records: usize::MAX, lag: 4 }),

@@ -1,10 +1,13 @@
 //! A sink that crawls slows the source down: what is on its way stays within the epochs that may be, and nothing is
 //! lost. Asserted on counts of records, not on time.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use proxima_engine::{EpochConfig, Operator, Outbox, Route, RunConfig, RunError, SinkNode, SourceNode, Topology, run};
 use proxima_event::{Changes, Chunk, Intake, PartitionId, Payload, Position, Sink, Source, SourceError};
+use proxima_sink::{IndexConfig, IndexSink};
 use proxima_testkit::sinks::{CollectSink, FailingSink, SlowSink};
 use proxima_testkit::wait::finish;
 use std::sync::Arc;
@@ -82,6 +85,20 @@ fn a_slow_sink_makes_the_source_wait() {
         assert!(ahead_max <= bound, "{ahead_max} records on their way, {bound} may be");
         assert!(ahead_max > EPOCHS.records as u64, "and the source does not wait for each epoch: {ahead_max}");
     }
+}
+
+#[test]
+fn a_slow_index_loses_nothing_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = IndexConfig::new("rows", schema(), vec![0]);
+    let index = IndexSink::open(folder.path(), &config).unwrap();
+    let reader = index.reader();
+    let (slow, acknowledged) = SlowSink::new(Box::new(index), Duration::from_millis(20));
+    let (topology, ahead_max) = topology(Box::new(slow), acknowledged);
+    finish(run(topology, RunConfig { workers: 2, epochs: EPOCHS, ..RunConfig::default() }).unwrap()).unwrap();
+
+    assert_eq!(reader.count() as i64, CHUNK * CHUNKS);
+    assert!(ahead_max.load(SeqCst) <= EPOCHS.records as u64 * EPOCHS.lag);
 }
 
 #[test]
