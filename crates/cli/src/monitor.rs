@@ -92,6 +92,7 @@ fn describe(run: proxima_engine::RunStatus) -> Status {
         keys: operator.stats.keys,
         bytes: operator.stats.bytes,
         late: operator.stats.late,
+        failed: operator.stats.failed,
     };
     Status {
         records: run.records(),

@@ -54,6 +54,8 @@ pub struct OperatorStats {
     pub bytes: u64,
     /// Records dropped because they came after their lifetime.
     pub late: u64,
+    /// Rows left out because an expression failed on them.
+    pub failed: u64,
 }
 
 /// Where an operator puts its output.

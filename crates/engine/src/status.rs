@@ -134,6 +134,7 @@ impl Counters {
                 sum.keys += stats.keys;
                 sum.bytes += stats.bytes;
                 sum.late += stats.late;
+                sum.failed += stats.failed;
             }
         }
         let names = self.operators.iter().cloned();

@@ -176,7 +176,7 @@ impl Operator for Couple {
 
     fn stats(&self) -> OperatorStats {
         let bytes = self.subjects.bytes() + self.logs.bytes() + self.pairs.bytes() + self.norms.bytes();
-        OperatorStats { keys: self.logs.len(), bytes: bytes as u64, late: 0 }
+        OperatorStats { keys: self.logs.len(), bytes: bytes as u64, ..OperatorStats::default() }
     }
 }
 

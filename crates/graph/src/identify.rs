@@ -124,7 +124,7 @@ impl Operator for Identify {
     fn stats(&self) -> OperatorStats {
         let keys = self.groups.iter().map(|names| names.len() as u64).sum();
         let bytes = self.groups.iter().map(|names| names.bytes() as u64).sum();
-        OperatorStats { keys, bytes, late: 0 }
+        OperatorStats { keys, bytes, ..OperatorStats::default() }
     }
 }
 

@@ -98,6 +98,10 @@ fn render_operators(out: &mut Text, status: &Status) {
     for operator in &status.operators {
         out.sample("proxima_operator_late_total", &[("operator", &operator.name)], operator.late);
     }
+    out.family("proxima_operator_failed_total", "counter", "Rows left out because an expression failed on them");
+    for operator in &status.operators {
+        out.sample("proxima_operator_failed_total", &[("operator", &operator.name)], operator.failed);
+    }
 }
 
 fn render_sinks(out: &mut Text, status: &Status) {

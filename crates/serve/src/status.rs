@@ -144,6 +144,8 @@ pub struct OperatorStatus {
     pub bytes: u64,
     /// How many records came too late for it.
     pub late: u64,
+    /// How many rows it left out because an expression failed on them.
+    pub failed: u64,
 }
 
 /// A sink.

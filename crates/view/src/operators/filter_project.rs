@@ -9,7 +9,7 @@ use arrow::compute::{filter_record_batch, prep_null_mask_filter};
 use arrow::datatypes::SchemaRef;
 use datafusion_common::{DataFusionError, Result};
 use datafusion_physical_expr::PhysicalExpr;
-use proxima_engine::{Operator, Outbox};
+use proxima_engine::{Operator, OperatorStats, Outbox};
 use proxima_event::{Changes, Weights};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -136,6 +136,10 @@ impl FilterProject {
 impl Operator for FilterProject {
     fn apply(&mut self, _input: usize, changes: Changes, out: &mut Outbox) {
         self.evaluate_parts(&changes, out);
+    }
+
+    fn stats(&self) -> OperatorStats {
+        OperatorStats { failed: self.failed, ..OperatorStats::default() }
     }
 }
 

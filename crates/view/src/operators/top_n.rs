@@ -150,7 +150,7 @@ impl Operator for TopN {
     }
 
     fn stats(&self) -> OperatorStats {
-        OperatorStats { keys: self.rows.len() as u64, bytes: self.rows.bytes() as u64, late: 0 }
+        OperatorStats { keys: self.rows.len() as u64, bytes: self.rows.bytes() as u64, ..OperatorStats::default() }
     }
 }
 

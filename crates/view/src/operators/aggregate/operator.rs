@@ -255,6 +255,6 @@ impl Operator for Aggregate {
             Call::Own(accumulator, _) => accumulator.bytes(),
         });
         let bytes = self.table.bytes() + self.touched.bytes() + beside.sum::<usize>();
-        OperatorStats { keys: self.table.len() as u64, bytes: bytes as u64, late: 0 }
+        OperatorStats { keys: self.table.len() as u64, bytes: bytes as u64, ..OperatorStats::default() }
     }
 }

@@ -269,7 +269,7 @@ impl Operator for Join {
         OperatorStats {
             keys: keys as u64,
             bytes: (left.bytes() + right.bytes() + self.keys.table.bytes()) as u64,
-            late: 0,
+            ..OperatorStats::default()
         }
     }
 }

@@ -79,7 +79,7 @@ impl Operator for Net {
         match &self.inner {
             Inner::Unique(unique) => OperatorStats { bytes: unique.table.bytes() as u64, ..OperatorStats::default() },
             Inner::Greatest(Greatest { rows, .. }) => {
-                OperatorStats { keys: rows.len() as u64, bytes: rows.bytes() as u64, late: 0 }
+                OperatorStats { keys: rows.len() as u64, bytes: rows.bytes() as u64, ..OperatorStats::default() }
             }
         }
     }
