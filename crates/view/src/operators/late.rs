@@ -86,7 +86,7 @@ impl DropLate {
     /// Knows no bound: passes everything on.
     #[must_use]
     pub fn new(spec: DropLateSpec) -> Self {
-        Self { spec, bound_us: i64::MIN, next_us: i64::MIN, ..OperatorStats::default() }
+        Self { spec, bound_us: i64::MIN, next_us: i64::MIN, late: 0 }
     }
 }
 

@@ -278,6 +278,10 @@ impl Operator for Lookup {
             (memory.table.len(), memory.table.bytes() + memory.met.capacity() * size_of::<Vec<Met>>() * 2)
         });
         let bytes = bytes + self.dimension.bytes() + self.keys.table.bytes();
-        OperatorStats { keys: (facts + self.dimension.table.len()) as u64, bytes: bytes as u64, ..OperatorStats::default() }
+        OperatorStats {
+            keys: (facts + self.dimension.table.len()) as u64,
+            bytes: bytes as u64,
+            ..OperatorStats::default()
+        }
     }
 }
