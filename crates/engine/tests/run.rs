@@ -1,5 +1,7 @@
 //! The run loop with a small keyed sum: any number of workers, any cut of epochs, slow and failing neighbours.
 
+#![allow(clippy::unwrap_used)]
+
 use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use proxima_engine::{
