@@ -1,6 +1,7 @@
 //! A run from its start to its end: engine, stores, server and progress together.
 
 use crate::assemble::{Assembly, assemble};
+use crate::client::reachable;
 use crate::data::{DataFolder, ServerInfo};
 use crate::failure::Failure;
 use crate::hints;
@@ -19,10 +20,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the progress line changes and signals are looked for.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// When a job that follows its sources, and so has no end, says what can be asked.
+const SETTLED: Duration = Duration::from_secs(3);
 
 /// What to run, and how.
 #[derive(Debug)]
@@ -67,15 +71,20 @@ fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     let listen = &plan.http.listen;
     let server = Server::start(listen, readers.state(plan, &monitor))
         .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
-    data.announce(&ServerInfo { address: server.address().to_string(), pid: std::process::id() })?;
+    let address = reachable(server.address());
+    data.announce(&ServerInfo { address: address.to_string(), pid: std::process::id() })?;
     let handle = proxima_engine::run(topology, run_config(plan, &data, *workers, generation))?;
     monitor.started(handle.control());
-    let ended = follow(handle, &monitor, stop)
-        .and_then(|ended| if ended == Ended::Complete { conclude(&data, &monitor, &discarded) } else { Ok(ended) });
+    let ended = follow(handle, &monitor, stop, || {
+        if plan.follows() && !request.until_end {
+            readers.tell(address);
+        }
+    })
+    .and_then(|ended| if ended == Ended::Complete { conclude(&data, &monitor, &discarded) } else { Ok(ended) });
     if let Ok(Ended::Complete) = ended
         && !request.until_end
     {
-        readers.tell(server.address());
+        readers.tell(address);
         wait(stop);
     }
     data.retract();
@@ -93,11 +102,18 @@ fn run_config(plan: &JobPlan, data: &DataFolder, workers: usize, generation: Gen
     RunConfig { workers, epochs, generation, rejected: Arc::new(move |rejected| kept.keep(rejected)) }
 }
 
-/// Follows the run until every bounded source is read and every result written, or until it is told to stop.
-fn follow(handle: RunHandle, monitor: &Monitor, stop: &Stop) -> Result<Ended> {
+/// Follows the run until every bounded source is read and every result written, or until it is told to stop. Calls
+/// `settled` once when the run has had time to show its first results.
+fn follow(handle: RunHandle, monitor: &Monitor, stop: &Stop, settled: impl FnOnce()) -> Result<Ended> {
     let mut progress = Progress::start();
     let control = handle.control();
+    let (started, mut settled) = (Instant::now(), Some(settled));
     while !handle.is_finished() {
+        if started.elapsed() >= SETTLED
+            && let Some(settled) = settled.take()
+        {
+            settled();
+        }
         if stop.asked() {
             monitor.set(RunState::Stopping);
             control.stop();

@@ -39,6 +39,14 @@ pub struct JobPlan {
     pub warnings: Vec<Problem>,
 }
 
+impl JobPlan {
+    /// Whether some source goes on as its files grow, so that the job has no end.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.sources.values().any(|SourcePlan::File { follow, .. }| *follow)
+    }
+}
+
 /// `[epoch]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EpochPlan {
