@@ -26,6 +26,32 @@ pub struct Chunk {
     pub payload: Payload,
 }
 
+/// The places of messages in the text of a chunk: each is a line there, its own line ends turned to spaces (between the
+/// tokens of JSON they mean the same).
+#[derive(Clone, Debug, Default)]
+pub struct Messages {
+    starts: Vec<u32>,
+    offsets: Vec<u64>,
+}
+
+impl Messages {
+    /// Adds the message that begins at byte `start` of the text and has `offset` in its partition. Both grow.
+    pub fn push(&mut self, start: u32, offset: u64) {
+        self.starts.push(start);
+        self.offsets.push(offset);
+    }
+
+    /// The offset of the message that byte `at` of the text belongs to.
+    ///
+    /// # Panics
+    /// When there are no messages.
+    #[must_use]
+    pub fn offset_at(&self, at: usize) -> u64 {
+        let behind = self.starts.partition_point(|&start| start as usize <= at);
+        self.offsets[behind.saturating_sub(1)]
+    }
+}
+
 /// The records of a chunk.
 #[derive(Clone, Debug)]
 pub enum Payload {
@@ -39,12 +65,20 @@ pub enum Payload {
         first_line: u64,
         /// The header record of a CSV file, without line end.
         header: Option<Arc<[u8]>>,
+        /// Where each message begins, for records that come one by one and have positions of their own.
+        messages: Option<Arc<Messages>>,
     },
     /// Rows that are typed already: from memory, or from a source that decodes by itself.
     Changes(Changes),
 }
 
 impl Chunk {
+    /// Collects the messages of a partition, from `start` on, to one chunk.
+    #[must_use]
+    pub fn of_messages(partition: Arc<PartitionId>, start: u64) -> MessageChunk {
+        MessageChunk { partition, start, text: Vec::new(), messages: Messages::default(), records: 0 }
+    }
+
     /// A chunk of `bytes`, to which the slack is added here.
     #[must_use]
     pub fn from_bytes(
@@ -57,7 +91,55 @@ impl Chunk {
     ) -> Self {
         let len = bytes.len();
         bytes.resize(len + SLACK, 0);
-        let payload = Payload::Bytes { data: Buffer::from_vec(bytes), len, first_line, header };
+        let payload = Payload::Bytes { data: Buffer::from_vec(bytes), len, first_line, header, messages: None };
         Self { partition, start, end: start + len as u64, records, payload }
+    }
+}
+
+/// A chunk of messages in the making.
+#[derive(Debug)]
+pub struct MessageChunk {
+    partition: Arc<PartitionId>,
+    start: u64,
+    text: Vec<u8>,
+    messages: Messages,
+    records: usize,
+}
+
+impl MessageChunk {
+    /// Adds the message at `offset` of the partition.
+    pub fn push(&mut self, offset: u64, message: &[u8]) {
+        let start = self.text.len();
+        self.messages.push(u32::try_from(start).expect("a chunk is flushed long before 4 GiB"), offset);
+        self.text.extend_from_slice(message);
+        for at in memchr::memchr2_iter(b'\n', b'\r', message) {
+            self.text[start + at] = b' ';
+        }
+        self.text.push(b'\n');
+        self.records += 1;
+    }
+
+    /// How many messages it holds.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.records
+    }
+
+    /// How many bytes it holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// The chunk; reading goes on at `end`, behind what was pushed and what was left out.
+    #[must_use]
+    pub fn finish(self, end: u64) -> Chunk {
+        let Self { partition, start, text, messages, records } = self;
+        let mut chunk = Chunk::from_bytes(partition, start, text, records, 0, None);
+        chunk.end = end;
+        if let Payload::Bytes { messages: places, .. } = &mut chunk.payload {
+            *places = Some(Arc::new(messages));
+        }
+        chunk
     }
 }

@@ -15,10 +15,10 @@ pub mod source;
 pub mod store;
 
 pub use changes::{Changes, Weights};
-pub use chunk::{Chunk, Payload};
+pub use chunk::{Chunk, MessageChunk, Messages, Payload};
 pub use epoch::{Epoch, Generation, Version};
 pub use hash::{KEY_GROUPS, KeyGroup};
 pub use rejected::Rejected;
 pub use sink::{Sink, SinkError};
-pub use source::{Intake, PartitionId, Position, Source, SourceError, Stopped};
+pub use source::{Intake, PartitionId, Position, Resume, Source, SourceError, Stopped};
 pub use store::{KeyValueRead, StoreError};

@@ -1,12 +1,13 @@
 //! The contract of a source: read partitions in order, offer chunks with their positions, stop when told.
 
 use crate::Chunk;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;
 
 /// One ordered stream of records within a source: a file, a topic's partition.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PartitionId {
     /// The source's name in the job.
     pub source: Arc<str>,
@@ -21,7 +22,7 @@ impl fmt::Display for PartitionId {
 }
 
 /// How far a partition has been read: everything before `offset` has been offered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// The partition.
     pub partition: Arc<PartitionId>,
@@ -32,12 +33,32 @@ pub struct Position {
     pub offset: u64,
 }
 
+/// Where an earlier run left off, for one source.
+///
+/// A source begins each partition at its position. Then it replays the cuts, one after another: of each it reads every
+/// partition that is named to exactly that offset, before it offers anything beyond. No chunk reaches across an offset
+/// that is named here. Behind the last cut it reads as it likes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resume {
+    /// Where each partition goes on: what the checkpoint holds. Partitions that are not named are read from where the
+    /// configuration says.
+    pub positions: Vec<Position>,
+    /// What the epochs behind the checkpoint held of this source, in order: for each the offsets that its partitions
+    /// had reached at its end, where they moved. Sinks may hold parts of these epochs already.
+    pub cuts: Vec<Vec<Position>>,
+}
+
 /// The engine is shutting down; the source returns at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped;
 
 /// What a source needs of the engine. Shared by all its threads.
 pub trait Intake: Send + Sync {
+    /// Where an earlier run left off. Asked for once, before anything is opened.
+    fn resume(&self) -> Resume {
+        Resume::default()
+    }
+
     /// Announces a partition and where reading of it begins. Must come before its first chunk; comes again when the
     /// partition's identity changes: there is more of its beginning, or another file has the name.
     fn open(&self, position: Position);

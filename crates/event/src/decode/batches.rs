@@ -2,7 +2,7 @@
 
 use super::columns::Columns;
 use super::{DecodeConfig, Decoded};
-use crate::{Changes, Chunk, Rejected};
+use crate::{Changes, Chunk, Payload, Rejected};
 use arrow::buffer::Buffer;
 use std::ops::Range;
 
@@ -58,14 +58,23 @@ impl<'a> Page<'a> {
         Self { chunk, bytes, lines: first_line, counted: 0 }
     }
 
+    /// The position and the line of the record at byte `start`.
+    fn place(&mut self, start: usize) -> (u64, u64) {
+        if let Payload::Bytes { messages: Some(messages), .. } = &self.chunk.payload {
+            return (messages.offset_at(start), 0);
+        }
+        self.lines += memchr::memchr_iter(b'\n', &self.bytes[self.counted..start]).count() as u64;
+        self.counted = start;
+        (self.chunk.start + start as u64, self.lines)
+    }
+
     /// Rejects a record. Records come in order.
     pub(crate) fn reject(&mut self, record: Range<usize>, reason: String, out: &mut Decoded) {
-        self.lines += memchr::memchr_iter(b'\n', &self.bytes[self.counted..record.start]).count() as u64;
-        self.counted = record.start;
+        let (offset, line) = self.place(record.start);
         out.rejected.push(Rejected {
             partition: self.chunk.partition.clone(),
-            offset: self.chunk.start + record.start as u64,
-            line: self.lines,
+            offset,
+            line,
             reason,
             record: self.bytes[record.start..record.end.min(record.start + RECORD_MAX)].to_vec(),
         });

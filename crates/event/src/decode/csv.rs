@@ -38,7 +38,7 @@ impl CsvDecoder {
 impl Decoder for CsvDecoder {
     fn decode(&mut self, chunk: &Chunk, out: &mut Decoded) {
         let (data, len, first_line, header) = match &chunk.payload {
-            Payload::Bytes { data, len, first_line, header } => (data, *len, *first_line, header),
+            Payload::Bytes { data, len, first_line, header, .. } => (data, *len, *first_line, header),
             Payload::Changes(changes) => return out.batches.push(changes.clone()),
         };
         let raw = header.as_deref().unwrap_or_default();

@@ -163,7 +163,7 @@ impl Reader {
             start: self.offset,
             end: self.offset + len as u64,
             records,
-            payload: Payload::Bytes { data, len, first_line: self.line, header: self.header() },
+            payload: Payload::Bytes { data, len, first_line: self.line, header: self.header(), messages: None },
         }
     }
 

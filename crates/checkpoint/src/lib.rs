@@ -1,0 +1,1 @@
+//! The state protocol: what a checkpoint is, how it is committed, found again and swept away.

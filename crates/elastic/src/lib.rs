@@ -1,0 +1,1 @@
+//! The sink for Elasticsearch and OpenSearch, and searches passed through to them.

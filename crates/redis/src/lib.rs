@@ -1,0 +1,1 @@
+//! The Redis sink, and offsets kept in Redis.
