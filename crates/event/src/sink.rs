@@ -20,6 +20,15 @@ pub trait Sink: Send {
     /// As for [`Sink::write`].
     fn flush(&mut self) -> Result<(), SinkError>;
 
+    /// Makes everything flushed so far survive the end of this process and of the machine, where a flush alone does
+    /// not. A checkpoint that counts on the writes is committed only after it.
+    ///
+    /// # Errors
+    /// As for [`Sink::write`].
+    fn sync(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
     /// How long the engine collects writes between two flushes while more keep coming. Zero for sinks whose flush is
     /// cheap.
     fn flush_interval(&self) -> std::time::Duration {

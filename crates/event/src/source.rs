@@ -37,7 +37,8 @@ pub struct Position {
 ///
 /// A source begins each partition at its position. Then it replays the cuts, one after another: of each it reads every
 /// partition that is named to exactly that offset, before it offers anything beyond. No chunk reaches across an offset
-/// that is named here. Behind the last cut it reads as it likes.
+/// that is named here. When all that a cut names is offered it says so ([`Intake::cut_replayed`]), also where the cut
+/// names nothing of this source. Behind the last cut it reads as it likes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resume {
     /// Where each partition goes on: what the checkpoint holds. Partitions that are not named are read from where the
@@ -58,6 +59,9 @@ pub trait Intake: Send + Sync {
     fn resume(&self) -> Resume {
         Resume::default()
     }
+
+    /// The source has offered all that the next cut of its [`Resume`] names. Said once for each cut, in order.
+    fn cut_replayed(&self) {}
 
     /// Announces a partition and where reading of it begins. Must come before its first chunk; comes again when the
     /// partition's identity changes: there is more of its beginning, or another file has the name.

@@ -101,6 +101,10 @@ impl Sink for KvSink {
         }
         self.commit().map_err(|error| self.failed("commit", error.to_string()))
     }
+
+    fn sync(&mut self) -> Result<(), SinkError> {
+        self.store.sync().map_err(|error| self.failed("sync", error.to_string()))
+    }
 }
 
 /// The bytes of a key or value; `None` for NULL.
