@@ -17,7 +17,7 @@ pub trait KeyValueRead: Send + Sync {
     fn scan(&self, table: &str, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StoreError>;
 }
 
-/// Why a store could not be read.
+/// Why a store could not be read or written.
 #[derive(Debug, Error)]
 #[error("cannot {tried} {store}: {reason}")]
 pub struct StoreError {
