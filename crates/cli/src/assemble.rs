@@ -4,9 +4,9 @@ use crate::data::DataFolder;
 use crate::job::{JobPlan, PathPlan, SinkKind, SourcePlan};
 use anyhow::{Context, Result, ensure};
 use arrow::datatypes::SchemaRef;
-use proxima_engine::{MakeDecoder, NodeId, Route, SinkNode, SourceId, SourceNode, Topology};
+use proxima_engine::{MakeSourceDecoder, NodeId, Route, SinkNode, SourceNode, Topology};
 use proxima_event::Sink;
-use proxima_event::decode::{DecodeConfig, Format, decoder};
+use proxima_event::decode::{DecodeConfig, Format, source_decoder};
 use proxima_graph::{ObjectSpec, PathReader, PathSpec, RelationColumns};
 use proxima_sink::{Counters, DiscardSink, IndexConfig, IndexReader, IndexSink, KvReader, KvStore};
 use proxima_source::{FileConfig, FileSource, Framing};
@@ -51,34 +51,47 @@ pub fn assemble(job: &JobPlan, data: &DataFolder) -> Result<Assembly> {
     Ok(assembly)
 }
 
-/// Adds the sources that some table reads, and the tables.
+/// Adds the sources that some table reads, and the tables. The tables of a source share one decoder.
 fn add_tables(job: &JobPlan, topology: &mut Topology) -> Result<HashMap<String, NodeId>> {
-    let mut sources = HashMap::<&str, SourceId>::new();
     let mut nodes = HashMap::new();
-    for table in &job.views.tables {
-        let source = match sources.get(table.source.as_str()) {
-            Some(&source) => source,
-            None => topology.source(source_node(job, &table.source)?),
-        };
-        sources.insert(&table.source, source);
-        let decoder = make_decoder(job, table)?;
-        nodes.insert(table.name.clone(), topology.table(table.name.clone(), source, Some(decoder)));
+    for name in sources_read(job) {
+        let readers: Vec<_> = job.views.tables.iter().filter(|table| table.source == name).collect();
+        let format = common_format(name, &readers)?;
+        let source = topology.source(source_node(job, name, format, &readers)?);
+        let decoder = make_decoder(job, format, &readers);
+        let names: Vec<String> = readers.iter().map(|table| table.name.clone()).collect();
+        nodes.extend(names.clone().into_iter().zip(topology.tables(names, source, decoder)));
     }
     Ok(nodes)
 }
 
-fn source_node(job: &JobPlan, name: &str) -> Result<SourceNode> {
-    let plan = job.sources.get(name).with_context(|| format!("no source is named \"{name}\""))?;
-    let readers: Vec<_> = job.views.tables.iter().filter(|table| table.source == name).collect();
+/// The sources that tables read, in the order of their first tables.
+fn sources_read(job: &JobPlan) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for table in &job.views.tables {
+        if !names.contains(&table.source.as_str()) {
+            names.push(&table.source);
+        }
+    }
+    names
+}
+
+/// The format that all tables of a source read it in.
+fn common_format(source: &str, readers: &[&Table]) -> Result<Format> {
     let format = format_of(readers[0])?;
-    for table in &readers {
+    for table in readers {
         ensure!(
             format_of(table)? == format,
-            "tables {} and {} read source \"{name}\" in different formats; give each a source of its own",
+            "tables {} and {} read source \"{source}\" in different formats; give each a source of its own",
             readers[0].name,
             table.name
         );
     }
+    Ok(format)
+}
+
+fn source_node(job: &JobPlan, name: &str, format: Format, readers: &[&Table]) -> Result<SourceNode> {
+    let plan = job.sources.get(name).with_context(|| format!("no source is named \"{name}\""))?;
     let SourcePlan::File { path, follow } = plan;
     let framing = match format {
         Format::Csv => Framing::Csv { delimiter: b',', quote: b'"' },
@@ -95,11 +108,13 @@ fn format_of(table: &Table) -> Result<Format> {
     table.format.parse().map_err(|error: String| anyhow::anyhow!("table {}: {error}", table.name))
 }
 
-fn make_decoder(job: &JobPlan, table: &Table) -> Result<MakeDecoder> {
-    let format = format_of(table)?;
-    let (schema, epoch_unit) = (Arc::clone(&table.schema), table.epoch_unit);
-    let config = DecodeConfig { schema, zone: job.zone, epoch_unit, batch_rows: BATCH_ROWS };
-    Ok(Arc::new(move || decoder(format, config.clone())))
+fn make_decoder(job: &JobPlan, format: Format, readers: &[&Table]) -> MakeSourceDecoder {
+    let config = |table: &&Table| {
+        let (schema, epoch_unit) = (Arc::clone(&table.schema), table.epoch_unit);
+        DecodeConfig { schema, zone: job.zone, epoch_unit, batch_rows: BATCH_ROWS }
+    };
+    let configs: Vec<_> = readers.iter().map(config).collect();
+    Arc::new(move || source_decoder(format, configs.clone()))
 }
 
 fn add_targets(job: &JobPlan, data: &DataFolder, lowered: &Lowered, assembly: &mut Assembly) -> Result<()> {

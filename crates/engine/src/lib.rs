@@ -9,6 +9,7 @@ mod drive;
 pub mod flow;
 mod intake;
 pub mod operator;
+mod reader;
 pub mod run;
 mod sinks;
 pub mod snapshot;
@@ -22,4 +23,4 @@ pub use status::{OperatorStatus, RunStatus, SinkStatus, SourceStatus};
 
 pub use operator::{EpochEnd, Operator, OperatorStats, Outbox};
 pub use snapshot::{SnapshotError, StateReader, StateWriter};
-pub use topology::{MakeDecoder, NodeId, Route, SinkNode, SourceId, SourceNode, Topology};
+pub use topology::{MakeDecoder, MakeSourceDecoder, NodeId, Route, SinkNode, SourceId, SourceNode, Topology};

@@ -1,16 +1,15 @@
 //! The run loop: threads for sources, sinks and workers, from start to end or to the first failure.
 
-use crate::assemble::{Assembled, TableInput, assemble};
-use crate::batch::Batch;
+use crate::assemble::{Assembled, assemble};
 use crate::flow::EpochConfig;
 use crate::intake::{EpochIntake, SourceIntake};
+use crate::reader::Reader;
 use crate::sinks::{SinkThread, Write};
 use crate::status::{Counters, RunStatus, SinkCounters, SourceCounters};
 use crate::topology::{Graph, Node, SourceNode, Topology};
 use crossbeam_channel::{Sender, unbounded};
 use parking_lot::Mutex;
-use proxima_event::decode::{Decoded, Decoder};
-use proxima_event::{Chunk, Generation, Payload, Rejected, Sink};
+use proxima_event::{Chunk, Generation, Rejected, Sink};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -232,17 +231,9 @@ fn start_workers(
     .map_err(RunError::Failed)
 }
 
-/// A table's way into the dataflow on one worker.
-struct Table {
-    name: String,
-    source: usize,
-    input: TableInput,
-    decoder: Option<Box<dyn Decoder>>,
-}
-
 struct WorkerLoop<'a> {
     index: usize,
-    tables: Vec<Table>,
+    readers: Vec<Reader>,
     probe: ProbeHandle<u64>,
     counters: &'a Counters,
     rejected: &'a KeepRejected,
@@ -258,15 +249,8 @@ impl<'a> WorkerLoop<'a> {
     ) -> Self {
         counters.intake.register_worker(worker.index());
         let Assembled { inputs, probe } = worker.dataflow(|scope| assemble(scope, graph, &queues, counters));
-        let table = |(id, input): (usize, TableInput)| match &graph.nodes[id] {
-            Node::Table(node) => {
-                let decoder = node.decoder.as_ref().map(|make| make());
-                Table { name: node.name.clone(), source: node.source.0, input, decoder }
-            }
-            Node::Operator(_) => unreachable!("only tables have inputs"),
-        };
-        let tables = inputs.into_iter().map(table).collect();
-        Self { index: worker.index(), tables, probe, counters, rejected: &config.rejected }
+        let readers = Reader::all(graph, inputs);
+        Self { index: worker.index(), readers, probe, counters, rejected: &config.rejected }
     }
 
     fn run(mut self, worker: &mut Worker) {
@@ -291,7 +275,7 @@ impl<'a> WorkerLoop<'a> {
                 worker.step_or_park(Some(intake.due_in().clamp(Duration::from_millis(1), IDLE)));
             }
         }
-        self.tables.clear();
+        self.readers.clear();
         while !intake.is_stopped() && !self.probe.done() {
             if self.index == 0 {
                 intake.progress(self.done());
@@ -306,28 +290,17 @@ impl<'a> WorkerLoop<'a> {
     }
 
     fn advance_to(&mut self, epoch: u64) {
-        for table in &mut self.tables {
-            if *table.input.time() < epoch {
-                table.input.advance_to(epoch);
-            }
-        }
+        self.readers.iter_mut().for_each(|reader| reader.advance_to(epoch));
     }
 
     fn feed(&mut self, source: usize, chunk: &Chunk) {
         let counters = &self.counters.sources[source].1;
-        for table in self.tables.iter_mut().filter(|table| table.source == source) {
-            let mut decoded = Decoded::default();
-            match (&mut table.decoder, &chunk.payload) {
-                (None, Payload::Changes(changes)) => decoded.batches.push(changes.clone()),
-                (Some(decoder), _) => decoder.decode(chunk, &mut decoded),
-                (None, Payload::Bytes { .. }) => panic!("table {} needs a decoder for {}", table.name, chunk.partition),
-            }
-            for changes in decoded.batches.into_iter().filter(|changes| !changes.is_empty()) {
-                table.input.send_batch(&mut Batch::new(changes));
-            }
-            if !decoded.rejected.is_empty() {
-                counters.rejected.fetch_add(decoded.rejected.len() as u64, Relaxed);
-                (self.rejected)(&decoded.rejected);
+        for reader in self.readers.iter_mut().filter(|reader| reader.source == source) {
+            let left_out = reader.feed(chunk);
+            counters.skipped.fetch_add(left_out.skipped, Relaxed);
+            if !left_out.rejected.is_empty() {
+                counters.rejected.fetch_add(left_out.rejected.len() as u64, Relaxed);
+                (self.rejected)(&left_out.rejected);
             }
         }
         counters.records.fetch_add(chunk.records as u64, Relaxed);

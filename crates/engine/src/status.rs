@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub(crate) struct SourceCounters {
     pub(crate) records: AtomicU64,
     pub(crate) rejected: AtomicU64,
+    pub(crate) skipped: AtomicU64,
 }
 
 /// Counters of one sink.
@@ -40,6 +41,8 @@ pub struct SourceStatus {
     pub records: u64,
     /// Records that could not be decoded.
     pub rejected: u64,
+    /// Records of tables that the job does not read, schema changes, marks of transactions.
+    pub skipped: u64,
     /// How far each partition has been read.
     pub partitions: Vec<PartitionStatus>,
 }
@@ -108,6 +111,7 @@ impl Counters {
             name: Arc::clone(name),
             records: counters.records.load(Relaxed),
             rejected: counters.rejected.load(Relaxed),
+            skipped: counters.skipped.load(Relaxed),
             partitions: partitions.iter().filter(|p| p.position.partition.source == *name).cloned().collect(),
         });
         let sinks = self.sinks.iter().map(|(name, counters)| SinkStatus {

@@ -1,7 +1,7 @@
 //! A job as a graph: what is read, computed and written, before any worker exists.
 
 use crate::operator::Operator;
-use proxima_event::decode::Decoder;
+use proxima_event::decode::{Decoder, Each, SourceDecoder};
 use proxima_event::{Sink, Source};
 use std::sync::Arc;
 
@@ -22,10 +22,12 @@ pub enum Route {
 
 /// Makes an operator for one worker.
 pub type MakeOperator = Arc<dyn Fn() -> Box<dyn Operator> + Send + Sync>;
-/// Makes a decoder for one worker.
+/// Makes the decoder of one table for one worker.
 pub type MakeDecoder = Arc<dyn Fn() -> Box<dyn Decoder> + Send + Sync>;
+/// Makes the decoder that tables of one source share, for one worker.
+pub type MakeSourceDecoder = Arc<dyn Fn() -> Box<dyn SourceDecoder> + Send + Sync>;
 
-/// A source of the topology. Its chunks are decoded by each table that reads it.
+/// A source of the topology.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub(crate) usize);
 
@@ -60,11 +62,17 @@ pub struct SinkNode {
 }
 
 pub(crate) struct TableNode {
-    pub(crate) source: SourceId,
     /// The table's name, for messages.
     pub(crate) name: String,
-    /// `None` when the chunks come decoded.
-    pub(crate) decoder: Option<MakeDecoder>,
+    /// The number of the reader that makes its rows. Tables of one reader come in the order of its decoder's.
+    pub(crate) reader: usize,
+}
+
+/// What makes the rows of tables from the chunks of a source.
+pub(crate) struct ReaderNode {
+    pub(crate) source: SourceId,
+    /// `None` when the chunks come decoded; then there is one table.
+    pub(crate) decoder: Option<MakeSourceDecoder>,
 }
 
 pub(crate) enum Node {
@@ -99,6 +107,8 @@ pub struct Topology {
 #[derive(Default)]
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
+    /// What the tables among the nodes are filled by.
+    pub(crate) readers: Vec<ReaderNode>,
     /// The name and the input of each sink.
     pub(crate) sinks: Vec<(String, NodeId)>,
 }
@@ -121,8 +131,29 @@ impl Topology {
     /// # Panics
     /// When the source is not of this topology.
     pub fn table(&mut self, name: impl Into<String>, source: SourceId, decoder: Option<MakeDecoder>) -> NodeId {
+        let alone = |make: MakeDecoder| -> MakeSourceDecoder { Arc::new(move || Box::new(Each(vec![make()]))) };
+        let reader = self.reader(source, decoder.map(alone));
+        self.add(Node::Table(TableNode { name: name.into(), reader }))
+    }
+
+    /// Adds the tables of a source that share a decoder, in the decoder's order.
+    ///
+    /// # Panics
+    /// When the source is not of this topology.
+    pub fn tables(
+        &mut self,
+        names: impl IntoIterator<Item = String>,
+        source: SourceId,
+        decoder: MakeSourceDecoder,
+    ) -> Vec<NodeId> {
+        let reader = self.reader(source, Some(decoder));
+        names.into_iter().map(|name| self.add(Node::Table(TableNode { name, reader }))).collect()
+    }
+
+    fn reader(&mut self, source: SourceId, decoder: Option<MakeSourceDecoder>) -> usize {
         assert!(source.0 < self.sources.len(), "a source is added before its tables");
-        self.add(Node::Table(TableNode { source, name: name.into(), decoder }))
+        self.graph.readers.push(ReaderNode { source, decoder });
+        self.graph.readers.len() - 1
     }
 
     /// Adds an operator that reads streams of nodes added before.

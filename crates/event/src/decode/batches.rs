@@ -58,20 +58,28 @@ impl<'a> Page<'a> {
         Self { chunk, bytes, lines: first_line, counted: 0 }
     }
 
-    /// The position and the line of the record at byte `start`.
+    /// The position and the line of the record at byte `start`. Asked for in the order of the records.
     fn place(&mut self, start: usize) -> (u64, u64) {
-        if let Payload::Bytes { messages: Some(messages), .. } = &self.chunk.payload {
-            return (messages.offset_at(start), 0);
+        if let Payload::Bytes { messages: Some(_), .. } = &self.chunk.payload {
+            return (self.position(start), 0);
         }
         self.lines += memchr::memchr_iter(b'\n', &self.bytes[self.counted..start]).count() as u64;
         self.counted = start;
-        (self.chunk.start + start as u64, self.lines)
+        (self.position(start), self.lines)
+    }
+
+    /// The position of the record at byte `start`.
+    pub(crate) fn position(&self, start: usize) -> u64 {
+        match &self.chunk.payload {
+            Payload::Bytes { messages: Some(messages), .. } => messages.offset_at(start),
+            _ => self.chunk.start + start as u64,
+        }
     }
 
     /// Rejects a record. Records come in order.
-    pub(crate) fn reject(&mut self, record: Range<usize>, reason: String, out: &mut Decoded) {
+    pub(crate) fn reject(&mut self, record: Range<usize>, reason: String, out: &mut Vec<Rejected>) {
         let (offset, line) = self.place(record.start);
-        out.rejected.push(Rejected {
+        out.push(Rejected {
             partition: self.chunk.partition.clone(),
             offset,
             line,

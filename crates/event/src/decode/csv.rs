@@ -53,7 +53,7 @@ impl Decoder for CsvDecoder {
                 Ok(()) => self.batches.hand_over_full(data, out),
                 Err(reason) => {
                     self.batches.columns.undo();
-                    page.reject(record, reason, out);
+                    page.reject(record, reason, &mut out.rejected);
                 }
             }
         }

@@ -70,7 +70,7 @@ impl JsonDecoder {
             Ok(()) => self.predictor.learn(columns, Input { end: line.end, ..input }, line.start),
             Err(reason) => {
                 columns.undo();
-                page.reject(line, reason, out);
+                page.reject(line, reason, &mut out.rejected);
             }
         }
     }
@@ -83,19 +83,14 @@ impl Decoder for JsonDecoder {
             Payload::Changes(changes) => return out.batches.push(changes.clone()),
         };
         let mut page = Page::new(chunk, &data.as_slice()[..len], first_line);
-        let mut at =
-            if chunk.start == 0 && page.bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-        // Almost every chunk passes this, the fastest check; only others are asked where they are bad.
-        let all_valid = simdutf8::basic::from_utf8(&page.bytes[at..]).is_ok();
-        while at < len {
-            let valid = if all_valid { len } else { valid_lines(page.bytes, at) };
-            self.lines(&mut page, at..valid, data, out);
-            at = valid;
-            if at < len {
-                let line = line_at(page.bytes, at);
-                at = line.end + 1;
-                self.stats.general += 1;
-                page.reject(line, "not valid UTF-8".into(), out);
+        let mut runs = Runs::new(chunk, page.bytes);
+        while let Some(run) = runs.next(page.bytes) {
+            match run {
+                Run::Text(lines) => self.lines(&mut page, lines, data, out),
+                Run::Broken(line) => {
+                    self.stats.general += 1;
+                    page.reject(line, NOT_UTF8.into(), &mut out.rejected);
+                }
             }
         }
         self.batches.hand_over(data, out);
@@ -109,8 +104,47 @@ impl Decoder for JsonDecoder {
 /// What some editors put before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// Why a line is rejected that is no text.
+pub(super) const NOT_UTF8: &str = "not valid UTF-8";
+
+/// Lines of a chunk that are text, or one that is none.
+pub(super) enum Run {
+    /// Whole lines of valid UTF-8.
+    Text(Range<usize>),
+    /// One line that is not valid UTF-8, without its end.
+    Broken(Range<usize>),
+}
+
+/// A chunk's lines in runs.
+pub(super) struct Runs {
+    at: usize,
+    /// Almost every chunk passes this, the fastest check; only others are asked where they are bad.
+    all_valid: bool,
+}
+
+impl Runs {
+    pub(super) fn new(chunk: &Chunk, bytes: &[u8]) -> Self {
+        let at = if chunk.start == 0 && bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        Self { at, all_valid: simdutf8::basic::from_utf8(&bytes[at..]).is_ok() }
+    }
+
+    /// The next run of `bytes`, which are the same each time.
+    pub(super) fn next(&mut self, bytes: &[u8]) -> Option<Run> {
+        if self.at >= bytes.len() {
+            return None;
+        }
+        let valid = if self.all_valid { bytes.len() } else { valid_lines(bytes, self.at) };
+        if valid > self.at {
+            return Some(Run::Text(std::mem::replace(&mut self.at, valid)..valid));
+        }
+        let line = line_at(bytes, self.at);
+        self.at = line.end + 1;
+        Some(Run::Broken(line))
+    }
+}
+
 /// The line that begins at `start`, without its end.
-fn line_at(bytes: &[u8], start: usize) -> Range<usize> {
+pub(super) fn line_at(bytes: &[u8], start: usize) -> Range<usize> {
     let end = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |length| start + length);
     start..end
 }

@@ -1,14 +1,17 @@
 //! Decoders: the bytes of a chunk become typed Arrow columns, of only the columns that the job uses.
 //!
-//! One bad record is one [`Rejected`] record, never a lost batch. A decoder is made once for each table and worker by
-//! [`decoder`]; it walks the records of a chunk (`csv`, `json`), reads the text of each wanted value (`values`) and
+//! One bad record is one [`Rejected`] record, never a lost batch. A decoder is made once for each source and worker by
+//! [`source_decoder`], and hands the tables of the source their rows; for one table, [`decoder`] makes it. It walks the records of a chunk (`csv`, `json`), reads the text of each wanted value (`values`) and
 //! appends it to its column (`columns`).
 
 mod batches;
 mod columns;
 mod csv;
 mod json;
+mod source;
 mod values;
+
+pub use source::{Each, SourceDecoded, SourceDecoder, source_decoder};
 
 use crate::{Changes, Chunk, Rejected};
 use arrow::datatypes::SchemaRef;
