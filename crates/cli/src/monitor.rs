@@ -86,6 +86,7 @@ fn describe(run: proxima_engine::RunStatus) -> Status {
         writes: sink.rows,
         flushes: sink.flushes,
         epochs: sink.epochs,
+        waits_for: sink.waits_for,
     };
     let operator = |operator: proxima_engine::OperatorStatus| OperatorStatus {
         name: operator.name,

@@ -137,23 +137,33 @@ pub fn run(topology: Topology, config: RunConfig) -> Result<RunHandle, RunError>
     let names = sources.iter().map(|source| (Arc::clone(&source.name), source.dimension));
     let workers = config.workers.max(1);
     let intake = Arc::new(EpochIntake::new(config.epochs.clone(), workers, names));
-    let counters = Arc::new(count(&graph, &sources, intake, workers));
+    let counters = Arc::new(count(&graph, &sources, &sinks, intake, workers));
     let (queues, sinks) = start_sinks(sinks, &config, &counters);
     let workers = start_workers(graph, config, Arc::clone(&counters), queues, workers)?;
     let sources = start_sources(sources, &counters);
     Ok(RunHandle { counters, sources, sinks, workers })
 }
 
-fn count(graph: &Graph, sources: &[SourceNode], intake: Arc<EpochIntake>, workers: usize) -> Counters {
+fn count(
+    graph: &Graph,
+    sources: &[SourceNode],
+    sinks: &[Box<dyn Sink>],
+    intake: Arc<EpochIntake>,
+    workers: usize,
+) -> Counters {
     let operators: Vec<_> = graph.nodes.iter().filter_map(operator_name).collect();
     let stats = (0..workers).map(|_| Mutex::new(vec![crate::OperatorStats::default(); operators.len()])).collect();
     Counters {
         intake,
         sources: sources.iter().map(|source| (Arc::clone(&source.name), SourceCounters::default())).collect(),
-        sinks: graph.sinks.iter().map(|(name, _)| (name.clone(), Arc::new(SinkCounters::default()))).collect(),
+        sinks: graph.sinks.iter().zip(sinks).map(|((name, _), sink)| (name.clone(), sink_counters(&**sink))).collect(),
         operators,
         stats,
     }
+}
+
+fn sink_counters(sink: &dyn Sink) -> Arc<SinkCounters> {
+    Arc::new(SinkCounters { health: sink.health(), ..SinkCounters::default() })
 }
 
 fn operator_name(node: &Node) -> Option<String> {
@@ -173,8 +183,12 @@ fn start_sinks(
     for (sink, (name, sink_counters)) in sinks.into_iter().zip(&counters.sinks) {
         let (queue, receiver) = unbounded();
         let (generation, sink_counters) = (config.generation, Arc::clone(sink_counters));
-        let thread = SinkThread { sink, queue: receiver, generation, counters: sink_counters };
         let intake = Arc::clone(&counters.intake);
+        if let Some(health) = &sink_counters.health {
+            let intake = Arc::clone(&intake);
+            health.stop_when(move || intake.is_stopped());
+        }
+        let thread = SinkThread { sink, queue: receiver, generation, counters: sink_counters };
         queues.push(queue);
         threads.push(spawn(format!("sink {name}"), move || {
             if let Err(error) = thread.run(&intake) {

@@ -3,6 +3,7 @@
 use crate::OperatorStats;
 use crate::intake::{EpochIntake, PartitionStatus};
 use parking_lot::Mutex;
+use proxima_event::Health;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -20,6 +21,7 @@ pub(crate) struct SinkCounters {
     pub(crate) rows: AtomicU64,
     pub(crate) flushes: AtomicU64,
     pub(crate) epochs: AtomicU64,
+    pub(crate) health: Option<Health>,
 }
 
 /// The counters that workers, sources and sinks keep.
@@ -58,6 +60,8 @@ pub struct SinkStatus {
     pub flushes: u64,
     /// Every epoch before this one is held by it, on every worker.
     pub epochs: u64,
+    /// What it waits for, if something outside does not take its writes.
+    pub waits_for: Option<String>,
 }
 
 /// An operator, as status shows it: the sums over all workers.
@@ -119,6 +123,7 @@ impl Counters {
             rows: counters.rows.load(Relaxed),
             flushes: counters.flushes.load(Relaxed),
             epochs: counters.epochs.load(Relaxed),
+            waits_for: counters.health.as_ref().and_then(Health::waits_for),
         });
         RunStatus {
             epoch_open,

@@ -1,6 +1,7 @@
 //! The contract of a sink: write an epoch's net changes so that writing them twice does no harm.
 
-use crate::{Changes, Version};
+use crate::{Changes, Health, Version};
+use serde::Serialize;
 use thiserror::Error;
 
 /// A connector that writes. It runs on a thread of its own and is called with the epochs of each worker in order.
@@ -34,6 +35,33 @@ pub trait Sink: Send {
     fn flush_interval(&self) -> std::time::Duration {
         std::time::Duration::ZERO
     }
+
+    /// The handle by which a sink that retries says what it waits for and learns that the run is ending. `None` for
+    /// sinks that never wait for anything outside.
+    fn health(&self) -> Option<Health> {
+        None
+    }
+
+    /// What the outside has refused since the last call. Such writes count as done: the engine asks after each flush,
+    /// counts them and keeps them with the rejected records. A sink gives each at most once, and only of writes that
+    /// were flushed.
+    fn take_rejected(&mut self) -> Vec<RejectedWrite> {
+        Vec::new()
+    }
+}
+
+/// One write that the outside refused for what it holds: a message that is too large, a value that does not fit the
+/// mapping. Trying it again would not help, and other writes are not touched by it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RejectedWrite {
+    /// The index, store or topic that refused it.
+    pub target: String,
+    /// The row's key as text; see [`crate::encode::id_text`].
+    pub key: String,
+    /// Why, in the words of the server.
+    pub reason: String,
+    /// The row as JSON; empty for a delete.
+    pub document: String,
 }
 
 /// Why a sink could not write.

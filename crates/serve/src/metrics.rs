@@ -117,6 +117,10 @@ fn render_sinks(out: &mut Text, status: &Status) {
     for sink in &status.sinks {
         out.sample("proxima_sink_epochs", &[("sink", &sink.name)], sink.epochs);
     }
+    out.family("proxima_sink_waiting", "gauge", "1 while something outside does not take a sink's writes");
+    for sink in &status.sinks {
+        out.sample("proxima_sink_waiting", &[("sink", &sink.name)], u64::from(sink.waits_for.is_some()));
+    }
 }
 
 fn render_requests(out: &mut Text, counts: &Counts) {

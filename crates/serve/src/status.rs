@@ -159,6 +159,9 @@ pub struct SinkStatus {
     pub flushes: u64,
     /// Every epoch before this one is held by it.
     pub epochs: u64,
+    /// What it waits for, if something outside does not take its writes; sources wait for it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
 }
 
 /// The memory of a process.

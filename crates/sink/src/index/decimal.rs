@@ -1,4 +1,4 @@
-//! Decimals as text: exact in both directions, so that what SQL computed is what a reader of the index sees.
+//! Decimals from text: exact, so that a request means the number that it shows.
 
 use std::cmp::Ordering;
 
@@ -22,19 +22,6 @@ impl Point {
     pub(crate) fn ratio(number: i128, divisor: i128) -> Self {
         Self { floor: number.div_euclid(divisor), exact: number.rem_euclid(divisor) == 0 }
     }
-}
-
-/// Writes `units · 10^-scale` with exactly `scale` digits behind the point.
-pub(crate) fn format(units: i128, scale: i8) -> String {
-    if scale <= 0 {
-        let zeros = if units == 0 { 0 } else { usize::from(scale.unsigned_abs()) };
-        return format!("{units}{}", "0".repeat(zeros));
-    }
-    let scale = usize::from(scale.unsigned_abs());
-    let digits = format!("{:0>width$}", units.unsigned_abs(), width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    let sign = if units < 0 { "-" } else { "" };
-    format!("{sign}{whole}.{fraction}")
 }
 
 /// Reads a plain or scientific decimal number onto the grid of `10^-scale`.
@@ -110,16 +97,6 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn writes_all_digits() {
-        assert_eq!(format(58_960_790, 3), "58960.790");
-        assert_eq!(format(-5, 3), "-0.005");
-        assert_eq!(format(0, 2), "0.00");
-        assert_eq!(format(7, 0), "7");
-        assert_eq!(format(7, -2), "700");
-        assert_eq!(format(i128::MIN, 38), "-1.70141183460469231731687303715884105728");
-    }
-
-    #[test]
     fn reads_onto_the_grid() {
         let point = |floor, exact| Some(Point { floor, exact });
         assert_eq!(parse("58960.79", 3), point(58_960_790, true));
@@ -139,7 +116,7 @@ mod tests {
         #[test]
         fn what_is_written_reads_back(units in any::<i64>(), scale in 0_i8..=18) {
             let units = i128::from(units);
-            prop_assert_eq!(parse(&format(units, scale), scale), Some(Point { floor: units, exact: true }));
+            prop_assert_eq!(parse(&proxima_event::encode::decimal::format(units, scale), scale), Some(Point { floor: units, exact: true }));
         }
     }
 }

@@ -7,7 +7,6 @@
 mod decimal;
 mod directory;
 mod error;
-mod json;
 mod layout;
 mod mapping;
 mod reader;

@@ -1,7 +1,5 @@
-//! From an Arrow row to a document: its id, its searchable values, its source.
+//! From an Arrow row to a document: its searchable values, its source.
 
-use super::decimal;
-use super::json;
 use super::layout::Kind;
 use super::mapping::Mapping;
 use super::time;
@@ -10,6 +8,7 @@ use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     TimeUnit, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
+use proxima_event::encode;
 use tantivy::TantivyDocument;
 use tantivy::schema::Field;
 
@@ -31,35 +30,6 @@ pub(crate) enum Node {
     Stored,
 }
 
-/// The id of a document without key columns: such an index holds one row.
-const ONLY: &str = "all";
-
-/// The document's id: the key's values as text. Several are joined with `|`; a `|` or `\` inside of them gets a `\`
-/// before it, so that different keys never share an id. NULL is `\N`.
-pub(crate) fn id_of(rows: &RecordBatch, key: &[usize], row: usize) -> String {
-    match key {
-        [] => ONLY.to_owned(),
-        [column] => key_text(rows.column(*column).as_ref(), row).unwrap_or_else(|| "\\N".to_owned()),
-        columns => {
-            let parts = columns.iter().map(|&column| match key_text(rows.column(column).as_ref(), row) {
-                Some(text) => text.replace('\\', "\\\\").replace('|', "\\|"),
-                None => "\\N".to_owned(),
-            });
-            parts.collect::<Vec<_>>().join("|")
-        }
-    }
-}
-
-fn key_text(array: &dyn Array, row: usize) -> Option<String> {
-    let mut text = Vec::new();
-    json::write_value(&mut text, array, row);
-    match text.first() {
-        Some(b'"') => Some(serde_json::from_slice(&text).expect("the writer made a JSON string")),
-        _ if array.is_null(row) => None,
-        _ => Some(String::from_utf8(text).expect("the writer made JSON, which is UTF-8")),
-    }
-}
-
 /// The whole document.
 pub(crate) fn document(
     mapping: &Mapping,
@@ -70,7 +40,7 @@ pub(crate) fn document(
     version: u64,
 ) -> TantivyDocument {
     let mut source = Vec::with_capacity(64 * nodes.len());
-    json::write_row(&mut source, rows, row);
+    encode::write_row(&mut source, rows, row);
     let mut document = TantivyDocument::with_capacity(source.len() + 64 * nodes.len());
     document.add_text(mapping.id, id);
     document.add_u64(mapping.version, version);
@@ -124,11 +94,11 @@ fn add_plain(field: Field, kind: Kind, array: &dyn Array, row: usize, document: 
     match kind {
         Kind::Boolean => document.add_bool(field, array.as_boolean().value(row)),
         Kind::Unsigned => document.add_u64(field, array.as_primitive::<UInt64Type>().value(row)),
-        Kind::Time => document.add_text(field, time::format_time(time::raw_time(array, row))),
+        Kind::Time => document.add_text(field, encode::time::format_time(encode::time::raw_time(array, row))),
         Kind::Float => add_float(field, f64::from(array.as_primitive::<Float32Type>().value(row)), document),
         Kind::Double => add_float(field, array.as_primitive::<Float64Type>().value(row), document),
         Kind::WideDecimal { scale, .. } => {
-            let text = decimal::format(array.as_primitive::<Decimal128Type>().value(row), scale);
+            let text = encode::decimal::format(array.as_primitive::<Decimal128Type>().value(row), scale);
             add_float(field, text.parse().expect("a decimal is a float's text too"), document);
         }
         _ => document.add_i64(field, integer_at(array, row)),
@@ -154,8 +124,8 @@ fn integer_at(array: &dyn Array, row: usize) -> i64 {
         DataType::UInt16 => array.as_primitive::<UInt16Type>().value(row).into(),
         DataType::UInt32 => array.as_primitive::<UInt32Type>().value(row).into(),
         DataType::Date32 => i64::from(array.as_primitive::<Date32Type>().value(row)) * time::DAY_MS,
-        DataType::Timestamp(TimeUnit::Second, _) => time::raw_timestamp(array, TimeUnit::Second, row) * 1000,
-        DataType::Timestamp(unit, _) => time::raw_timestamp(array, *unit, row),
+        DataType::Timestamp(TimeUnit::Second, _) => encode::time::raw_timestamp(array, TimeUnit::Second, row) * 1000,
+        DataType::Timestamp(unit, _) => encode::time::raw_timestamp(array, *unit, row),
         DataType::Decimal128(..) => {
             // At most 18 digits. A batch that breaks its own type is cut to the end of the range.
             let units = array.as_primitive::<Decimal128Type>().value(row);

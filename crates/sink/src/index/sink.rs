@@ -15,6 +15,7 @@ use super::mapping::Mapping;
 use super::reader::IndexReader;
 use super::rows::{self, Node};
 use super::{IndexConfig, IndexError, folder_of, words};
+use proxima_event::encode::id_text;
 use proxima_event::{Changes, Sink, SinkError, Version};
 use std::path::Path;
 use std::sync::Arc;
@@ -104,7 +105,7 @@ impl IndexSink {
         let replay = self.standing.is_some_and(|standing| version <= standing);
         for row in 0..changes.len() {
             let weight = changes.weight(row);
-            let id = rows::id_of(&changes.rows, &self.key, row);
+            let id = id_text(&changes.rows, &self.key, row);
             if weight == 0 || (replay && self.stands_newer(&id, version)?) {
                 continue;
             }

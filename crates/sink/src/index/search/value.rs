@@ -130,7 +130,9 @@ pub(crate) fn decode(kind: Kind, bits: u64) -> Number {
 /// A single value as answers show it: decimals with their digits, times in milliseconds.
 pub(crate) fn show(kind: Kind, number: Number) -> Json {
     match (kind, number) {
-        (Kind::Decimal { scale, .. }, Number::Units(units)) => Json::number(decimal::format(units, scale)),
+        (Kind::Decimal { scale, .. }, Number::Units(units)) => {
+            Json::number(proxima_event::encode::decimal::format(units, scale))
+        }
         (kind, Number::Units(units)) => {
             let units = if kind.is_temporal() { units.div_euclid(kind.units().unwrap_or(1)) } else { units };
             Json::number(units.to_string())

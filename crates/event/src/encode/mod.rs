@@ -1,7 +1,13 @@
-//! A row as JSON text, the document's `_source`: every digit of a decimal, times as ISO text, structs as objects.
+//! Rows as JSON text, the same in every sink: every digit of a decimal, times as ISO text, structs as objects.
+//!
+//! At the end of a record's way: a document's `_source`, a message's value. [`id_text`] and [`write_fields`] give the key.
 
-use super::decimal;
-use super::time;
+pub mod decimal;
+mod key;
+pub mod time;
+
+pub use key::id_text;
+
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -11,10 +17,17 @@ use serde::Serialize;
 use std::io::Write;
 
 /// Appends a whole row as an object.
-pub(crate) fn write_row(out: &mut Vec<u8>, rows: &RecordBatch, row: usize) {
+pub fn write_row(out: &mut Vec<u8>, rows: &RecordBatch, row: usize) {
     let schema = rows.schema_ref();
     let names = schema.fields().iter().map(|field| field.name().as_str());
     write_object(out, names.zip(rows.columns()), row);
+}
+
+/// Appends an object of some of a row's columns, in the order given.
+pub fn write_fields(out: &mut Vec<u8>, rows: &RecordBatch, columns: &[usize], row: usize) {
+    let schema = rows.schema_ref();
+    let fields = columns.iter().map(|&column| (schema.field(column).name().as_str(), rows.column(column)));
+    write_object(out, fields, row);
 }
 
 fn write_object<'a>(out: &mut Vec<u8>, fields: impl Iterator<Item = (&'a str, &'a ArrayRef)>, row: usize) {
@@ -31,7 +44,7 @@ fn write_object<'a>(out: &mut Vec<u8>, fields: impl Iterator<Item = (&'a str, &'
 }
 
 /// Appends one value.
-pub(crate) fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
+pub fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
     if array.is_null(row) {
         out.extend_from_slice(b"null");
         return;
@@ -147,4 +160,29 @@ fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
         }
     }
     out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Decimal128Array, Int64Array, StringArray};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_row_is_an_object_of_its_columns() {
+        let columns: [(&str, ArrayRef); 3] = [
+            ("id", Arc::new(Int64Array::from(vec![7]))),
+            ("name", Arc::new(StringArray::from(vec![Some("a \"b\"")]))),
+            ("price", Arc::new(Decimal128Array::from(vec![Some(1250)]).with_precision_and_scale(10, 2).unwrap())),
+        ];
+        let rows = RecordBatch::try_from_iter(columns).unwrap();
+        let text = |write: &dyn Fn(&mut Vec<u8>)| {
+            let mut out = Vec::new();
+            write(&mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(text(&|out| write_row(out, &rows, 0)), r#"{"id":7,"name":"a \"b\"","price":12.50}"#);
+        assert_eq!(text(&|out| write_fields(out, &rows, &[2, 0], 0)), r#"{"price":12.50,"id":7}"#);
+        assert_eq!(text(&|out| write_fields(out, &rows, &[], 0)), "{}");
+    }
 }
