@@ -1,9 +1,10 @@
 //! Epochs: the time of the dataflow. An epoch is the same cut of all sources on every worker.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A cut of the input, numbered from 0 in each [`Generation`]. Operators finish one epoch before they begin the next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch(pub u64);
 
 impl Epoch {
@@ -21,7 +22,7 @@ impl fmt::Display for Epoch {
 }
 
 /// One run of the whole mesh of workers: a restart begins the next generation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Generation(pub u64);
 
 /// The version of a write: `generation · 2^40 + epoch`.

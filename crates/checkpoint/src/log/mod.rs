@@ -1,0 +1,139 @@
+//! The log: one sequence of immutable entries, and the only place where anything is decided.
+//!
+//! An entry is put if absent at the place behind the last one. Whoever finds its place taken knows less than there is to
+//! know: a run that wants to begin reads on and decides anew, one that wants to commit was succeeded and stops.
+
+mod entry;
+
+#[cfg(test)]
+pub(crate) use entry::tests;
+pub(crate) use entry::{Begin, CheckpointEntry, Entry, FileRef, StoredOperator};
+
+use crate::names;
+use crate::store::{Put, Retry, Store, StoreError};
+use proxima_event::Generation;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tracing::warn;
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Appended {
+    /// It stands at this place.
+    At(u64),
+    /// Its place was taken: there is something to read first.
+    Taken,
+    /// It stands, but there is something behind it: the place was free only because it had been swept, or another run
+    /// began at once.
+    Succeeded,
+}
+
+/// The log as far as it has been read.
+pub(crate) struct Log {
+    store: Arc<dyn Store>,
+    retry: Retry,
+    /// What stands at each place; `None` where the entry is torn.
+    slots: BTreeMap<u64, Option<Arc<Entry>>>,
+}
+
+impl Log {
+    pub(crate) fn new(store: Arc<dyn Store>, retry: Retry) -> Self {
+        Self { store, retry, slots: BTreeMap::new() }
+    }
+
+    /// Reads what is new.
+    pub(crate) fn refresh(&mut self) -> Result<(), StoreError> {
+        let listed = self.retry.run(|| self.store.list(names::LOG))?;
+        let mut slots = BTreeMap::new();
+        for seq in listed.iter().filter_map(|listed| names::log_seq(&listed.name)) {
+            let slot = match self.slots.remove(&seq) {
+                Some(known) => Some(known),
+                None => self.read(seq)?,
+            };
+            // What is listed and not there was swept in between.
+            slots.extend(slot.map(|slot| (seq, slot)));
+        }
+        self.slots = slots;
+        Ok(())
+    }
+
+    /// The entries that count, by place.
+    pub(crate) fn entries(&self) -> BTreeMap<u64, Arc<Entry>> {
+        let floor = self.newest().map_or(0, |(_, entry)| entry.floor());
+        let counted = self.slots.range(floor..);
+        counted.filter_map(|(&seq, slot)| slot.as_ref().map(|entry| (seq, Arc::clone(entry)))).collect()
+    }
+
+    /// The last entry that can be read.
+    pub(crate) fn newest(&self) -> Option<(u64, &Arc<Entry>)> {
+        self.slots.iter().rev().find_map(|(&seq, slot)| slot.as_ref().map(|entry| (seq, entry)))
+    }
+
+    /// The highest generation that the log knows of.
+    pub(crate) fn generation(&self) -> Option<Generation> {
+        self.slots.values().flatten().map(|entry| entry.generation()).max()
+    }
+
+    /// Puts an entry behind the last that is known.
+    pub(crate) fn append(&mut self, entry: Entry) -> Result<Appended, StoreError> {
+        let entry = Arc::new(entry);
+        let bytes = entry.encode();
+        let mut seq = self.slots.last_key_value().map_or(1, |(&last, _)| last + 1);
+        loop {
+            match self.put(seq, &bytes)? {
+                Place::Own => break,
+                Place::Other => {
+                    self.refresh()?;
+                    return Ok(Appended::Taken);
+                }
+                Place::Void => {
+                    warn!(seq, "an entry of the checkpoint log is torn; it is passed over");
+                    self.slots.insert(seq, None);
+                    seq += 1;
+                }
+            }
+        }
+        self.slots.insert(seq, Some(entry));
+        self.refresh()?;
+        let last = self.slots.last_key_value().map(|(&last, _)| last);
+        Ok(if last == Some(seq) { Appended::At(seq) } else { Appended::Succeeded })
+    }
+
+    /// Puts the bytes at a place and looks what stands there. Tries again only at the same place: an earlier try may
+    /// still arrive.
+    fn put(&self, seq: u64, bytes: &[u8]) -> Result<Place, StoreError> {
+        let name = names::log_entry(seq);
+        self.retry.run(|| {
+            let put = self.store.put_if_absent(&name, bytes);
+            match self.store.get(&name)? {
+                Some(there) if there == bytes => Ok(Place::Own),
+                Some(there) => Ok(if Entry::decode(&there).is_some() { Place::Other } else { Place::Void }),
+                None => match put {
+                    Err(error) => Err(error),
+                    // There was another one, which is swept by now.
+                    Ok(Put::Exists) => Ok(Place::Other),
+                    Ok(Put::Done) => Err(lost(&name)),
+                },
+            }
+        })
+    }
+
+    fn read(&self, seq: u64) -> Result<Option<Option<Arc<Entry>>>, StoreError> {
+        let bytes = self.retry.run(|| self.store.get(&names::log_entry(seq)))?;
+        Ok(bytes.map(|bytes| Entry::decode(&bytes).map(Arc::new)))
+    }
+}
+
+/// What stands at a place of the log.
+enum Place {
+    Own,
+    Other,
+    /// A torn entry, which nobody can count on.
+    Void,
+}
+
+/// The store said that it holds an object, and does not.
+pub(crate) fn lost(name: &str) -> StoreError {
+    let reason = "the store acknowledged it, and does not have it in full".to_owned();
+    StoreError { tried: "write", place: name.to_owned(), reason, lasting: false }
+}

@@ -1,0 +1,207 @@
+//! A file of state: sections, an index of them, and a footer that says where the index is.
+//!
+//! ```text
+//! magic | section … | index: 43 bytes for each section | number of sections u32 | checksum of the index u64 | magic
+//! ```
+//!
+//! Each section is compressed on its own, and only if that helps, so that one can be read without the others.
+
+use crate::operators::OperatorId;
+use crate::state::StateKey;
+use proxima_event::KeyGroup;
+use std::io;
+use xxhash_rust::xxh3::xxh3_64;
+
+const MAGIC: &[u8; 8] = b"PXSTATE1";
+const INDEX_BYTES: usize = 43;
+const FOOTER_BYTES: usize = 4 + 8 + MAGIC.len();
+/// Compressing less than this costs more time than the bytes are worth.
+const PACK_FROM_BYTES: usize = 256;
+/// The quickest level of zstd proper: state is written each second and read after a crash.
+const ZSTD_LEVEL: i32 = 1;
+
+/// What a section holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Everything that the operator holds of the key group: what was before no longer matters.
+    Full,
+    /// What changed since the section before.
+    Changes,
+}
+
+/// What an operator hands over of one key group at a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// Whose it is.
+    pub operator: OperatorId,
+    /// The key group.
+    pub group: KeyGroup,
+    /// Whether it stands alone.
+    pub kind: Kind,
+    /// The bytes, whose meaning is the operator's own.
+    pub bytes: Vec<u8>,
+}
+
+/// Where a section stands in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SectionInfo {
+    pub(crate) operator: OperatorId,
+    pub(crate) group: KeyGroup,
+    pub(crate) kind: Kind,
+    packed: bool,
+    offset: u64,
+    /// Its bytes in the file.
+    pub(crate) stored: u64,
+    raw: u64,
+    checksum: u64,
+}
+
+impl SectionInfo {
+    pub(crate) fn key(&self) -> StateKey {
+        (self.operator, self.group)
+    }
+
+    /// The section's bytes, taken out of the whole file's. `None` when they are damaged.
+    pub(crate) fn read(&self, file: &[u8]) -> Option<Vec<u8>> {
+        let start = usize::try_from(self.offset).ok()?;
+        let stored = file.get(start..)?.get(..usize::try_from(self.stored).ok()?)?;
+        if xxh3_64(stored) != self.checksum {
+            return None;
+        }
+        if !self.packed {
+            return Some(stored.to_vec());
+        }
+        let raw = usize::try_from(self.raw).ok()?;
+        zstd::bulk::decompress(stored, raw).ok().filter(|bytes| bytes.len() == raw)
+    }
+}
+
+/// The bytes of a file with these sections, and where each stands.
+pub(crate) fn encode(sections: &[Section]) -> io::Result<(Vec<u8>, Vec<SectionInfo>)> {
+    let mut file = MAGIC.to_vec();
+    let mut packer = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
+    let mut infos = Vec::with_capacity(sections.len());
+    for section in sections {
+        let packed = pack(&mut packer, &section.bytes)?;
+        let stored = packed.as_ref().unwrap_or(&section.bytes);
+        infos.push(SectionInfo {
+            operator: section.operator,
+            group: section.group,
+            kind: section.kind,
+            packed: packed.is_some(),
+            offset: file.len() as u64,
+            stored: stored.len() as u64,
+            raw: section.bytes.len() as u64,
+            checksum: xxh3_64(stored),
+        });
+        file.extend_from_slice(stored);
+    }
+    let index: Vec<u8> = infos.iter().flat_map(encode_info).collect();
+    file.extend_from_slice(&index);
+    file.extend_from_slice(&(sections.len() as u32).to_le_bytes());
+    file.extend_from_slice(&xxh3_64(&index).to_le_bytes());
+    file.extend_from_slice(MAGIC);
+    Ok((file, infos))
+}
+
+/// The compressed bytes, if they are fewer.
+fn pack(packer: &mut zstd::bulk::Compressor<'_>, bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    if bytes.len() < PACK_FROM_BYTES {
+        return Ok(None);
+    }
+    Ok(Some(packer.compress(bytes)?).filter(|packed| packed.len() < bytes.len()))
+}
+
+/// Where the sections of a file stand. `None` when it is not a file of state, or damaged.
+pub(crate) fn index(file: &[u8]) -> Option<Vec<SectionInfo>> {
+    let (rest, footer) = file.split_at_checked(file.len().checked_sub(FOOTER_BYTES)?)?;
+    let (count, footer) = footer.split_first_chunk::<4>()?;
+    let (checksum, magic) = footer.split_first_chunk::<8>()?;
+    let bytes = (u32::from_le_bytes(*count) as usize).checked_mul(INDEX_BYTES)?;
+    let (_, index) = rest.split_at_checked(rest.len().checked_sub(bytes)?)?;
+    let whole = magic == MAGIC && file.starts_with(MAGIC) && xxh3_64(index) == u64::from_le_bytes(*checksum);
+    whole.then(|| index.chunks_exact(INDEX_BYTES).map(decode_info).collect())?
+}
+
+fn encode_info(info: &SectionInfo) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(INDEX_BYTES);
+    bytes.extend_from_slice(&info.operator.0.to_le_bytes());
+    bytes.extend_from_slice(&info.group.0.to_le_bytes());
+    bytes.push(u8::from(info.kind == Kind::Full) | u8::from(info.packed) << 1);
+    for number in [info.offset, info.stored, info.raw, info.checksum] {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    bytes
+}
+
+fn decode_info(bytes: &[u8]) -> Option<SectionInfo> {
+    let (operator, bytes) = bytes.split_first_chunk::<8>()?;
+    let (group, bytes) = bytes.split_first_chunk::<2>()?;
+    let (&flags, bytes) = bytes.split_first()?;
+    let mut numbers = bytes.as_chunks::<8>().0.iter().map(|number| u64::from_le_bytes(*number));
+    let kind = if flags & 1 == 1 { Kind::Full } else { Kind::Changes };
+    Some(SectionInfo {
+        operator: OperatorId(u64::from_le_bytes(*operator)),
+        group: KeyGroup(u16::from_le_bytes(*group)),
+        kind,
+        packed: flags & 2 == 2,
+        offset: numbers.next()?,
+        stored: numbers.next()?,
+        raw: numbers.next()?,
+        checksum: numbers.next()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sections() -> impl Strategy<Value = Vec<Section>> {
+        let bytes = prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..600),
+            (any::<u8>(), 0_usize..5000).prop_map(|(byte, len)| vec![byte; len]),
+        ];
+        let section = (any::<u64>(), any::<u16>(), any::<bool>(), bytes).prop_map(|(operator, group, full, bytes)| {
+            let kind = if full { Kind::Full } else { Kind::Changes };
+            Section { operator: OperatorId(operator), group: KeyGroup(group), kind, bytes }
+        });
+        prop::collection::vec(section, 0..8)
+    }
+
+    proptest! {
+        #[test]
+        fn sections_read_back(sections in sections()) {
+            let (file, infos) = encode(&sections).unwrap();
+            prop_assert_eq!(index(&file).unwrap(), infos.clone());
+            for (section, info) in sections.iter().zip(&infos) {
+                prop_assert_eq!(info.key(), (section.operator, section.group));
+                prop_assert_eq!(info.kind, section.kind);
+                prop_assert_eq!(info.read(&file).unwrap(), section.bytes.clone());
+            }
+        }
+
+        #[test]
+        fn damage_is_seen_or_elsewhere(sections in sections(), at in any::<prop::sample::Index>(), bit in 0..8) {
+            let (mut file, _) = encode(&sections).unwrap();
+            let at = at.index(file.len());
+            file[at] ^= 1_u8 << bit;
+            let read = index(&file).map(|infos| infos.iter().map(|info| info.read(&file)).collect::<Option<Vec<_>>>());
+            let all: Vec<_> = sections.iter().map(|section| section.bytes.clone()).collect();
+            prop_assert!(read.is_none_or(|read| read.is_none_or(|read| read == all)));
+        }
+    }
+
+    #[test]
+    fn a_file_cut_short_has_no_index() {
+        let section = Section { operator: OperatorId(1), group: KeyGroup(2), kind: Kind::Full, bytes: vec![7; 999] };
+        let (file, _) = encode(&[section]).unwrap();
+        assert!((0..file.len()).all(|cut| index(&file[..cut]).is_none()));
+    }
+
+    #[test]
+    fn what_repeats_is_stored_in_fewer_bytes() {
+        let section = Section { operator: OperatorId(1), group: KeyGroup(2), kind: Kind::Full, bytes: vec![7; 99_999] };
+        assert!(encode(&[section]).unwrap().0.len() < 1000);
+    }
+}
