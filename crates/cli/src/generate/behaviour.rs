@@ -4,7 +4,7 @@
 //! event in eight arrives late, by up to half a minute. Two million events hold about 300,000 pairs of day and device
 //! and 1,660,000 pairs of item and minute; 98 of 100 are of a type that the benchmark's views count.
 
-use super::zipf::{Zipf, below};
+use proxima_mallgen::zipf::{Zipf, below};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::io::{self, Write};

@@ -5,10 +5,11 @@
 
 mod answers;
 mod behaviour;
-mod zipf;
+mod mall;
 
 pub use answers::Answers;
 pub use behaviour::{Behaviour, Event, write_lines};
+pub use mall::GenerateMall;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
@@ -32,6 +33,8 @@ pub struct GenerateArgs {
 pub enum Generate {
     /// What people do in a shop: views, clicks, carts of two days, one JSON object a line.
     Behaviour(GenerateBehaviour),
+    /// A shop: the logs of its app, the changes of its database, and what examples/mall must answer.
+    Mall(GenerateMall),
 }
 
 /// How to generate behaviour.
@@ -58,6 +61,7 @@ pub struct GenerateBehaviour {
 pub fn run(args: &GenerateArgs) -> Result<()> {
     match &args.what {
         Generate::Behaviour(args) => generate_behaviour(args),
+        Generate::Mall(args) => mall::generate(args),
     }
 }
 

@@ -7,14 +7,15 @@ const ONE: u64 = 1 << 40;
 
 /// Draws ranks from 0 with probabilities that fall as `1 / (rank + 1 + flat)`: the law of Zipf and Mandelbrot.
 #[derive(Clone, Debug)]
-pub(super) struct Zipf {
+pub struct Zipf {
     /// The sums of the weights up to and with each rank.
     sums: Vec<u64>,
 }
 
 impl Zipf {
     /// Ranks below `ranks`. The larger `flat`, the more alike are the first ones.
-    pub(super) fn new(ranks: u64, flat: u64) -> Self {
+    #[must_use]
+    pub fn new(ranks: u64, flat: u64) -> Self {
         let weights = (1..=ranks).map(|rank| ONE / (rank + flat));
         let sums = weights.scan(0, |sum, weight| {
             *sum += weight;
@@ -24,7 +25,10 @@ impl Zipf {
     }
 
     /// The next rank.
-    pub(super) fn draw(&self, random: &mut impl Rng) -> u32 {
+    ///
+    /// # Panics
+    /// When there are no ranks.
+    pub fn draw(&self, random: &mut impl Rng) -> u32 {
         let total = *self.sums.last().expect("there is at least one rank");
         let point = below(random, total);
         self.sums.partition_point(|&sum| sum <= point) as u32
@@ -32,7 +36,7 @@ impl Zipf {
 }
 
 /// A number below `bound`, each as likely as the others (up to `bound` in 2^64).
-pub(super) fn below(random: &mut impl Rng, bound: u64) -> u64 {
+pub fn below(random: &mut impl Rng, bound: u64) -> u64 {
     ((u128::from(random.next_u64()) * u128::from(bound)) >> 64) as u64
 }
 
