@@ -8,6 +8,7 @@ pub struct EpochConfig {
     /// An epoch closes this long after it opened, whether or not anything came.
     pub interval: Duration,
     /// An epoch closes when it holds this many records; it never holds more, save one chunk that is larger by itself.
+    /// (Records that a worker has not read yet are counted by an estimate.)
     pub records: usize,
     /// How many epochs may be on their way at once, the open one included. At least 2.
     pub lag: u64,

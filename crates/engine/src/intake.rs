@@ -190,6 +190,17 @@ impl EpochIntake {
         self.close_if_due(state);
     }
 
+    /// The records of a chunk were counted, which had only been estimated when it was taken in.
+    pub(crate) fn counted(&self, epoch: u64, partition: &PartitionId, estimate: usize, records: usize) {
+        let mut state = self.state.lock();
+        if state.open == epoch {
+            state.records = (state.records + records).saturating_sub(estimate);
+        }
+        if let Some(status) = state.partitions.get_mut(partition) {
+            status.records = (status.records + records as u64).saturating_sub(estimate as u64);
+        }
+    }
+
     fn caught_up(&self, source: usize) {
         self.state.lock().sources[source].caught_up = true;
         self.room.notify_all();

@@ -6,6 +6,7 @@
 mod assemble;
 mod batch;
 mod drive;
+mod fetch;
 pub mod flow;
 mod intake;
 pub mod operator;

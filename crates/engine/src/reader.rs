@@ -47,9 +47,7 @@ impl Reader {
         match (&mut self.decoder, &chunk.payload) {
             (None, Payload::Changes(changes)) => decoded.tables[0].push(changes.clone()),
             (Some(decoder), _) => decoder.decode(chunk, &mut decoded),
-            (None, Payload::Bytes { .. }) => {
-                panic!("table {} needs a decoder for {}", self.tables[0].0, chunk.partition)
-            }
+            (None, _) => panic!("table {} needs a decoder for {}", self.tables[0].0, chunk.partition),
         }
         for ((_, input), rows) in self.tables.iter_mut().zip(&mut decoded.tables) {
             for changes in rows.drain(..).filter(|changes| !changes.is_empty()) {

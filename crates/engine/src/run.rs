@@ -1,8 +1,9 @@
 //! The run loop: threads for sources, sinks and workers, from start to end or to the first failure.
 
 use crate::assemble::{Assembled, assemble};
+use crate::fetch::Fetcher;
 use crate::flow::EpochConfig;
-use crate::intake::{EpochIntake, SourceIntake};
+use crate::intake::{EpochIntake, Item, SourceIntake};
 use crate::reader::Reader;
 use crate::sinks::{SinkThread, Write};
 use crate::status::{Counters, RunStatus, SinkCounters, SourceCounters};
@@ -247,6 +248,7 @@ fn start_workers(
 
 struct WorkerLoop<'a> {
     index: usize,
+    fetcher: Fetcher,
     readers: Vec<Reader>,
     probe: ProbeHandle<u64>,
     counters: &'a Counters,
@@ -263,8 +265,8 @@ impl<'a> WorkerLoop<'a> {
     ) -> Self {
         counters.intake.register_worker(worker.index());
         let Assembled { inputs, probe } = worker.dataflow(|scope| assemble(scope, graph, &queues, counters));
-        let readers = Reader::all(graph, inputs);
-        Self { index: worker.index(), readers, probe, counters, rejected: &config.rejected }
+        let (fetcher, readers) = (Fetcher::default(), Reader::all(graph, inputs));
+        Self { index: worker.index(), fetcher, readers, probe, counters, rejected: &config.rejected }
     }
 
     fn run(mut self, worker: &mut Worker) {
@@ -277,7 +279,7 @@ impl<'a> WorkerLoop<'a> {
             let busy = work.item.is_some();
             if let Some(item) = work.item {
                 self.advance_to(item.epoch);
-                self.feed(item.source, &item.chunk);
+                self.take_in(item);
             }
             self.advance_to(work.open);
             if work.ended {
@@ -305,6 +307,20 @@ impl<'a> WorkerLoop<'a> {
 
     fn advance_to(&mut self, epoch: u64) {
         self.readers.iter_mut().for_each(|reader| reader.advance_to(epoch));
+    }
+
+    /// Reads a chunk if its source did not, and feeds it.
+    fn take_in(&mut self, Item { epoch, source, chunk }: Item) {
+        let estimate = chunk.records;
+        match self.fetcher.fetch(chunk) {
+            Ok(chunk) => {
+                if chunk.records != estimate {
+                    self.counters.intake.counted(epoch, &chunk.partition, estimate, chunk.records);
+                }
+                self.feed(source, &chunk);
+            }
+            Err(error) => self.counters.intake.fail(format!("source {}: {error}", self.counters.sources[source].0)),
+        }
     }
 
     fn feed(&mut self, source: usize, chunk: &Chunk) {

@@ -5,12 +5,13 @@
 use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use proxima_engine::{
-    EpochConfig, EpochEnd, Operator, OperatorStats, Outbox, Route, RunConfig, RunError, RunStatus, SinkNode,
-    SourceNode, Topology, run,
+    EpochConfig, EpochEnd, KeepRejected, Operator, OperatorStats, Outbox, Route, RunConfig, RunError, RunStatus,
+    SinkNode, SourceNode, Topology, run,
 };
+use proxima_event::decode::{DecodeConfig, EpochUnit, Format, decoder};
 use proxima_event::{
     Changes, Chunk, Epoch, Generation, Intake, PartitionId, Payload, Position, Sink, SinkError, Source, SourceError,
-    Version,
+    Unread, Version,
 };
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
@@ -258,6 +259,86 @@ fn a_failing_operator_ends_the_run_on_all_workers() {
         let error = run(topology, config(workers, 100)).unwrap().wait().unwrap_err();
         assert!(matches!(error, RunError::Failed(_)), "{error}");
     }
+}
+
+/// Lines of JSON that workers read, all of one length; every 100th is bad. Reading fails from a position on.
+#[derive(Debug)]
+struct Unreadable {
+    from: u64,
+}
+
+const LINE_BYTES: u64 = 16;
+const LINES: u64 = 10_000;
+
+impl Unread for Unreadable {
+    fn read(&self, start: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
+        if start >= self.from {
+            let source = std::io::Error::other("the disk is gone");
+            return Err(SourceError::Io { tried: "read", place: "numbers.json".into(), source });
+        }
+        for (number, line) in (start / LINE_BYTES..).zip(buffer.chunks_exact_mut(LINE_BYTES as usize)) {
+            let text = if number % 100 == 99 { "x".to_owned() } else { number.to_string() };
+            line.copy_from_slice(format!("{{\"n\":{text:>9}}}\n").as_bytes());
+        }
+        Ok(())
+    }
+
+    fn lines_before(&self, start: u64) -> Option<u64> {
+        Some(start / LINE_BYTES)
+    }
+}
+
+impl Source for Unreadable {
+    fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError> {
+        const CHUNK_BYTES: u64 = 70 * LINE_BYTES;
+        let partition = Arc::new(PartitionId { source: "numbers".into(), name: "numbers.json".into() });
+        intake.open(Position { partition: Arc::clone(&partition), identity: String::new(), offset: 0 });
+        let bytes: Arc<dyn Unread> = Arc::new(*self);
+        for start in (0..LINES * LINE_BYTES).step_by(CHUNK_BYTES as usize) {
+            let end = (start + CHUNK_BYTES).min(LINES * LINE_BYTES);
+            let payload = Payload::Unread { bytes: Arc::clone(&bytes), len: (end - start) as usize };
+            // The estimate is far off, which must not show in the end.
+            let chunk = Chunk { partition: Arc::clone(&partition), start, end, records: 7, payload };
+            if intake.offer(chunk).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unreadable_from(from: u64) -> Topology {
+    let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+    let decode = DecodeConfig { schema, zone: chrono_tz::UTC, epoch_unit: EpochUnit::Millis, batch_rows: 64 };
+    let mut topology = Topology::new();
+    let source = SourceNode { name: "numbers".into(), source: Box::new(Unreadable { from }), dimension: false };
+    let source = topology.source(source);
+    topology.table("numbers", source, Some(Arc::new(move || decoder(Format::Json, decode.clone()))));
+    topology
+}
+
+#[test]
+fn chunks_that_workers_read_are_counted_and_their_lines_known() {
+    for workers in [1, 2, 4] {
+        let rejected = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&rejected);
+        let keep: KeepRejected = Arc::new(move |records| kept.lock().unwrap().extend_from_slice(records));
+        let config = RunConfig { rejected: keep, ..config(workers, 100) };
+        let status = run(unreadable_from(u64::MAX), config).unwrap().wait().unwrap();
+        assert_eq!(status.records(), LINES);
+        assert_eq!(status.sources[0].partitions[0].records, LINES);
+        assert_eq!(status.sources[0].partitions[0].position.offset, LINES * LINE_BYTES);
+        let mut lines: Vec<_> = rejected.lock().unwrap().iter().map(|bad| bad.line).collect();
+        lines.sort_unstable();
+        assert_eq!(lines, (1..=100).map(|hundred| hundred * 100).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_worker_that_cannot_read_ends_the_run_with_the_reason() {
+    let error = run(unreadable_from(5_000 * LINE_BYTES), config(2, 100)).unwrap().wait().unwrap_err();
+    let expected = "source numbers: cannot read numbers.json: the disk is gone";
+    assert_eq!(error, RunError::Failed(expected.into()));
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! What a source hands to the engine: a run of whole records of one partition, in order.
 
-use crate::{Changes, source::PartitionId};
+use crate::Changes;
+use crate::source::{PartitionId, SourceError};
 use arrow::buffer::Buffer;
+use memchr::memchr_iter;
+use std::fmt;
 use std::sync::Arc;
 
 /// Readable bytes behind the records of a chunk, so that a decoder may load whole vectors.
@@ -20,7 +23,8 @@ pub struct Chunk {
     pub start: u64,
     /// The position behind its last record: where reading resumes once this chunk is in a checkpoint.
     pub end: u64,
-    /// How many records it holds (for text formats: lines that are not blank, which may prove to be no records).
+    /// How many records it holds (for text formats: lines that are not blank, which may prove to be no records). Of
+    /// records that are still [unread](Payload::Unread) an estimate.
     pub records: usize,
     /// The records.
     pub payload: Payload,
@@ -52,6 +56,22 @@ impl Messages {
     }
 }
 
+/// A partition whose bytes can be read at any place, by any thread.
+///
+/// The thread of its source then only says which bytes come next. The worker that decodes them reads them right before:
+/// they are touched by one core only, and into memory that this core has used before.
+pub trait Unread: fmt::Debug + Send + Sync {
+    /// Fills the buffer with the bytes from position `start` on.
+    ///
+    /// # Errors
+    /// When they cannot be read, or end too early.
+    fn read(&self, start: u64, buffer: &mut [u8]) -> Result<(), SourceError>;
+
+    /// How many lines end before position `start`; `None` when that cannot be found out any more. It may be slow, so it
+    /// is asked for rejected records only.
+    fn lines_before(&self, start: u64) -> Option<u64>;
+}
+
 /// The records of a chunk.
 #[derive(Clone, Debug)]
 pub enum Payload {
@@ -67,6 +87,15 @@ pub enum Payload {
         header: Option<Arc<[u8]>>,
         /// Where each message begins, for records that come one by one and have positions of their own.
         messages: Option<Arc<Messages>>,
+        /// What knows the number of the first line, if that was not worth counting before a record is rejected.
+        lines: Option<Arc<dyn Unread>>,
+    },
+    /// Lines that are still where the source found them: [`Chunk::fetch`] reads them.
+    Unread {
+        /// What reads them.
+        bytes: Arc<dyn Unread>,
+        /// How many bytes they are, from the chunk's start on.
+        len: usize,
     },
     /// Rows that are typed already: from memory, or from a source that decodes by itself.
     Changes(Changes),
@@ -91,9 +120,44 @@ impl Chunk {
     ) -> Self {
         let len = bytes.len();
         bytes.resize(len + SLACK, 0);
-        let payload = Payload::Bytes { data: Buffer::from_vec(bytes), len, first_line, header, messages: None };
+        let payload =
+            Payload::Bytes { data: Buffer::from_vec(bytes), len, first_line, header, messages: None, lines: None };
         Self { partition, start, end: start + len as u64, records, payload }
     }
+
+    /// Reads what is [unread](Payload::Unread) and counts its records; other chunks stay as they are. The bytes are put
+    /// into `buffer`, whatever it held: one that was used before costs least.
+    ///
+    /// # Errors
+    /// When the bytes cannot be read any more.
+    pub fn fetch(self, mut buffer: Vec<u8>) -> Result<Self, SourceError> {
+        let Payload::Unread { bytes, len } = self.payload else { return Ok(self) };
+        if buffer.len() < len + SLACK {
+            buffer.resize(len + SLACK, 0);
+        }
+        bytes.read(self.start, &mut buffer[..len])?;
+        let records = count_lines(&buffer[..len]);
+        let data = Buffer::from_vec(buffer);
+        let payload = Payload::Bytes { data, len, first_line: 0, header: None, messages: None, lines: Some(bytes) };
+        Ok(Self { records, payload, ..self })
+    }
+}
+
+/// The lines that are not blank; the last one may lack its end.
+fn count_lines(text: &[u8]) -> usize {
+    let mut begin = 0;
+    let mut count = 0;
+    for newline in memchr_iter(b'\n', text) {
+        count += usize::from(!is_blank(&text[begin..newline]));
+        begin = newline + 1;
+    }
+    count + usize::from(!is_blank(&text[begin..]))
+}
+
+/// Whether a line, without its newline, is blank: no record.
+#[must_use]
+pub fn is_blank(line: &[u8]) -> bool {
+    line.is_empty() || line == b"\r"
 }
 
 /// A chunk of messages in the making.
@@ -141,5 +205,17 @@ impl MessageChunk {
             *places = Some(Arc::new(messages));
         }
         chunk
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blank_lines_are_not_counted() {
+        for (text, lines) in [("", 0), ("a", 1), ("a\n", 1), ("\n\r\na\r\n\nb", 2), ("a\n\r", 1), ("\r\r\n", 1)] {
+            assert_eq!(count_lines(text.as_bytes()), lines, "{text:?}");
+        }
     }
 }

@@ -18,7 +18,7 @@ pub mod source;
 pub mod store;
 
 pub use changes::{Changes, Weights};
-pub use chunk::{Chunk, MessageChunk, Messages, Payload};
+pub use chunk::{Chunk, MessageChunk, Messages, Payload, Unread};
 pub use epoch::{Epoch, Generation, Version};
 pub use hash::{KEY_GROUPS, KeyGroup};
 pub use health::Health;

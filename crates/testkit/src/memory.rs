@@ -69,7 +69,7 @@ impl Decoder for PickTable {
         match &chunk.payload {
             Payload::Changes(changes) if *chunk.partition.name == *self.table => out.batches.push(changes.clone()),
             Payload::Changes(_) => {}
-            Payload::Bytes { .. } => panic!("a memory source gives changes"),
+            Payload::Bytes { .. } | Payload::Unread { .. } => panic!("a memory source gives changes"),
         }
     }
 }

@@ -48,24 +48,40 @@ pub(crate) struct Page<'a> {
     chunk: &'a Chunk,
     /// The records, without the slack.
     pub(crate) bytes: &'a [u8],
-    /// Line ends before `counted`, so that each byte is looked at once however many records are bad.
-    lines: u64,
+    /// The line of the byte at `counted`, so that each byte is looked at once however many records are bad; `None` until
+    /// one is.
+    line: Option<u64>,
+    first_line: u64,
     counted: usize,
 }
 
 impl<'a> Page<'a> {
     pub(crate) fn new(chunk: &'a Chunk, bytes: &'a [u8], first_line: u64) -> Self {
-        Self { chunk, bytes, lines: first_line, counted: 0 }
+        Self { chunk, bytes, line: None, first_line, counted: 0 }
     }
 
-    /// The position and the line of the record at byte `start`. Asked for in the order of the records.
+    /// The position and the line of the record at byte `start`, line 0 where that is not known. Asked for in the order of
+    /// the records.
     fn place(&mut self, start: usize) -> (u64, u64) {
         if let Payload::Bytes { messages: Some(_), .. } = &self.chunk.payload {
             return (self.position(start), 0);
         }
-        self.lines += memchr::memchr_iter(b'\n', &self.bytes[self.counted..start]).count() as u64;
-        self.counted = start;
-        (self.position(start), self.lines)
+        let mut line = self.line.unwrap_or_else(|| self.first_line());
+        if line > 0 {
+            line += memchr::memchr_iter(b'\n', &self.bytes[self.counted..start]).count() as u64;
+        }
+        (self.line, self.counted) = (Some(line), start);
+        (self.position(start), line)
+    }
+
+    /// The number of the chunk's first line.
+    fn first_line(&self) -> u64 {
+        match &self.chunk.payload {
+            Payload::Bytes { lines: Some(lines), .. } => {
+                lines.lines_before(self.chunk.start).map_or(0, |before| before + 1)
+            }
+            _ => self.first_line,
+        }
     }
 
     /// The position of the record at byte `start`.

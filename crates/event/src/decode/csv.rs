@@ -40,6 +40,7 @@ impl Decoder for CsvDecoder {
         let (data, len, first_line, header) = match &chunk.payload {
             Payload::Bytes { data, len, first_line, header, .. } => (data, *len, *first_line, header),
             Payload::Changes(changes) => return out.batches.push(changes.clone()),
+            Payload::Unread { .. } => unreachable!("a chunk is fetched before it is decoded"),
         };
         let raw = header.as_deref().unwrap_or_default();
         if self.header.as_ref().is_none_or(|header| &*header.raw != raw) {

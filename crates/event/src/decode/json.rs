@@ -81,6 +81,7 @@ impl Decoder for JsonDecoder {
         let (data, len, first_line) = match &chunk.payload {
             Payload::Bytes { data, len, first_line, .. } => (data, *len, *first_line),
             Payload::Changes(changes) => return out.batches.push(changes.clone()),
+            Payload::Unread { .. } => unreachable!("a chunk is fetched before it is decoded"),
         };
         let mut page = Page::new(chunk, &data.as_slice()[..len], first_line);
         let mut runs = Runs::new(chunk, page.bytes);

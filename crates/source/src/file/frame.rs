@@ -5,6 +5,7 @@
 
 use super::Framing;
 use memchr::{memchr_iter, memchr2_iter};
+use proxima_event::chunk::is_blank;
 
 /// The longest run of whole records at the front of the pending bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,11 +31,6 @@ impl Run {
         self.len = newline + 1;
         true
     }
-}
-
-/// Whether a line, without its newline, is no record.
-pub(super) fn is_blank(line: &[u8]) -> bool {
-    line.is_empty() || line == b"\r"
 }
 
 /// Where the scan of an unfinished CSV record stands.

@@ -2,7 +2,8 @@
 //!
 //! At the beginning of a record's way: [`discover`] finds the files, [`track`] reads one, [`stream`] unpacks it,
 //! [`reader`] cuts it into chunks of whole records ([`frame`] knows where these end) and the chunks are offered to the
-//! engine. One thread reads all files in the order of their names. A position is the [`identity`] of a file and an
+//! engine. Plain files of lines that are read once are only planned, in [`ranges`], and read by the workers. One thread
+//! reads all files in the order of their names. A position is the [`identity`] of a file and an
 //! offset in its unpacked bytes; [`resume`] finds the file again, even after rotation.
 
 mod config;
@@ -10,6 +11,7 @@ mod discover;
 mod follow;
 mod frame;
 mod identity;
+mod ranges;
 mod reader;
 mod resume;
 mod stream;

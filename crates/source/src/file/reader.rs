@@ -4,10 +4,10 @@
 //! bytes of the file and hands it back ([`Reader::block`]). The chunks that come out share the block's memory.
 
 use super::Framing;
-use super::frame::{Framer, is_blank};
+use super::frame::Framer;
 use arrow::buffer::Buffer;
 use memchr::{memchr, memchr_iter};
-use proxima_event::chunk::{RECORD_BYTES_MAX, SLACK};
+use proxima_event::chunk::{RECORD_BYTES_MAX, SLACK, is_blank};
 use proxima_event::{Chunk, PartitionId, Payload, Stopped};
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use std::sync::Arc;
 const BLOCK_BYTES: usize = 512 * 1024;
 
 /// What editors of one operating system put in front of a text.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Cuts one file into chunks of whole records.
 #[derive(Debug)]
@@ -82,6 +82,12 @@ impl Reader {
     /// Goes on under another name.
     pub(super) fn rename(&mut self, partition: Arc<PartitionId>) {
         self.partition = partition;
+    }
+
+    /// Goes on at `offset`, where a record begins, if it holds nothing back. Lines are numbered wrongly from here on.
+    pub(super) fn skip_to(&mut self, offset: u64) {
+        debug_assert!(self.rest.is_empty() && self.too_long.is_none(), "records are skipped as a whole");
+        self.offset = offset;
     }
 
     /// How many bytes of the file it was given.
@@ -163,7 +169,14 @@ impl Reader {
             start: self.offset,
             end: self.offset + len as u64,
             records,
-            payload: Payload::Bytes { data, len, first_line: self.line, header: self.header(), messages: None },
+            payload: Payload::Bytes {
+                data,
+                len,
+                first_line: self.line,
+                header: self.header(),
+                messages: None,
+                lines: None,
+            },
         }
     }
 

@@ -1,9 +1,10 @@
 //! One file on its way to the engine: the open file, the stream of its bytes, the reader that cuts them.
 
-use super::config::FileConfig;
+use super::config::{FileConfig, Framing};
 use super::discover::Found;
 use super::identity::{Identity, Key};
 use super::io_error;
+use super::ranges::{self, Planner, RangeFile};
 use super::reader::Reader;
 use super::stream::{Compression, Stream};
 use proxima_event::{Chunk, Intake, PartitionId, Position, SourceError, Stopped};
@@ -42,6 +43,8 @@ pub(super) struct Track {
     pub identity: Identity,
     pub compression: Compression,
     reader: Reader,
+    /// Whether workers can read it, by ranges.
+    in_ranges: bool,
     /// Where an earlier run left off: nothing before it is offered.
     resume: u64,
     /// Open while it is read, and as long as it is followed closely.
@@ -57,8 +60,10 @@ impl Track {
         let identity = Identity::of(&file).map_err(|error| io_error("read", &path, error))?;
         let reader = Reader::new(partition(&config.source, &path), config.framing);
         let compression = Compression::of(&path);
-        let resume = if compression == Compression::None { within(found, resume) } else { resume };
-        Ok(Self { path, identity, compression, reader, resume, file: Some(file), stream: None })
+        let plain = compression == Compression::None;
+        let resume = if plain { within(found, resume) } else { resume };
+        let in_ranges = plain && config.framing == Framing::Lines;
+        Ok(Self { path, identity, compression, reader, in_ranges, resume, file: Some(file), stream: None })
     }
 
     /// Announces the file where reading of it goes on.
@@ -127,12 +132,28 @@ impl Track {
         Ok(())
     }
 
-    /// Reads the file from its beginning to its end.
+    /// Reads the file to its end.
     pub(super) fn read_whole(&mut self, intake: &dyn Intake) -> Result<(), Halt> {
-        self.read_available(intake)?;
-        self.finish(intake)?;
+        if self.in_ranges && intake.records_max() >= ranges::RECORDS_MAX {
+            self.plan_whole(intake)?;
+        } else {
+            self.read_available(intake)?;
+            self.finish(intake)?;
+        }
         self.report_end(intake);
         self.close();
+        Ok(())
+    }
+
+    /// Offers the ranges of the file from where reading goes on to its end.
+    fn plan_whole(&mut self, intake: &dyn Intake) -> Result<(), Halt> {
+        let offset = self.taken().max(self.resume);
+        let file = RangeFile::new(Arc::clone(self.file()?), self.path.clone());
+        let mut planner = Planner::new(file, Arc::clone(self.reader.partition()), offset);
+        while let Some(chunk) = planner.next(intake)? {
+            intake.offer(chunk)?;
+        }
+        self.reader.skip_to(planner.offset());
         Ok(())
     }
 

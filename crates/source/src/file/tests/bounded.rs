@@ -47,12 +47,15 @@ fn big_files_come_in_blocks() {
     let folder = tempfile::tempdir().unwrap();
     let lines = numbers(0..200_000);
     fs::write(folder.path().join("a"), text(&lines)).unwrap();
-    let intake = FakeIntake::new(1 << 20);
-    run(FileConfig::new("s", folder.path(), Framing::Lines), &intake).unwrap();
-    intake.read(|notes| {
-        assert_eq!(notes.texts(), lines);
-        assert!((5..8).contains(&notes.chunks.len()), "{} chunks", notes.chunks.len());
-    });
+    // Ranges of 256 KiB that workers read; blocks of 512 KiB where records must be counted before.
+    for (records_max, chunks) in [(1 << 20, 10..13), (1 << 16, 5..8)] {
+        let intake = FakeIntake::new(records_max);
+        run(FileConfig::new("s", folder.path(), Framing::Lines), &intake).unwrap();
+        intake.read(|notes| {
+            assert_eq!(notes.texts(), lines);
+            assert!(chunks.contains(&notes.chunks.len()), "{} chunks", notes.chunks.len());
+        });
+    }
 }
 
 #[test]

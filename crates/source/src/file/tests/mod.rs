@@ -3,6 +3,7 @@
 mod bounded;
 mod follow;
 mod property;
+mod ranges;
 
 use super::{FileConfig, FileSource, Framing};
 use parking_lot::{Condvar, Mutex};
@@ -80,7 +81,7 @@ impl Intake for FakeIntake {
         }
         self.note(|notes| {
             assert!(notes.opened.iter().any(|position| position.partition == chunk.partition), "opened before offered");
-            notes.chunks.push(chunk);
+            notes.chunks.push(chunk.fetch(Vec::new()).unwrap());
         });
         Ok(())
     }
