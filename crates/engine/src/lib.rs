@@ -23,5 +23,5 @@ pub use run::{KeepRejected, RunConfig, RunControl, RunError, RunHandle, run};
 pub use status::{OperatorStatus, RunStatus, SinkStatus, SourceStatus};
 
 pub use operator::{EpochEnd, Operator, OperatorStats, Outbox};
-pub use snapshot::{SnapshotError, StateReader, StateWriter};
+pub use snapshot::{Section, SectionKind, SnapshotError, StateReader, StateWriter};
 pub use topology::{MakeDecoder, MakeSourceDecoder, NodeId, Route, SinkNode, SourceId, SourceNode, Topology};

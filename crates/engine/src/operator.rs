@@ -1,7 +1,7 @@
 //! The contract of an operator: a fold over keyed state, with no clock, no I/O and no randomness of its own.
 
 use crate::snapshot::{SnapshotError, StateReader, StateWriter};
-use proxima_event::{Changes, Epoch};
+use proxima_event::{Changes, Epoch, KeyGroupSet};
 
 /// One step of the dataflow on one worker.
 ///
@@ -18,11 +18,22 @@ pub trait Operator {
     /// All batches of the epoch have come. A stateful operator puts out here what the epoch changed.
     fn finish(&mut self, _end: EpochEnd, _out: &mut Outbox) {}
 
-    /// Writes the whole state, by key group. Stateless operators write nothing.
-    fn save(&self, _out: &mut StateWriter) {}
+    /// Checkpoints are on: notes from now on what changes in the key groups, of which this worker owns `owned`. Called
+    /// once, before any [`load`](Operator::load) and before the first batch. Without it there is no
+    /// [`save`](Operator::save), and noting changes costs neither time nor memory.
+    fn track(&mut self, _owned: &KeyGroupSet) {}
+
+    /// Writes the state between two epochs: of the key groups in `rewrite` all of it, of every other what changed since
+    /// the last save: rows that are new or differ, and keys that are gone. A key group without changes writes nothing.
+    ///
+    /// `rewrite` names only key groups that this worker owns; in the first save it names all of them, unless they were
+    /// loaded. What was saved before of a key group in `rewrite` counts no more, also where nothing is written for it
+    /// now. An operator may write a key group whole in place of its changes. Stateless operators write nothing.
+    fn save(&mut self, _rewrite: &KeyGroupSet, _out: &mut StateWriter) {}
 
     /// Takes back state written by [`save`](Operator::save), before the first batch. Called for each key group that
-    /// this worker owns, which may have been written by another number of workers.
+    /// this worker owns, which may have been written by another number of workers: first with its full section, if it
+    /// has one, then with its changes in their order. Nothing of what is loaded counts as changed.
     ///
     /// # Errors
     /// When the stored bytes are not what this operator writes.

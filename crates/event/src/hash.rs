@@ -11,9 +11,12 @@
 //! usable: [`KeyGroup`] takes the upper bits, hash tables the lower ones.
 
 mod nested;
+mod set;
 #[cfg(test)]
 mod tests;
 mod words;
+
+pub use set::KeyGroupSet;
 
 use arrow::array::ArrayRef;
 

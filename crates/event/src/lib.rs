@@ -20,7 +20,7 @@ pub mod store;
 pub use changes::{Changes, Weights};
 pub use chunk::{Chunk, MessageChunk, Messages, Payload, Unread};
 pub use epoch::{Epoch, Generation, Version};
-pub use hash::{KEY_GROUPS, KeyGroup};
+pub use hash::{KEY_GROUPS, KeyGroup, KeyGroupSet};
 pub use health::Health;
 pub use offsets::{Committed, OffsetStore, Outcome};
 pub use rejected::Rejected;

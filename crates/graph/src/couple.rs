@@ -17,7 +17,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArra
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt32Type};
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
 use proxima_event::hash::hash_columns;
-use proxima_event::{Changes, KEY_GROUPS, KeyGroup};
+use proxima_event::{Changes, KEY_GROUPS, KeyGroup, KeyGroupSet};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -149,13 +149,13 @@ impl Operator for Couple {
     }
 
     /// Writes the logs: the pair counts follow from them.
-    fn save(&self, out: &mut StateWriter) {
+    fn save(&mut self, _rewrite: &KeyGroupSet, out: &mut StateWriter) {
         let mut groups = BTreeMap::<KeyGroup, Vec<(u32, u32, i64)>>::new();
         for entry in self.logs.entries() {
             groups.entry(KeyGroup::of(self.subjects.hash(entry.0), KEY_GROUPS)).or_default().push(entry);
         }
         for (group, entries) in groups {
-            out.write(group, self.encode_logs(&entries));
+            out.full(group, &self.encode_logs(&entries));
         }
     }
 

@@ -11,7 +11,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
 use proxima_event::hash::hash_columns;
-use proxima_event::{Changes, KEY_GROUPS, KeyGroup};
+use proxima_event::{Changes, KEY_GROUPS, KeyGroup, KeyGroupSet};
 use std::sync::{Arc, LazyLock};
 
 /// The columns that [`Identify`] puts out.
@@ -99,12 +99,12 @@ impl Operator for Identify {
         self.tell_loaded(out);
     }
 
-    fn save(&self, out: &mut StateWriter) {
+    fn save(&mut self, _rewrite: &KeyGroupSet, out: &mut StateWriter) {
         for (group, names) in self.groups.iter().enumerate().filter(|(_, names)| names.len() > 0) {
             let texts: StringArray = (0..names.len() as u32).map(|number| Some(names.name(number))).collect();
             let schema = Schema::new(vec![Field::new("object", DataType::Utf8, false)]);
             let rows = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(texts)]).expect("one column of text");
-            out.write(KeyGroup(group as u16), rows);
+            out.full(KeyGroup(group as u16), &rows);
         }
     }
 
@@ -204,11 +204,11 @@ mod tests {
         let rows: Vec<_> = names.iter().map(|name| (Some("u"), Some(name.as_str()), 0)).collect();
         let before = run(&mut identify, relation(&rows, vec![1; 1000]));
         let mut state = StateWriter::default();
-        identify.save(&mut state);
+        identify.save(&KeyGroupSet::all(), &mut state);
 
         let mut loaded = Identify::new(columns);
-        for (group, bytes) in state.encode().unwrap() {
-            loaded.load(&mut StateReader::new(group, &bytes).unwrap()).unwrap();
+        for section in state.encode().unwrap() {
+            loaded.load(&mut StateReader::from(&section)).unwrap();
         }
         let mut out = Outbox::default();
         loaded.finish(END, &mut out);

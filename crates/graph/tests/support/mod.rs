@@ -6,7 +6,7 @@ pub(crate) mod naive;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringViewArray};
 use proxima_engine::{EpochEnd, Operator, Outbox, StateReader, StateWriter};
 use proxima_event::hash::hash_columns;
-use proxima_event::{Changes, Epoch, KEY_GROUPS, KeyGroup, KeyValueRead, StoreError};
+use proxima_event::{Changes, Epoch, KEY_GROUPS, KeyGroup, KeyGroupSet, KeyValueRead, StoreError};
 use proxima_graph::{Announce, Couple, Identify, RelationColumns};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -133,21 +133,23 @@ impl Mesh {
     }
 
     /// The state of all workers, taken up by another number of them with an empty store.
-    pub(crate) fn restart(self, workers: usize, columns: RelationColumns, publish: (u64, u32)) -> Self {
+    pub(crate) fn restart(mut self, workers: usize, columns: RelationColumns, publish: (u64, u32)) -> Self {
         let (mut identify, mut couple) = (StateWriter::default(), StateWriter::default());
-        for worker in &self.workers {
-            worker.identify.save(&mut identify);
-            worker.couple.save(&mut couple);
+        let count = self.workers.len();
+        for (at, worker) in self.workers.iter_mut().enumerate() {
+            let owned = KeyGroupSet::of_worker(at, count);
+            worker.identify.save(&owned, &mut identify);
+            worker.couple.save(&owned, &mut couple);
         }
         self.store.clear();
         let mut mesh = Self::new(workers, columns, publish, self.store);
-        for (group, bytes) in identify.encode().unwrap() {
-            let worker = &mut mesh.workers[group.worker(KEY_GROUPS, workers)];
-            worker.identify.load(&mut StateReader::new(group, &bytes).unwrap()).unwrap();
+        for section in identify.encode().unwrap() {
+            let worker = &mut mesh.workers[section.group.worker(KEY_GROUPS, workers)];
+            worker.identify.load(&mut StateReader::from(&section)).unwrap();
         }
-        for (group, bytes) in couple.encode().unwrap() {
-            let worker = &mut mesh.workers[group.worker(KEY_GROUPS, workers)];
-            worker.couple.load(&mut StateReader::new(group, &bytes).unwrap()).unwrap();
+        for section in couple.encode().unwrap() {
+            let worker = &mut mesh.workers[section.group.worker(KEY_GROUPS, workers)];
+            worker.couple.load(&mut StateReader::from(&section)).unwrap();
         }
         mesh
     }

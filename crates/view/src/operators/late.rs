@@ -8,7 +8,7 @@ use super::snapshot::misfit;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
-use proxima_event::{Changes, KEY_GROUPS, KeyGroup};
+use proxima_event::{Changes, KeyGroupSet};
 use std::sync::Arc;
 
 /// The columns of a stream of bounds: `bound`, a TIMESTAMP in microseconds.
@@ -79,6 +79,9 @@ pub struct DropLate {
     bound_us: i64,
     /// The newest bound that has come.
     next_us: i64,
+    /// The bound that was saved last.
+    saved_us: i64,
+    owned: KeyGroupSet,
     late: u64,
 }
 
@@ -86,7 +89,7 @@ impl DropLate {
     /// Knows no bound: passes everything on.
     #[must_use]
     pub fn new(spec: DropLateSpec) -> Self {
-        Self { spec, bound_us: i64::MIN, next_us: i64::MIN, late: 0 }
+        Self { spec, bound_us: i64::MIN, next_us: i64::MIN, saved_us: i64::MIN, owned: KeyGroupSet::none(), late: 0 }
     }
 }
 
@@ -112,12 +115,19 @@ impl Operator for DropLate {
         self.bound_us = self.next_us;
     }
 
-    /// The bound belongs to no key and is the same on every worker, so each key group holds it.
-    fn save(&self, out: &mut StateWriter) {
+    fn track(&mut self, owned: &KeyGroupSet) {
+        self.owned = *owned;
+    }
+
+    /// The bound belongs to no key and is the same on every worker, so each key group holds it: whole, for there is
+    /// nothing to it.
+    fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
+        let groups = if self.bound_us > self.saved_us { &self.owned } else { rewrite };
         if self.bound_us > i64::MIN {
             let batch = bound_batch(vec![self.bound_us]);
-            (0..KEY_GROUPS as u16).for_each(|group| out.write(KeyGroup(group), batch.clone()));
+            groups.iter().for_each(|group| out.full(group, &batch));
         }
+        self.saved_us = self.bound_us;
     }
 
     fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
@@ -128,6 +138,7 @@ impl Operator for DropLate {
             self.next_us = bounds.values().iter().copied().fold(self.next_us, i64::max);
         }
         self.bound_us = self.next_us;
+        self.saved_us = self.bound_us;
         Ok(())
     }
 
@@ -140,7 +151,7 @@ impl Operator for DropLate {
 mod tests {
     use super::*;
     use crate::operators::testing::{MICROS, Row, V, batch, rows_of, schema};
-    use proxima_event::Epoch;
+    use proxima_event::{Epoch, KEY_GROUPS};
 
     const END: EpochEnd = EpochEnd { epoch: Epoch(0), last: false };
 
@@ -182,11 +193,19 @@ mod tests {
         assert_eq!(epoch(&mut operator, &[1, 2, 3], 2), times(&[1, 2, 3]));
         assert_eq!(epoch(&mut operator, &[1, 2, 3], 1), times(&[2, 3]));
         assert_eq!(operator.stats().late, 1);
-        let mut writer = StateWriter::default();
-        operator.save(&mut writer);
+        let save = |operator: &mut DropLate, rewrite: &KeyGroupSet| {
+            let mut writer = StateWriter::default();
+            operator.save(rewrite, &mut writer);
+            writer.encode().unwrap()
+        };
+        operator.owned = KeyGroupSet::of_worker(0, 2);
+        let sections = save(&mut operator, &KeyGroupSet::none());
+        assert_eq!(sections.len(), KEY_GROUPS / 2, "a new bound goes to all key groups of the worker");
+        assert!(save(&mut operator, &KeyGroupSet::none()).is_empty(), "and only once");
+        assert_eq!(save(&mut operator, &KeyGroupSet::of_worker(3, 100)).len(), 3);
         let mut operator = DropLate::new(DropLateSpec { input: rows.clone(), time: 0 });
-        for (group, bytes) in writer.encode().unwrap().into_iter().skip(77).take(2) {
-            operator.load(&mut StateReader::new(group, &bytes).unwrap()).unwrap();
+        for section in &sections[77..79] {
+            operator.load(&mut StateReader::from(section)).unwrap();
         }
         assert_eq!(epoch(&mut operator, &[1, 2, 3], 3), times(&[2, 3]));
         assert_eq!(epoch(&mut operator, &[1, 2, 3], 3), times(&[3]));

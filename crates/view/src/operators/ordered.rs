@@ -253,7 +253,7 @@ impl Ordered {
             let (rows, weights): (Vec<&Bytes>, Vec<i64>) = rows.map(|(row, &weight)| (row, weight)).unzip();
             let mut columns = self.order.decode(&rows);
             columns.push(weights_array(weights.into_iter()));
-            out.write(group, state_batch(columns, Vec::new()));
+            out.full(group, &state_batch(columns, Vec::new()));
         }
     }
 

@@ -10,7 +10,7 @@ use arrow::datatypes::{
 };
 use proxima_engine::{EpochEnd, Operator, Outbox, StateReader, StateWriter};
 use proxima_event::hash::hash_columns;
-use proxima_event::{Changes, Epoch, KEY_GROUPS, KeyGroup};
+use proxima_event::{Changes, Epoch, KEY_GROUPS, KeyGroup, KeyGroupSet};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -244,17 +244,19 @@ impl<'a> Driver<'a> {
     /// Saves the state and goes on from it with another number of workers.
     pub(crate) fn restart(&mut self, workers: usize) {
         let mut stored = BTreeMap::new();
-        for worker in &self.workers {
+        let all = self.workers.len();
+        for (at, worker) in self.workers.iter_mut().enumerate() {
             let mut writer = StateWriter::default();
-            worker.save(&mut writer);
-            for (group, bytes) in writer.encode().unwrap() {
-                assert!(stored.insert(group, bytes).is_none(), "{group:?} is saved by two workers");
+            worker.save(&KeyGroupSet::of_worker(at, all), &mut writer);
+            for section in writer.encode().unwrap() {
+                let group = section.group;
+                assert!(stored.insert(group, section).is_none(), "{group:?} is saved by two workers");
             }
         }
         self.workers = (0..workers).map(|_| (self.make)()).collect();
-        for (group, bytes) in stored {
+        for (group, section) in stored {
             let worker = &mut self.workers[group.worker(KEY_GROUPS, workers)];
-            worker.load(&mut StateReader::new(group, &bytes).unwrap()).unwrap();
+            worker.load(&mut StateReader::from(&section)).unwrap();
         }
     }
 }

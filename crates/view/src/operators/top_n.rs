@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::compute::{SortOptions, cast};
 use arrow::datatypes::SchemaRef;
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
-use proxima_event::Changes;
+use proxima_event::{Changes, KeyGroupSet};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -141,7 +141,7 @@ impl Operator for TopN {
         }
     }
 
-    fn save(&self, out: &mut StateWriter) {
+    fn save(&mut self, _rewrite: &KeyGroupSet, out: &mut StateWriter) {
         self.rows.save(out);
     }
 

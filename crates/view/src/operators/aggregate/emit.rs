@@ -135,9 +135,9 @@ impl Aggregate {
                 // Arrow's format forgets the number of rows of a batch without columns.
                 columns.push(Arc::new(UInt32Array::from(vec![0; groups.len()])));
             }
-            out.write(key_group, state_batch(columns, words.collect()));
+            out.full(key_group, &state_batch(columns, words.collect()));
             for batch in beside.iter().flatten() {
-                out.write(key_group, rows_of_groups(batch, range.clone()));
+                out.full(key_group, &rows_of_groups(batch, range.clone()));
             }
         }
     }
@@ -163,7 +163,9 @@ impl Aggregate {
             let Call::Own(accumulator, own) = call else { continue };
             if accumulator.has_more() {
                 let saved = state.next_batch()?.ok_or_else(|| mismatch("a batch for each accumulator"))?;
-                accumulator.load(&mut self.table, own.clone(), &groups, &saved)?;
+                if saved.num_rows() > 0 {
+                    accumulator.load(&mut self.table, own.clone(), &groups, &saved)?;
+                }
             }
         }
         self.global_shown |= keys == 0 && !groups.is_empty();

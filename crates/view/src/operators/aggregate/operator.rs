@@ -10,7 +10,7 @@ use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
 use proxima_event::hash::hash_columns;
-use proxima_event::{Changes, Weights};
+use proxima_event::{Changes, KeyGroupSet, Weights};
 use std::ops::Range;
 
 /// Groups rows and keeps the aggregates of each group.
@@ -241,7 +241,7 @@ impl Operator for Aggregate {
         self.expire();
     }
 
-    fn save(&self, out: &mut StateWriter) {
+    fn save(&mut self, _rewrite: &KeyGroupSet, out: &mut StateWriter) {
         self.write_state(out);
     }
 

@@ -11,7 +11,7 @@ use crate::operators::keys::Keys;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
-use proxima_event::{Changes, KeyGroup};
+use proxima_event::{Changes, KeyGroup, KeyGroupSet};
 use side::Side;
 use std::sync::Arc;
 
@@ -242,15 +242,15 @@ impl Operator for Join {
         self.commit();
     }
 
-    fn save(&self, out: &mut StateWriter) {
+    fn save(&mut self, _rewrite: &KeyGroupSet, out: &mut StateWriter) {
         let [mut left, mut right] = self.sides.each_ref().map(Side::save);
         let groups: Vec<KeyGroup> = left.keys().chain(right.keys()).copied().collect();
         for group in groups {
             // A group of both sides comes twice; the first time takes both.
             let (mine, other) = (left.remove(&group), right.remove(&group));
             if mine.is_some() || other.is_some() {
-                out.write(group, mine.unwrap_or_else(|| self.sides[0].save_rows(&[])));
-                out.write(group, other.unwrap_or_else(|| self.sides[1].save_rows(&[])));
+                out.full(group, &mine.unwrap_or_else(|| self.sides[0].save_rows(&[])));
+                out.full(group, &other.unwrap_or_else(|| self.sides[1].save_rows(&[])));
             }
         }
     }
@@ -258,7 +258,9 @@ impl Operator for Join {
     fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         for side in &mut self.sides {
             let Some(batch) = state.next_batch()? else { return Ok(()) };
-            side.load(&mut self.keys, &batch)?;
+            if batch.num_rows() > 0 {
+                side.load(&mut self.keys, &batch)?;
+            }
         }
         Ok(())
     }

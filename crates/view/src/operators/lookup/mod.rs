@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use memory::{Memory, Met, NONE};
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
 use proxima_event::hash::hash_columns;
-use proxima_event::{Changes, KeyGroup};
+use proxima_event::{Changes, KeyGroup, KeyGroupSet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -101,6 +101,16 @@ impl Lookup {
             matches.push((NONE, 1));
         }
         matches
+    }
+
+    /// Takes back rows of the dimension with their weights.
+    fn restore(&mut self, batch: &RecordBatch) -> Result<Vec<u32>, SnapshotError> {
+        let width = self.spec.dimension.fields().len();
+        let weights = weights_column(batch, width)?;
+        let columns = &batch.columns()[..width];
+        let keys: Vec<ArrayRef> = self.spec.dimension_keys.iter().map(|&key| columns[key].clone()).collect();
+        let keys = self.keys.number(&keys, &hash_columns(&keys, batch.num_rows()));
+        Ok(self.dimension.restore(columns, &keys, weights, &vec![0; weights.len()]))
     }
 
     /// Items of a table by the key groups of some of its columns.
@@ -240,7 +250,7 @@ impl Operator for Lookup {
         self.retire(keys);
     }
 
-    fn save(&self, out: &mut StateWriter) {
+    fn save(&mut self, _rewrite: &KeyGroupSet, out: &mut StateWriter) {
         let facts = self.memory.as_ref().map(|memory| memory.table.groups().collect::<Vec<_>>()).unwrap_or_default();
         let mut facts = self.group_keys(&facts, self.memory.as_ref().map(|memory| &memory.table), &self.spec.left_keys);
         let rows: Vec<u32> = self.dimension.table.groups().collect();
@@ -250,26 +260,24 @@ impl Operator for Lookup {
             let (rows, facts) = (rows.remove(&group).unwrap_or_default(), facts.remove(&group).unwrap_or_default());
             let mut columns = self.dimension.table.columns(&rows);
             columns.push(weights_array(rows.iter().map(|&row| self.dimension.weight(row).0)));
-            out.write(group, state_batch(columns, Vec::new()));
+            out.full(group, &state_batch(columns, Vec::new()));
             if let Some(memory) = &self.memory {
-                out.write(group, state_batch(memory.table.columns(&facts), Vec::new()));
-                out.write(group, memory.save(&facts, &rows));
+                out.full(group, &state_batch(memory.table.columns(&facts), Vec::new()));
+                out.full(group, &memory.save(&facts, &rows));
             }
         }
     }
 
     fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         let Some(batch) = state.next_batch()? else { return Ok(()) };
-        let width = self.spec.dimension.fields().len();
-        let weights = weights_column(&batch, width)?;
-        let columns = &batch.columns()[..width];
-        let keys: Vec<ArrayRef> = self.spec.dimension_keys.iter().map(|&key| columns[key].clone()).collect();
-        let keys = self.keys.number(&keys, &hash_columns(&keys, batch.num_rows()));
-        let rows = self.dimension.restore(columns, &keys, weights, &vec![0; weights.len()]);
+        let rows = if batch.num_rows() > 0 { self.restore(&batch)? } else { Vec::new() };
         let Some(memory) = &mut self.memory else { return Ok(()) };
         let missing = || misfit("the facts of a lookup");
         let facts = state.next_batch()?.ok_or_else(missing)?;
         let met = state.next_batch()?.ok_or_else(missing)?;
+        if facts.num_rows() == 0 {
+            return Ok(());
+        }
         memory.load(&facts, &met, &rows, &mut self.dimension)
     }
 

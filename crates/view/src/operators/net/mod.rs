@@ -5,7 +5,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
-use proxima_event::Changes;
+use proxima_event::{Changes, KeyGroupSet};
 use std::sync::Arc;
 use unique::Unique;
 
@@ -62,7 +62,7 @@ impl Operator for Net {
         }
     }
 
-    fn save(&self, out: &mut StateWriter) {
+    fn save(&mut self, _rewrite: &KeyGroupSet, out: &mut StateWriter) {
         if let Inner::Greatest(greatest) = &self.inner {
             greatest.rows.save(out);
         }

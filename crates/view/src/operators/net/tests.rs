@@ -3,6 +3,7 @@
 use super::*;
 use crate::operators::testing::{Bag, Row, Stream, V, any, any_text, compare, schema};
 use arrow::datatypes::DataType;
+use proxima_event::KeyGroupSet;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -129,8 +130,8 @@ impl Operator for Shown {
         }
     }
 
-    fn save(&self, out: &mut StateWriter) {
-        self.net.save(out);
+    fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
+        self.net.save(rewrite, out);
     }
 
     fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {

@@ -1,0 +1,149 @@
+//! State as bytes, by key group: what a checkpoint holds of an operator.
+//!
+//! A key group's state is a chain of sections: a full one, then the changes of each later save in order. A new full
+//! section begins the chain anew.
+
+mod decode;
+mod encode;
+
+#[cfg(test)]
+mod tests;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use encode::BatchEncoder;
+use proxima_event::KeyGroup;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use thiserror::Error;
+
+/// What a section holds of its key group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SectionKind {
+    /// All of it: what was saved of the key group before counts no more.
+    Full,
+    /// What changed since the section before.
+    Changes,
+}
+
+/// What one save of one operator holds of one key group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// The key group.
+    pub group: KeyGroup,
+    /// Whether it is all of the key group or a change.
+    pub kind: SectionKind,
+    /// The encoded batches, not compressed.
+    pub bytes: Vec<u8>,
+}
+
+/// Collects what an operator saves: for each key group a list of Arrow batches, whose meaning is the operator's own.
+///
+/// A batch is encoded when it is handed over: plain copies of its buffers, so that the cost is that of the memory.
+#[derive(Debug, Default)]
+pub struct StateWriter {
+    sections: BTreeMap<KeyGroup, (SectionKind, Vec<u8>)>,
+    failed: Option<ArrowError>,
+}
+
+impl StateWriter {
+    /// Adds a batch to the whole state of a key group.
+    pub fn full(&mut self, group: KeyGroup, batch: &RecordBatch) {
+        self.rows(SectionKind::Full, batch, &[(group, 0..batch.num_rows())]);
+    }
+
+    /// Adds a batch to the changes of a key group.
+    pub fn changes(&mut self, group: KeyGroup, batch: &RecordBatch) {
+        self.rows(SectionKind::Changes, batch, &[(group, 0..batch.num_rows())]);
+    }
+
+    /// Adds to each of some key groups its rows of one batch; a range may be empty, and still is a batch.
+    ///
+    /// # Panics
+    /// When a key group gets both a full section and changes.
+    pub fn rows(&mut self, kind: SectionKind, batch: &RecordBatch, groups: &[(KeyGroup, Range<usize>)]) {
+        let encoder = BatchEncoder::new(batch);
+        for (group, rows) in groups {
+            let (other, bytes) = self.sections.entry(*group).or_insert_with(|| (kind, Vec::new()));
+            assert_eq!(*other, kind, "{group:?} is saved whole or by its changes");
+            if let Err(error) = encoder.encode(rows.clone(), bytes) {
+                self.failed.get_or_insert(error);
+            }
+        }
+    }
+
+    /// The sections, by key group.
+    ///
+    /// # Errors
+    /// When a batch could not be encoded.
+    pub fn encode(self) -> Result<Vec<Section>, ArrowError> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => {
+                let sections = self.sections.into_iter();
+                Ok(sections.map(|(group, (kind, bytes))| Section { group, kind, bytes }).collect())
+            }
+        }
+    }
+}
+
+/// Stored state that cannot be read back.
+#[derive(Debug, Error)]
+pub enum SnapshotError {
+    /// The bytes end early or name impossible lengths.
+    #[error("stored state of {0:?} is cut short")]
+    Truncated(KeyGroup),
+    /// Arrow cannot read a batch.
+    #[error("stored state cannot be decoded: {0}")]
+    Arrow(#[from] ArrowError),
+    /// The batches are not what the operator writes.
+    #[error("stored state does not fit the operator: {0}")]
+    Mismatch(String),
+}
+
+/// Gives an operator back the batches of one section, in the order they were written.
+#[derive(Debug)]
+pub struct StateReader<'a> {
+    group: KeyGroup,
+    kind: SectionKind,
+    bytes: &'a [u8],
+}
+
+impl<'a> StateReader<'a> {
+    /// Reads the bytes of a [`Section`].
+    #[must_use]
+    pub fn new(group: KeyGroup, kind: SectionKind, bytes: &'a [u8]) -> Self {
+        Self { group, kind, bytes }
+    }
+
+    /// The key group that this state belongs to.
+    #[must_use]
+    pub fn group(&self) -> KeyGroup {
+        self.group
+    }
+
+    /// Whether this is the whole state of the key group, or what changed since the section before.
+    #[must_use]
+    pub fn kind(&self) -> SectionKind {
+        self.kind
+    }
+
+    /// The next batch, or `None` behind the last. A batch without rows comes back without columns.
+    ///
+    /// # Errors
+    /// When the bytes cannot be decoded.
+    pub fn next_batch(&mut self) -> Result<Option<RecordBatch>, SnapshotError> {
+        if self.bytes.is_empty() {
+            return Ok(None);
+        }
+        let (batch, rest) = decode::batch(self.bytes)?.ok_or(SnapshotError::Truncated(self.group))?;
+        self.bytes = rest;
+        Ok(Some(batch))
+    }
+}
+
+impl<'a> From<&'a Section> for StateReader<'a> {
+    fn from(section: &'a Section) -> Self {
+        Self::new(section.group, section.kind, &section.bytes)
+    }
+}

@@ -1,0 +1,110 @@
+//! Each type of column there and back, in ranges; and bytes that are cut short.
+
+use super::*;
+use arrow::array::{
+    Array, ArrayRef, BinaryArray, BinaryViewArray, BooleanArray, Date32Array, Decimal128Array, DurationSecondArray,
+    Float64Array, Int8Array, Int32Array, Int64Array, LargeStringArray, ListArray, StringArray, StringViewArray,
+    StructArray, TimestampMicrosecondArray, UInt64Array,
+};
+use arrow::compute::concat;
+use arrow::datatypes::{DataType, Field, Int32Type};
+use std::sync::Arc;
+
+const ROWS: usize = 100;
+
+fn some<T>(at: usize, value: T) -> Option<T> {
+    (at % 7 != 3).then_some(value)
+}
+
+fn texts() -> impl Iterator<Item = Option<String>> {
+    (0..ROWS).map(|at| some(at, "ä text ".repeat(at % 5)))
+}
+
+fn columns() -> Vec<ArrayRef> {
+    let at = || 0..ROWS;
+    let numbers: ArrayRef = Arc::new(at().map(|at| some(at, at as i64 - 50)).collect::<Int64Array>());
+    let field = Arc::new(Field::new("number", DataType::Int64, true));
+    vec![
+        Arc::new(at().map(|at| some(at, at % 3 == 0)).collect::<BooleanArray>()),
+        Arc::new(at().map(|at| at % 3 == 0).map(Some).collect::<BooleanArray>()),
+        Arc::new(at().map(|at| some(at, at as i8)).collect::<Int8Array>()),
+        Arc::new(at().map(|at| at as i32 * -77).collect::<Int32Array>()),
+        numbers.clone(),
+        Arc::new(at().map(|at| 1u64 << (at % 64)).collect::<UInt64Array>()),
+        Arc::new(at().map(|at| at as u64 % 2).collect::<UInt64Array>()),
+        Arc::new(UInt64Array::from(vec![0; ROWS])),
+        Arc::new(UInt64Array::from(vec![70_000; ROWS])),
+        Arc::new(at().map(|at| some(at, at as f64 / 3.0)).collect::<Float64Array>()),
+        Arc::new(Date32Array::from_iter_values(at().map(|at| at as i32))),
+        Arc::new(DurationSecondArray::from_iter_values(at().map(|at| at as i64))),
+        Arc::new(TimestampMicrosecondArray::from_iter_values(at().map(|at| at as i64)).with_timezone("Asia/Shanghai")),
+        Arc::new(
+            at().map(|at| some(at, -(1i128 << (at + 10))))
+                .collect::<Decimal128Array>()
+                .with_data_type(DataType::Decimal128(38, 6)),
+        ),
+        Arc::new(texts().collect::<StringArray>()),
+        Arc::new(texts().collect::<LargeStringArray>()),
+        Arc::new(texts().collect::<StringViewArray>()),
+        Arc::new(texts().map(|text| text.map(String::into_bytes)).collect::<BinaryArray>()),
+        Arc::new(texts().map(|text| text.map(String::into_bytes)).collect::<BinaryViewArray>()),
+        Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(
+            at().map(|at| some(at, (0..at as i32 % 4).map(Some).collect::<Vec<_>>())),
+        )),
+        Arc::new(StructArray::from(vec![(field, numbers)])),
+        arrow::array::new_null_array(&DataType::Null, ROWS),
+    ]
+}
+
+fn batch_of(columns: Vec<ArrayRef>) -> RecordBatch {
+    let named = columns.into_iter().enumerate().map(|(at, column)| (format!("any {at}"), column, true));
+    RecordBatch::try_from_iter_with_nullable(named).unwrap()
+}
+
+#[test]
+fn columns_of_each_type_come_back_in_their_ranges() {
+    let columns = columns();
+    let batch = batch_of(columns.clone());
+    let ranges = [0..3, 3..3, 3..4, 4..61, 61..100];
+    let groups: Vec<_> = ranges.iter().cloned().enumerate().map(|(at, range)| (KeyGroup(at as u16), range)).collect();
+    let mut writer = StateWriter::default();
+    writer.rows(SectionKind::Changes, &batch, &groups);
+    let sections = writer.encode().unwrap();
+    assert_eq!(sections.len(), ranges.len());
+    let mut read: Vec<Vec<ArrayRef>> = vec![Vec::new(); columns.len()];
+    for (section, range) in sections.iter().zip(ranges) {
+        let mut reader = StateReader::from(section);
+        assert_eq!((reader.kind(), reader.group()), (SectionKind::Changes, section.group));
+        let batch = reader.next_batch().unwrap().unwrap();
+        assert_eq!(batch.num_rows(), range.len());
+        assert!(reader.next_batch().unwrap().is_none());
+        read.iter_mut().zip(batch.columns()).for_each(|(read, column)| read.push(column.clone()));
+    }
+    for (read, column) in read.iter().zip(&columns) {
+        let read = concat(&read.iter().map(|part| part.as_ref()).collect::<Vec<_>>()).unwrap();
+        assert_eq!(&read, column);
+    }
+}
+
+#[test]
+fn slices_with_offsets_are_encoded_as_what_they_show() {
+    let batch = batch_of(columns().iter().map(|column| column.slice(13, 40)).collect());
+    let mut writer = StateWriter::default();
+    writer.full(KeyGroup(7), &batch);
+    writer.full(KeyGroup(7), &batch.slice(5, 1));
+    let sections = writer.encode().unwrap();
+    let mut reader = StateReader::from(&sections[0]);
+    assert_eq!(reader.next_batch().unwrap().unwrap().columns(), batch.columns());
+    assert_eq!(reader.next_batch().unwrap().unwrap().columns(), batch.slice(5, 1).columns());
+}
+
+#[test]
+fn bytes_that_end_early_are_an_error() {
+    let mut writer = StateWriter::default();
+    writer.full(KeyGroup(7), &batch_of(columns()));
+    let section = writer.encode().unwrap().remove(0);
+    for len in 1..section.bytes.len() {
+        let mut reader = StateReader::new(KeyGroup(7), SectionKind::Full, &section.bytes[..len]);
+        assert!(reader.next_batch().is_err(), "{len} bytes of {}", section.bytes.len());
+    }
+}
