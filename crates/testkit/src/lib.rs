@@ -6,5 +6,6 @@ pub mod memory;
 pub mod oracle;
 pub mod random;
 pub mod rows;
+pub mod services;
 pub mod sinks;
 pub mod wait;
