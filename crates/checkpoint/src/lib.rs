@@ -25,6 +25,8 @@ mod names;
 mod nonce;
 mod operators;
 mod run;
+#[cfg(test)]
+mod simulation;
 mod state;
 pub mod store;
 mod sweep;

@@ -13,7 +13,7 @@ use crate::state::{Chains, Damage, Restored, WrittenFile};
 use crate::store::{Retry, Store};
 use crate::sweep::{SweepFacts, garbage};
 use proxima_event::{Epoch, Generation, Position};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::{info, warn};
@@ -137,10 +137,10 @@ impl Recovery {
     /// Reads the log and decides which checkpoint to go on from.
     fn look(&mut self) -> Result<(), CheckpointError> {
         self.log.refresh()?;
-        let candidates = if self.job.fresh { Vec::new() } else { line(&self.log.entries()) };
-        let known = self.found.take();
+        let mut known = self.found.take();
         let mut reasons = Vec::new();
-        for candidate in candidates {
+        let mut candidates = self.candidates();
+        while let Some(candidate) = candidates.pop_front() {
             if known.as_ref().is_some_and(|known| known.seq() == candidate.seq) {
                 self.found = known;
                 return Ok(());
@@ -152,6 +152,12 @@ impl Recovery {
                     return self.check_key_groups();
                 }
                 Err(Damage::Store(error)) => return Err(error.into()),
+                // A run that still goes on may have committed others since, and swept this one away.
+                Err(Damage::File(_)) if self.log.refresh()? => {
+                    known = None;
+                    reasons.clear();
+                    candidates = self.candidates();
+                }
                 Err(Damage::File(reason)) => {
                     warn!(seq, %epoch, reason, "a checkpoint is damaged; the one before is tried");
                     reasons.push(format!("that of epoch {epoch}: {reason}"));
@@ -159,6 +165,11 @@ impl Recovery {
             }
         }
         if reasons.is_empty() { Ok(()) } else { Err(CheckpointError::Damaged { reasons: reasons.join("; ") }) }
+    }
+
+    /// The checkpoints that may be gone on from, the newest first.
+    fn candidates(&self) -> VecDeque<Candidate> {
+        if self.job.fresh { VecDeque::new() } else { line(&self.log.entries()).into() }
     }
 
     fn check_key_groups(&self) -> Result<(), CheckpointError> {

@@ -41,8 +41,8 @@ impl Log {
         Self { store, retry, slots: BTreeMap::new() }
     }
 
-    /// Reads what is new.
-    pub(crate) fn refresh(&mut self) -> Result<(), StoreError> {
+    /// Reads what is new. Returns whether there is anything.
+    pub(crate) fn refresh(&mut self) -> Result<bool, StoreError> {
         let listed = self.retry.run(|| self.store.list(names::LOG))?;
         let mut slots = BTreeMap::new();
         for seq in listed.iter().filter_map(|listed| names::log_seq(&listed.name)) {
@@ -53,8 +53,9 @@ impl Log {
             // What is listed and not there was swept in between.
             slots.extend(slot.map(|slot| (seq, slot)));
         }
-        self.slots = slots;
-        Ok(())
+        let before = std::mem::replace(&mut self.slots, slots);
+        let last = |slots: &BTreeMap<u64, _>| slots.last_key_value().map(|(&last, _)| last);
+        Ok(last(&self.slots) != last(&before))
     }
 
     /// The entries that count, by place.

@@ -13,6 +13,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Files that are read at the same time: enough to keep a disk or a line busy, few enough to bound the memory.
 const READERS: usize = 4;
+/// Less than this is read sooner than a thread is started.
+const READERS_FROM_BYTES: u64 = 1024 * 1024;
 
 /// A section as it was handed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +123,10 @@ fn chains_of(
 
 /// Reads the files with a few threads.
 fn read_files(store: &dyn Store, retry: Retry, files: &[FileRef]) -> Result<BTreeMap<StateName, ReadFile>, Damage> {
+    let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+    if bytes < READERS_FROM_BYTES {
+        return files.iter().map(|file| read_file(store, retry, file)).collect();
+    }
     let share = files.len().div_ceil(READERS).max(1);
     let read_share = |files: &[FileRef]| files.iter().map(|file| read_file(store, retry, file)).collect();
     std::thread::scope(|scope| {
