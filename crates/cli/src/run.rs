@@ -11,7 +11,7 @@ use crate::progress::Progress;
 use crate::rejected::RejectedFiles;
 use crate::stop::Stop;
 use anyhow::{Context, Result};
-use proxima_engine::{EpochConfig, RunConfig, RunError, RunHandle};
+use proxima_engine::{EpochConfig, KeepRejected, RunConfig, RunError, RunHandle};
 use proxima_event::Generation;
 use proxima_serve::{AppState, IndexInfo, Limits, RunState, Search, Server, SimilarPath, StatusSource};
 use proxima_sink::{Counters, KvReader};
@@ -99,7 +99,8 @@ fn run_config(plan: &JobPlan, data: &DataFolder, workers: usize, generation: Gen
         records: usize::try_from(plan.epoch.records).unwrap_or(usize::MAX),
         lag: plan.epoch.lag,
     };
-    RunConfig { workers, epochs, generation, rejected: Arc::new(move |rejected| kept.keep(rejected)) }
+    let rejected: KeepRejected = Arc::new(move |rejected| kept.keep(rejected));
+    RunConfig { workers, epochs, generation, rejected, ..RunConfig::default() }
 }
 
 /// Follows the run until every bounded source is read and every result written, or until it is told to stop. Calls

@@ -1,12 +1,15 @@
 //! The topology as a timely dataflow on one worker. It only connects; the drivers do the work.
 
 use crate::batch::{Batch, ByKey, ByTarget};
+use crate::checkpoint::SavedState;
 use crate::drive::Driver;
+use crate::operator::Operator;
 use crate::sinks::{Ack, SinkDriver, Write};
+use crate::snapshot::StateReader;
 use crate::status::Counters;
 use crate::topology::{Graph, Node, OperatorNode, Route};
 use crossbeam_channel::Sender;
-use proxima_event::Changes;
+use proxima_event::{Changes, KeyGroupSet};
 use std::sync::Arc;
 use timely::communication::Pull;
 use timely::container::NoopBuilder;
@@ -32,12 +35,35 @@ pub(crate) struct Assembled {
     pub(crate) probe: ProbeHandle<u64>,
 }
 
+/// Where a run begins.
+pub(crate) struct Start {
+    /// Its first epoch.
+    pub(crate) epoch: u64,
+    /// What its operators hold then.
+    pub(crate) state: Option<Arc<dyn SavedState>>,
+}
+
+impl Start {
+    /// Gives an operator the state of the key groups that its worker owns. Says whether there is a state to load from.
+    fn load(&self, operator: &mut dyn Operator, name: &str, owned: &KeyGroupSet) -> Result<bool, String> {
+        let Some(state) = &self.state else { return Ok(false) };
+        for group in owned.iter() {
+            for section in state.sections(name, group)? {
+                let loaded = operator.load(&mut StateReader::from(&section));
+                loaded.map_err(|error| format!("cannot load the state of {name}: {error}; start anew with --fresh"))?;
+            }
+        }
+        Ok(true)
+    }
+}
+
 /// Builds the dataflow of a worker. `sinks` are the queues of its sinks, in order.
 pub(crate) fn assemble(
     scope: Scope<'_, u64>,
     graph: &Graph,
     sinks: &[Sender<Write>],
     counters: &Arc<Counters>,
+    start: &Start,
 ) -> Assembled {
     let probe = ProbeHandle::new();
     let mut inputs = Vec::new();
@@ -52,7 +78,7 @@ pub(crate) fn assemble(
             }
             Node::Operator(node) => {
                 operators += 1;
-                operator(scope, node, &streams, counters, operators - 1)
+                operator(scope, node, &streams, counters, (operators - 1, start))
             }
         };
         streams.push(stream);
@@ -63,7 +89,7 @@ pub(crate) fn assemble(
     }
     for ((name, input), queue) in graph.sinks.iter().zip(sinks) {
         let input = streams[input.0].clone();
-        sink(scope, name, input, queue.clone(), counters).probe_with(&probe);
+        sink(scope, name, input, queue.clone(), (counters, start)).probe_with(&probe);
     }
     Assembled { inputs, probe }
 }
@@ -73,7 +99,7 @@ fn operator<'scope>(
     node: &OperatorNode,
     streams: &[Changelog<'scope>],
     counters: &Arc<Counters>,
-    index: usize,
+    (index, start): (usize, &Start),
 ) -> Changelog<'scope> {
     let mut builder = OperatorBuilder::new(node.name.clone(), scope);
     let mut pullers: Vec<Puller> = Vec::new();
@@ -96,10 +122,20 @@ fn operator<'scope>(
     let mut output = OutputBuilder::<u64, NoopBuilder<Batch>>::from(output);
     let activator = scope.activator_for(builder.operator_info().address);
     let routes = node.inputs.iter().map(|(_, route)| route.clone()).collect();
-    let (operator, counters, worker) = ((node.make)(), Arc::clone(counters), scope.index());
+    let (mut operator, counters, worker) = ((node.make)(), Arc::clone(counters), scope.index());
+    let owned = KeyGroupSet::of_worker(worker, scope.peers());
+    if counters.intake.checkpointer().is_some() {
+        operator.track(&owned);
+    }
+    let is_loaded = start.load(&mut *operator, &counters.operators[index], &owned).unwrap_or_else(|error| {
+        counters.intake.fail(error);
+        false
+    });
+    let first = start.epoch;
     builder.build(move |mut capabilities| {
-        let capability = capabilities.pop().expect("one output, one capability");
-        let mut driver = Driver::new(operator, routes, capability, counters, (worker, index));
+        let mut capability = capabilities.pop().expect("one output, one capability");
+        capability.downgrade(&first);
+        let mut driver = Driver::new(operator, routes, capability, counters, (worker, index, owned), is_loaded);
         move |frontiers| {
             for (input, pull) in pullers.iter_mut().enumerate() {
                 pull(&mut |epoch, changes| driver.receive(epoch, input, changes));
@@ -117,17 +153,17 @@ fn sink<'scope>(
     name: &str,
     input: Changelog<'scope>,
     queue: Sender<Write>,
-    counters: &Arc<Counters>,
+    (counters, start): (&Arc<Counters>, &Start),
 ) -> Changelog<'scope> {
     let mut builder = OperatorBuilder::new(name.to_owned(), scope);
     let mut pull = puller(builder.new_input(input, Pipeline));
     let (_output, stream) = builder.new_output::<Batch>();
     let address = builder.operator_info().address.to_vec();
     let ack = Arc::new(Ack::new(scope.worker().sync_activator_for(address)));
-    let intake = Arc::clone(&counters.intake);
+    let (intake, first) = (Arc::clone(&counters.intake), start.epoch);
     builder.build_reschedule(move |mut capabilities| {
         let capability = capabilities.pop().expect("one output, one capability");
-        let mut driver = SinkDriver::new(capability, queue, ack, intake);
+        let mut driver = SinkDriver::new(capability, queue, ack, intake, first);
         move |frontiers| {
             pull(&mut |epoch, changes| driver.receive(epoch, changes));
             driver.advance(frontiers)

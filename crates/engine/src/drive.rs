@@ -2,9 +2,10 @@
 
 use crate::batch::{Batch, key_hashes};
 use crate::operator::{EpochEnd, Operator, Outbox};
+use crate::snapshot::StateWriter;
 use crate::status::Counters;
 use crate::topology::Route;
-use proxima_event::{Changes, Epoch};
+use proxima_event::{Changes, Epoch, KeyGroupSet};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,6 +55,11 @@ pub(crate) struct Driver {
     /// For the epoch that is being worked on; dropped when all inputs are closed.
     capability: Option<Capability<u64>>,
     counters: Arc<Counters>,
+    name: String,
+    /// The key groups of this worker.
+    owned: KeyGroupSet,
+    /// Those that were never saved, before the first save.
+    unsaved: Option<KeyGroupSet>,
     worker: usize,
     index: usize,
     published: Option<Instant>,
@@ -65,11 +71,26 @@ impl Driver {
         routes: Vec<Route>,
         capability: Capability<u64>,
         counters: Arc<Counters>,
-        (worker, index): (usize, usize),
+        (worker, index, owned): (usize, usize, KeyGroupSet),
+        is_loaded: bool,
     ) -> Self {
         let (waiting, outbox) = (Waiting::default(), Outbox::default());
-        let capability = Some(capability);
-        Self { operator, routes, waiting, outbox, capability, counters, worker, index, published: None }
+        let (capability, name) = (Some(capability), counters.operators[index].clone());
+        let unsaved = (!is_loaded).then_some(owned);
+        Self {
+            operator,
+            routes,
+            waiting,
+            outbox,
+            capability,
+            counters,
+            name,
+            owned,
+            unsaved,
+            worker,
+            index,
+            published: None,
+        }
     }
 
     /// A batch arrived; it waits until [`advance`](Self::advance) comes to it.
@@ -121,7 +142,23 @@ impl Driver {
         let last = epoch == self.counters.intake.last();
         self.operator.finish(EpochEnd { epoch: Epoch(epoch), last }, &mut self.outbox);
         self.send(output);
+        self.save(epoch);
         self.capability.as_mut().expect("held until the inputs close").downgrade(&(epoch + 1));
+    }
+
+    /// Hands over the state, if the epoch becomes a checkpoint.
+    fn save(&mut self, epoch: u64) {
+        let intake = &self.counters.intake;
+        let Some(checkpoints) = intake.checkpointer().filter(|checkpoints| checkpoints.is_checkpoint(epoch)) else {
+            return;
+        };
+        let rewritten = self.unsaved.take().unwrap_or_else(|| checkpoints.rewrites(&self.name));
+        let rewritten = rewritten.intersection(&self.owned);
+        let mut state = StateWriter::default();
+        self.operator.save(&rewritten, &mut state);
+        if let Err(error) = checkpoints.save(self.worker, epoch, (&self.name, rewritten), state) {
+            intake.fail(error);
+        }
     }
 
     fn apply(&mut self, input: usize, mut changes: Changes) {

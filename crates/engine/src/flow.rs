@@ -38,7 +38,12 @@ pub(crate) struct EpochFacts {
 /// Whether the open epoch closes now.
 pub(crate) fn closes(config: &EpochConfig, facts: EpochFacts) -> bool {
     let due = facts.records >= config.records || facts.age >= config.interval;
-    due && facts.open + 1 - facts.done < config.lag.max(2)
+    due && may_close(config, facts)
+}
+
+/// Whether one more epoch may be on its way.
+pub(crate) fn may_close(config: &EpochConfig, facts: EpochFacts) -> bool {
+    facts.open + 1 - facts.done < config.lag.max(2)
 }
 
 /// Whether the open epoch takes a chunk of so many more records.

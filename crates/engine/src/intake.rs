@@ -3,10 +3,12 @@
 //! A chunk gets its epoch here, under one lock, in the order of its partition. So the chunks of the epochs up to `e`
 //! are a prefix of every partition, whichever worker they went to: that is what a checkpoint needs to resume from.
 
+use crate::checkpoint::{Checkpointer, Cut, Restored};
 use crate::flow::{self, EpochConfig, EpochFacts};
+use crate::replay::Replay;
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use proxima_event::{Chunk, Intake, PartitionId, Position, Stopped};
-use std::collections::{BTreeMap, VecDeque};
+use proxima_event::{Chunk, Intake, PartitionId, Position, Resume, Stopped};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::Thread;
@@ -26,6 +28,10 @@ pub struct PartitionStatus {
     pub end: Option<u64>,
     /// Records taken in.
     pub records: u64,
+    /// Where it was opened, until it moves.
+    pub(crate) opened: Option<Position>,
+    /// Whether it moved since the last cut.
+    pub(crate) moved: bool,
 }
 
 /// A chunk on its way to a worker.
@@ -49,6 +55,7 @@ struct SourceState {
     dimension: bool,
     caught_up: bool,
     ended: bool,
+    resume: Resume,
 }
 
 struct State {
@@ -61,6 +68,10 @@ struct State {
     opened_at: Instant,
     sources: Vec<SourceState>,
     partitions: BTreeMap<Arc<PartitionId>, PartitionStatus>,
+    /// The partitions whose position a checkpoint holds.
+    restored: BTreeSet<Arc<PartitionId>>,
+    /// The cuts of an earlier run that are still to be made again.
+    replay: Option<Replay>,
     ended: bool,
     error: Option<String>,
 }
@@ -68,39 +79,67 @@ struct State {
 /// The shared intake of a process.
 pub(crate) struct EpochIntake {
     config: EpochConfig,
+    /// The epoch that the run begins with.
+    first: u64,
     state: Mutex<State>,
     room: Condvar,
     workers: Mutex<Vec<Option<Thread>>>,
     stopped: AtomicBool,
     /// The last epoch, once it is known.
     last: AtomicU64,
+    checkpointer: Option<Checkpointer>,
 }
 
 impl EpochIntake {
     /// An intake for so many workers and the sources of the given names; `true` marks a dimension.
-    pub(crate) fn new(config: EpochConfig, workers: usize, sources: impl Iterator<Item = (Arc<str>, bool)>) -> Self {
-        let sources: Vec<_> =
-            sources.map(|(name, dimension)| SourceState { name, dimension, caught_up: false, ended: false }).collect();
+    pub(crate) fn new(
+        config: EpochConfig,
+        workers: usize,
+        sources: impl Iterator<Item = (Arc<str>, bool)>,
+        restored: &Restored,
+        checkpointer: Option<Checkpointer>,
+    ) -> Self {
+        let source = |(name, dimension): (Arc<str>, bool)| {
+            let resume = resume_of(&name, restored);
+            SourceState { name, dimension, caught_up: false, ended: false, resume }
+        };
+        let sources: Vec<_> = sources.map(source).collect();
+        let replay = Replay::new(&restored.cuts, sources.len());
+        let first = replay.as_ref().map_or(restored.next_epoch().0, Replay::epoch);
         let state = State {
             queues: (0..workers).map(|_| VecDeque::new()).collect(),
             turn: 0,
-            open: 0,
-            done: 0,
+            open: first,
+            done: first,
             records: 0,
             opened_at: Instant::now(),
+            replay,
             sources,
             partitions: BTreeMap::new(),
+            restored: restored.positions().map(|position| Arc::clone(&position.partition)).collect(),
             ended: false,
             error: None,
         };
         Self {
             config,
+            first,
             state: Mutex::new(state),
             room: Condvar::new(),
             workers: Mutex::new(vec![None; workers]),
             stopped: AtomicBool::new(false),
             last: AtomicU64::new(u64::MAX),
+            checkpointer,
         }
+    }
+
+    /// The checkpoints of the run, if it makes any.
+    pub(crate) fn checkpointer(&self) -> Option<&Checkpointer> {
+        self.checkpointer.as_ref()
+    }
+
+    /// The epoch that the run begins with.
+    pub(crate) fn first(&self) -> u64 {
+        self.first
     }
 
     /// The last epoch, or `u64::MAX` while more may come.
@@ -131,6 +170,9 @@ impl EpochIntake {
         if done > state.done {
             state.done = done;
             self.room.notify_all();
+            if let Some(checkpointer) = &self.checkpointer {
+                checkpointer.held(done);
+            }
         }
         self.close_if_due(state);
     }
@@ -186,6 +228,9 @@ impl EpochIntake {
         let mut state = self.state.lock();
         state.sources[source].ended = true;
         state.sources[source].caught_up = true;
+        if let Some(replay) = &mut state.replay {
+            replay.ended(source);
+        }
         self.room.notify_all();
         self.close_if_due(state);
     }
@@ -219,6 +264,7 @@ impl EpochIntake {
         };
         let status = state.partitions.get_mut(&chunk.partition).expect("a partition is opened before its chunks");
         status.position.offset = chunk.end;
+        status.moved = true;
         status.records += chunk.records as u64;
         state.records += chunk.records;
         let item = Item { epoch: state.open, source, chunk };
@@ -230,6 +276,10 @@ impl EpochIntake {
 
     /// The worker that takes a chunk now, or `None` while its source has to wait.
     fn place(&self, state: &mut State, source: usize, records: usize) -> Option<usize> {
+        if let Some(replay) = &state.replay {
+            // What an epoch held is known: it takes that, however much it is, and nothing else.
+            return replay.takes(source).then(|| room(state)).flatten();
+        }
         let dimensions_ready = state.sources.iter().all(|source| !source.dimension || source.caught_up);
         if !state.sources[source].dimension && !dimensions_ready {
             return None;
@@ -240,32 +290,58 @@ impl EpochIntake {
             if !flow::closes(&self.config, full) {
                 return None;
             }
-            open_next(state);
+            self.cut(state);
         }
-        let workers = state.queues.len();
-        let worker = (0..workers).map(|i| (state.turn + i) % workers).min_by_key(|&w| state.queues[w].len())?;
-        if state.queues[worker].len() >= QUEUED_MAX {
-            return None;
-        }
-        state.turn = (worker + 1) % workers;
-        Some(worker)
+        room(state)
     }
 
     /// Closes the open epoch when it is due, and wakes the workers for its end. Gives back the lock first.
     fn close_if_due(&self, mut state: MutexGuard<'_, State>) {
-        if state.ended {
-            return;
+        let mut closed = false;
+        // A run that is told to end cuts no more: what its sources did not offer is missing.
+        while !state.ended && !self.is_stopped() && self.is_due(&state) {
+            self.cut(&mut state);
+            closed = true;
         }
-        if state.sources.iter().all(|source| source.ended) {
-            self.last.store(state.open, Ordering::Release);
-            state.ended = true;
-        } else if !flow::closes(&self.config, facts(&state)) {
-            return;
-        }
-        open_next(&mut state);
         drop(state);
-        self.room.notify_all();
-        self.wake_workers();
+        if closed {
+            self.room.notify_all();
+            self.wake_workers();
+        }
+    }
+
+    fn is_due(&self, state: &State) -> bool {
+        match &state.replay {
+            Some(replay) => replay.is_complete() && flow::may_close(&self.config, facts(state)),
+            None => state.sources.iter().all(|source| source.ended) || flow::closes(&self.config, facts(state)),
+        }
+    }
+
+    /// Ends the open epoch and opens the next.
+    fn cut(&self, state: &mut State) {
+        let epoch = state.open;
+        if let Some(replay) = state.replay.take() {
+            match replay.closed(&state.partitions) {
+                Ok(rest) => state.replay = rest,
+                Err(error) => {
+                    state.error.get_or_insert(error);
+                    self.stopped.store(true, Ordering::Release);
+                }
+            }
+        }
+        if state.replay.is_none() && state.sources.iter().all(|source| source.ended) {
+            self.last.store(epoch, Ordering::Release);
+            state.ended = true;
+        }
+        let moved: Vec<_> = state.partitions.values_mut().flat_map(PartitionStatus::take_moves).collect();
+        if let Some(checkpointer) = &self.checkpointer {
+            let partitions = &state.partitions;
+            let all = || partitions.values().map(|status| status.position.clone()).collect();
+            checkpointer.cut(epoch, moved, state.ended, all);
+        }
+        state.open = state.replay.as_ref().map_or(epoch + 1, Replay::epoch);
+        state.records = 0;
+        state.opened_at = Instant::now();
     }
 
     fn wake(&self, worker: usize) {
@@ -285,10 +361,34 @@ fn facts(state: &State) -> EpochFacts {
     EpochFacts { open: state.open, done: state.done, records: state.records, age: state.opened_at.elapsed() }
 }
 
-fn open_next(state: &mut State) {
-    state.open += 1;
-    state.records = 0;
-    state.opened_at = Instant::now();
+/// The worker with the fewest chunks, if it takes one more.
+fn room(state: &mut State) -> Option<usize> {
+    let workers = state.queues.len();
+    let worker = (0..workers).map(|i| (state.turn + i) % workers).min_by_key(|&w| state.queues[w].len())?;
+    if state.queues[worker].len() >= QUEUED_MAX {
+        return None;
+    }
+    state.turn = (worker + 1) % workers;
+    Some(worker)
+}
+
+/// What of an earlier run concerns one source.
+fn resume_of(source: &str, restored: &Restored) -> Resume {
+    let is_own = |position: &&Position| &*position.partition.source == source;
+    let cut = |cut: &Cut| cut.positions.iter().filter(is_own).cloned().collect();
+    Resume {
+        positions: restored.positions().filter(is_own).cloned().collect(),
+        cuts: restored.cuts.iter().map(cut).collect(),
+    }
+}
+
+impl PartitionStatus {
+    /// Where it began and where it stands, if it moved since the last cut.
+    fn take_moves(&mut self) -> impl Iterator<Item = Position> {
+        let moved = std::mem::take(&mut self.moved);
+        let begin = if moved { self.opened.take() } else { None };
+        begin.into_iter().chain(moved.then(|| self.position.clone()))
+    }
 }
 
 /// The intake as one source sees it.
@@ -298,13 +398,26 @@ pub(crate) struct SourceIntake {
 }
 
 impl Intake for SourceIntake {
+    fn resume(&self) -> Resume {
+        std::mem::take(&mut self.intake.state.lock().sources[self.source].resume)
+    }
+
+    fn cut_replayed(&self) {
+        let mut state = self.intake.state.lock();
+        if let Some(replay) = &mut state.replay {
+            replay.replayed(self.source);
+        }
+        self.intake.close_if_due(state);
+    }
+
     fn open(&self, position: Position) {
         let mut state = self.intake.state.lock();
         match state.partitions.get_mut(&position.partition) {
             // Announced again: the file has another identity by now, or is another one. What was counted stays.
             Some(status) => status.position = position,
             None => {
-                let status = PartitionStatus { position, end: None, records: 0 };
+                let opened = (!state.restored.contains(&position.partition)).then(|| position.clone());
+                let status = PartitionStatus { position, end: None, records: 0, opened, moved: false };
                 state.partitions.insert(Arc::clone(&status.position.partition), status);
             }
         }

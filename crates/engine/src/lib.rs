@@ -5,18 +5,23 @@
 
 mod assemble;
 mod batch;
+pub mod checkpoint;
 mod drive;
 mod fetch;
 pub mod flow;
 mod intake;
 pub mod operator;
 mod reader;
+mod replay;
 pub mod run;
 mod sinks;
 pub mod snapshot;
 pub mod status;
 pub mod topology;
 
+pub use checkpoint::{
+    CheckpointStatus, CheckpointStore, Checkpointing, Commit, Cut, OperatorState, Restored, SavedState, SourceCounts,
+};
 pub use flow::EpochConfig;
 pub use intake::PartitionStatus;
 pub use run::{KeepRejected, RunConfig, RunControl, RunError, RunHandle, run};

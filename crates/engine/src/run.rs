@@ -1,13 +1,14 @@
 //! The run loop: threads for sources, sinks and workers, from start to end or to the first failure.
 
-use crate::assemble::{Assembled, assemble};
+use crate::assemble::{Assembled, Start, assemble};
+use crate::checkpoint::{Checkpointer, Checkpointing, Restored, SourceCounts};
 use crate::fetch::Fetcher;
 use crate::flow::EpochConfig;
 use crate::intake::{EpochIntake, Item, SourceIntake};
 use crate::reader::Reader;
 use crate::sinks::{SinkThread, Write};
 use crate::status::{Counters, RunStatus, SinkCounters, SourceCounters};
-use crate::topology::{Graph, Node, SourceNode, Topology};
+use crate::topology::{Graph, SourceNode, Topology};
 use crossbeam_channel::{Sender, unbounded};
 use parking_lot::Mutex;
 use proxima_event::{Chunk, Generation, Rejected, Sink};
@@ -38,13 +39,23 @@ pub struct RunConfig {
     pub generation: Generation,
     /// Where rejected records go. They are counted in any case.
     pub rejected: KeepRejected,
+    /// How checkpoints are made, if they are.
+    pub checkpoints: Option<Checkpointing>,
+    /// What the run goes on from.
+    pub restored: Restored,
 }
 
 impl Default for RunConfig {
-    /// One worker, the default epochs, rejected records only counted.
+    /// One worker, the default epochs, rejected records only counted, no checkpoints.
     fn default() -> Self {
-        let (epochs, generation) = (EpochConfig::default(), Generation::default());
-        Self { workers: 1, epochs, generation, rejected: Arc::new(|_| {}) }
+        Self {
+            workers: 1,
+            epochs: EpochConfig::default(),
+            generation: Generation::default(),
+            rejected: Arc::new(|_| {}),
+            checkpoints: None,
+            restored: Restored::default(),
+        }
     }
 }
 
@@ -65,6 +76,7 @@ pub struct RunHandle {
     sources: Vec<JoinHandle<()>>,
     sinks: Vec<JoinHandle<()>>,
     workers: WorkerGuards<()>,
+    checkpoints: Option<JoinHandle<()>>,
 }
 
 /// Looks at a run, and stops it, from any thread.
@@ -121,6 +133,12 @@ impl RunHandle {
                 intake.fail("a connector failed: see the log above".to_owned());
             }
         }
+        if let (Some(checkpointer), Some(thread)) = (intake.checkpointer(), self.checkpoints) {
+            checkpointer.finish();
+            if thread.join().is_err() {
+                intake.fail("checkpoints failed: see the log above".to_owned());
+            }
+        }
         match intake.error() {
             Some(error) => Err(RunError::Failed(error)),
             None if intake.is_stopped() => Err(RunError::Stopped),
@@ -135,14 +153,32 @@ impl RunHandle {
 /// When the workers cannot be started.
 pub fn run(topology: Topology, config: RunConfig) -> Result<RunHandle, RunError> {
     let Topology { sources, graph, sinks } = topology;
-    let names = sources.iter().map(|source| (Arc::clone(&source.name), source.dimension));
     let workers = config.workers.max(1);
-    let intake = Arc::new(EpochIntake::new(config.epochs.clone(), workers, names));
-    let counters = Arc::new(count(&graph, &sources, &sinks, intake, workers));
+    let checkpointer = config.checkpoints.clone().map(|checkpoints| {
+        let names = sources.iter().map(|source| source.name.to_string()).collect();
+        Checkpointer::new(checkpoints, workers, graph.operator_names().count(), names)
+    });
+    let names = sources.iter().map(|source| (Arc::clone(&source.name), source.dimension));
+    let intake = Arc::new(EpochIntake::new(config.epochs.clone(), workers, names, &config.restored, checkpointer));
+    let counters = Arc::new(count(&graph, &sources, &sinks, intake, &config.restored, workers));
     let (queues, sinks) = start_sinks(sinks, &config, &counters);
+    let checkpoints = start_checkpoints(&config.restored, &counters);
     let workers = start_workers(graph, config, Arc::clone(&counters), queues, workers)?;
     let sources = start_sources(sources, &counters);
-    Ok(RunHandle { counters, sources, sinks, workers })
+    Ok(RunHandle { counters, sources, sinks, workers, checkpoints })
+}
+
+/// Starts the thread that writes and commits checkpoints, if the run makes any.
+fn start_checkpoints(restored: &Restored, counters: &Arc<Counters>) -> Option<JoinHandle<()>> {
+    counters.intake.checkpointer()?;
+    let counts = restored.checkpoint.as_ref().map(|checkpoint| checkpoint.counts.clone()).unwrap_or_default();
+    let intake = Arc::clone(&counters.intake);
+    Some(spawn("checkpoints".to_owned(), move || {
+        let checkpointer = intake.checkpointer().expect("it was there when the thread was started");
+        if let Err(error) = checkpointer.run(&counts, &|| intake.is_stopped()) {
+            intake.fail(error);
+        }
+    }))
 }
 
 fn count(
@@ -150,13 +186,19 @@ fn count(
     sources: &[SourceNode],
     sinks: &[Box<dyn Sink>],
     intake: Arc<EpochIntake>,
+    restored: &Restored,
     workers: usize,
 ) -> Counters {
-    let operators: Vec<_> = graph.nodes.iter().filter_map(operator_name).collect();
+    let operators: Vec<_> = graph.operator_names().collect();
+    let counted = restored.checkpoint.as_ref().map(|checkpoint| &checkpoint.counts);
+    let source = |source: &SourceNode| {
+        let before = counted.and_then(|counts| counts.get(&*source.name)).copied().unwrap_or_default();
+        (Arc::clone(&source.name), SourceCounters::starting(before))
+    };
     let stats = (0..workers).map(|_| Mutex::new(vec![crate::OperatorStats::default(); operators.len()])).collect();
     Counters {
         intake,
-        sources: sources.iter().map(|source| (Arc::clone(&source.name), SourceCounters::default())).collect(),
+        sources: sources.iter().map(source).collect(),
         sinks: graph.sinks.iter().zip(sinks).map(|((name, _), sink)| (name.clone(), sink_counters(&**sink))).collect(),
         operators,
         stats,
@@ -165,13 +207,6 @@ fn count(
 
 fn sink_counters(sink: &dyn Sink) -> Arc<SinkCounters> {
     Arc::new(SinkCounters { health: sink.health(), ..SinkCounters::default() })
-}
-
-fn operator_name(node: &Node) -> Option<String> {
-    match node {
-        Node::Operator(node) => Some(node.name.clone()),
-        Node::Table(_) => None,
-    }
 }
 
 fn start_sinks(
@@ -251,6 +286,10 @@ struct WorkerLoop<'a> {
     fetcher: Fetcher,
     readers: Vec<Reader>,
     probe: ProbeHandle<u64>,
+    /// The epoch that the tables are in.
+    epoch: u64,
+    /// What this worker has decoded of each source.
+    fed: Vec<SourceCounts>,
     counters: &'a Counters,
     rejected: &'a KeepRejected,
 }
@@ -264,9 +303,22 @@ impl<'a> WorkerLoop<'a> {
         counters: &'a Arc<Counters>,
     ) -> Self {
         counters.intake.register_worker(worker.index());
-        let Assembled { inputs, probe } = worker.dataflow(|scope| assemble(scope, graph, &queues, counters));
+        let start = Start { epoch: counters.intake.first(), state: config.restored.state.clone() };
+        let Assembled { inputs, probe } = worker.dataflow(|scope| assemble(scope, graph, &queues, counters, &start));
         let (fetcher, readers) = (Fetcher::default(), Reader::all(graph, inputs));
-        Self { index: worker.index(), fetcher, readers, probe, counters, rejected: &config.rejected }
+        let fed = vec![SourceCounts::default(); counters.sources.len()];
+        let mut driver = Self {
+            index: worker.index(),
+            fetcher,
+            readers,
+            probe,
+            epoch: 0,
+            fed,
+            counters,
+            rejected: &config.rejected,
+        };
+        driver.advance_to(start.epoch);
+        driver
     }
 
     fn run(mut self, worker: &mut Worker) {
@@ -306,6 +358,13 @@ impl<'a> WorkerLoop<'a> {
     }
 
     fn advance_to(&mut self, epoch: u64) {
+        if epoch <= self.epoch {
+            return;
+        }
+        if let Some(checkpointer) = self.counters.intake.checkpointer() {
+            checkpointer.counted(self.index, self.epoch, epoch, &self.fed);
+        }
+        self.epoch = epoch;
         self.readers.iter_mut().for_each(|reader| reader.advance_to(epoch));
     }
 
@@ -330,9 +389,11 @@ impl<'a> WorkerLoop<'a> {
             counters.skipped.fetch_add(left_out.skipped, Relaxed);
             if !left_out.rejected.is_empty() {
                 counters.rejected.fetch_add(left_out.rejected.len() as u64, Relaxed);
+                self.fed[source].rejected += left_out.rejected.len() as u64;
                 (self.rejected)(&left_out.rejected);
             }
         }
         counters.records.fetch_add(chunk.records as u64, Relaxed);
+        self.fed[source].records += chunk.records as u64;
     }
 }

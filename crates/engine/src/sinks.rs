@@ -19,6 +19,8 @@ pub(crate) struct Write {
     changes: Vec<Changes>,
     /// Nothing follows: no use in waiting for more before the flush.
     last: bool,
+    /// A checkpoint counts on it.
+    checkpoint: bool,
     ack: Arc<Ack>,
 }
 
@@ -51,13 +53,15 @@ pub(crate) struct SinkDriver {
 
 impl SinkDriver {
     pub(crate) fn new(
-        capability: Capability<u64>,
+        mut capability: Capability<u64>,
         queue: Sender<Write>,
         ack: Arc<Ack>,
         intake: Arc<EpochIntake>,
+        next: u64,
     ) -> Self {
+        capability.downgrade(&next);
         let (waiting, sent) = (Waiting::default(), VecDeque::new());
-        Self { waiting, next: 0, sent, capability: Some(capability), queue, ack, intake }
+        Self { waiting, next, sent, capability: Some(capability), queue, ack, intake }
     }
 
     pub(crate) fn receive(&mut self, epoch: u64, changes: Changes) {
@@ -87,11 +91,12 @@ impl SinkDriver {
 
     fn hand_over(&mut self, epoch: u64) {
         let changes: Vec<_> = std::iter::from_fn(|| self.waiting.pop(epoch)).map(|(_, changes)| changes).collect();
-        if changes.is_empty() {
+        let checkpoint = self.intake.checkpointer().is_some_and(|checkpoints| checkpoints.is_checkpoint(epoch));
+        if changes.is_empty() && !checkpoint {
             return;
         }
         let last = epoch == self.intake.last();
-        let write = Write { epoch, changes, last, ack: Arc::clone(&self.ack) };
+        let write = Write { epoch, changes, last, checkpoint, ack: Arc::clone(&self.ack) };
         // A closed queue means that the sink thread failed: the run is ending.
         if self.queue.send(write).is_ok() {
             self.sent.push_back(epoch);
@@ -110,20 +115,22 @@ pub(crate) struct SinkThread {
 impl SinkThread {
     /// Writes until the workers are gone or the run is stopped. What is acknowledged was flushed.
     pub(crate) fn run(mut self, intake: &EpochIntake) -> Result<(), SinkError> {
-        let mut unflushed: Vec<(u64, Arc<Ack>)> = Vec::new();
+        let mut unflushed = Unflushed::default();
         let mut flushed_at = None;
         loop {
             let due = match self.queue.recv_timeout(self.patience(&unflushed, flushed_at)) {
                 Ok(write) => {
                     let last = write.last;
-                    self.write(write, &mut unflushed)?;
+                    if !self.write(write, intake, &mut unflushed)? {
+                        return Ok(());
+                    }
                     // While writes wait there is no use in making the first ones visible alone.
                     self.queue.is_empty() && (last || self.patience(&unflushed, flushed_at).is_zero())
                 }
                 Err(RecvTimeoutError::Timeout) => true,
                 Err(RecvTimeoutError::Disconnected) => return self.flush(&mut unflushed),
             };
-            if due && !unflushed.is_empty() {
+            if due && !unflushed.acks.is_empty() {
                 self.flush(&mut unflushed)?;
                 flushed_at = Some(Instant::now());
             }
@@ -134,30 +141,46 @@ impl SinkThread {
     }
 
     /// How long to wait for more before a flush.
-    fn patience(&self, unflushed: &[(u64, Arc<Ack>)], flushed_at: Option<Instant>) -> Duration {
+    fn patience(&self, unflushed: &Unflushed, flushed_at: Option<Instant>) -> Duration {
         const IDLE: Duration = Duration::from_millis(100);
-        if unflushed.is_empty() {
+        if unflushed.acks.is_empty() {
             return IDLE;
         }
         flushed_at.map_or(Duration::ZERO, |at| self.sink.flush_interval().saturating_sub(at.elapsed()))
     }
 
-    fn write(&mut self, write: Write, unflushed: &mut Vec<(u64, Arc<Ack>)>) -> Result<(), SinkError> {
+    /// Writes an epoch's changes, unless the run ends before it may.
+    fn write(&mut self, write: Write, intake: &EpochIntake, unflushed: &mut Unflushed) -> Result<bool, SinkError> {
+        if let Some(checkpoints) = intake.checkpointer() {
+            let waited = checkpoints.wait_cut(write.epoch, &|| intake.is_stopped());
+            waited.map_err(|reason| SinkError {
+                tried: "note the cut of",
+                target: format!("epoch {}", write.epoch),
+                reason,
+            })?;
+            if intake.is_stopped() {
+                return Ok(false);
+            }
+        }
         let version = Version::new(self.generation, Epoch(write.epoch));
         self.sink.write(version, &write.changes)?;
         let rows: usize = write.changes.iter().map(Changes::len).sum();
         self.counters.rows.fetch_add(rows as u64, Ordering::Relaxed);
-        unflushed.push((write.epoch, write.ack));
-        Ok(())
+        unflushed.checkpoint |= write.checkpoint;
+        unflushed.acks.push((write.epoch, write.ack));
+        Ok(true)
     }
 
-    fn flush(&mut self, unflushed: &mut Vec<(u64, Arc<Ack>)>) -> Result<(), SinkError> {
-        if unflushed.is_empty() {
+    fn flush(&mut self, unflushed: &mut Unflushed) -> Result<(), SinkError> {
+        if unflushed.acks.is_empty() {
             return Ok(());
         }
         self.sink.flush()?;
+        if std::mem::take(&mut unflushed.checkpoint) {
+            self.sink.sync()?;
+        }
         self.counters.flushes.fetch_add(1, Ordering::Relaxed);
-        for (epoch, ack) in unflushed.drain(..) {
+        for (epoch, ack) in unflushed.acks.drain(..) {
             ack.epochs.fetch_max(epoch + 1, Ordering::AcqRel);
             self.counters.epochs.fetch_max(epoch + 1, Ordering::Relaxed);
             // The worker may be gone already when the run is being stopped.
@@ -165,4 +188,12 @@ impl SinkThread {
         }
         Ok(())
     }
+}
+
+/// What was written since the last flush.
+#[derive(Default)]
+struct Unflushed {
+    acks: Vec<(u64, Arc<Ack>)>,
+    /// Whether a checkpoint counts on it.
+    checkpoint: bool,
 }

@@ -1,6 +1,7 @@
 //! What a run tells about itself, for the progress line, `/v1/status` and tests.
 
 use crate::OperatorStats;
+use crate::checkpoint::{CheckpointStatus, Checkpointer, SourceCounts};
 use crate::intake::{EpochIntake, PartitionStatus};
 use parking_lot::Mutex;
 use proxima_event::Health;
@@ -13,6 +14,13 @@ pub(crate) struct SourceCounters {
     pub(crate) records: AtomicU64,
     pub(crate) rejected: AtomicU64,
     pub(crate) skipped: AtomicU64,
+}
+
+impl SourceCounters {
+    /// Counters that go on from those of an earlier run.
+    pub(crate) fn starting(before: SourceCounts) -> Self {
+        Self { records: before.records.into(), rejected: before.rejected.into(), ..Self::default() }
+    }
 }
 
 /// Counters of one sink.
@@ -90,6 +98,8 @@ pub struct RunStatus {
     pub operators: Vec<OperatorStatus>,
     /// The sinks, in the job's order.
     pub sinks: Vec<SinkStatus>,
+    /// The checkpoints, if the run makes any.
+    pub checkpoints: Option<CheckpointStatus>,
 }
 
 impl RunStatus {
@@ -133,6 +143,7 @@ impl Counters {
             sources: sources.collect(),
             operators: self.operator_status(),
             sinks: sinks.collect(),
+            checkpoints: self.intake.checkpointer().map(Checkpointer::status),
         }
     }
 

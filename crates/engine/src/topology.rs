@@ -3,6 +3,7 @@
 use crate::operator::Operator;
 use proxima_event::decode::{Decoder, Each, SourceDecoder};
 use proxima_event::{Sink, Source};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A node of the topology, and with it the stream of changes that it puts out.
@@ -81,6 +82,17 @@ pub(crate) enum Node {
 }
 
 impl Graph {
+    /// The names of the operators, in order. Operators of one name are told apart by their number.
+    pub(crate) fn operator_names(&self) -> impl Iterator<Item = String> {
+        let mut seen = HashMap::<&str, usize>::new();
+        self.nodes.iter().filter_map(move |node| {
+            let Node::Operator(node) = node else { return None };
+            let number = seen.entry(&node.name).or_default();
+            *number += 1;
+            Some(if *number == 1 { node.name.clone() } else { format!("{}#{number}", node.name) })
+        })
+    }
+
     /// For each node, whether no operator and no sink reads it.
     pub(crate) fn unread(&self) -> Vec<bool> {
         let mut unread = vec![true; self.nodes.len()];

@@ -45,7 +45,9 @@ pub struct Resume {
     /// configuration says.
     pub positions: Vec<Position>,
     /// What the epochs behind the checkpoint held of this source, in order: for each the offsets that its partitions
-    /// had reached at its end, where they moved. Sinks may hold parts of these epochs already.
+    /// had reached at its end, where they moved; and before that where they began, the first time that they moved. So a
+    /// partition without a position begins at the first offset that a cut names of it. Sinks may hold parts of these
+    /// epochs already.
     pub cuts: Vec<Vec<Position>>,
 }
 

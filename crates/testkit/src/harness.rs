@@ -57,6 +57,15 @@ fn plan_by(compile: Compile, views_sql: &str, queries: &[(&str, &str)]) -> Resul
 /// When the run fails or hangs.
 pub fn run_memory(plan: &Plan, epochs: Epochs, workers: usize) -> Result<Results, String> {
     let mut topology = Topology::new();
+    let tables = memory_tables(plan, epochs, &mut topology);
+    let (targets, queries) = collect(plan, &mut topology, &tables, |_, _| {});
+    let config = RunConfig { workers, epochs: MemorySource::epoch_config(), ..RunConfig::default() };
+    let status = finish(run(topology, config).map_err(|error| error.to_string())?)?;
+    Ok(Results { targets, queries, status })
+}
+
+/// Adds a source in memory that fills all tables of a plan.
+pub(crate) fn memory_tables(plan: &Plan, epochs: Epochs, topology: &mut Topology) -> HashMap<String, NodeId> {
     let epochs = epochs.into_iter().map(|epoch| narrow(epoch, &plan.tables)).collect();
     let source = topology.source(SourceNode {
         name: "input".into(),
@@ -68,11 +77,7 @@ pub fn run_memory(plan: &Plan, epochs: Epochs, workers: usize) -> Result<Results
         let pick = move || Box::new(PickTable { table: name.clone() }) as Box<dyn Decoder>;
         (table.name.clone(), topology.table(table.name.clone(), source, Some(Arc::new(pick))))
     });
-    let tables: HashMap<_, _> = tables.collect();
-    let (targets, queries) = collect(plan, &mut topology, &tables, |_, _| {});
-    let config = RunConfig { workers, epochs: MemorySource::epoch_config(), ..RunConfig::default() };
-    let status = finish(run(topology, config).map_err(|error| error.to_string())?)?;
-    Ok(Results { targets, queries, status })
+    tables.collect()
 }
 
 /// Runs a plan over the files of one source, through the file source and the decoders. `also` adds what else the job

@@ -1,11 +1,12 @@
 //! Seeded generators, naive oracles and failing doubles for the tests. Never ships.
 
+pub mod checkpoints;
+pub mod crashing;
 pub mod files;
 pub mod harness;
 pub mod memory;
 pub mod oracle;
 pub mod random;
 pub mod rows;
-pub mod services;
 pub mod sinks;
 pub mod wait;

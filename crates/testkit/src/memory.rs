@@ -2,7 +2,8 @@
 
 use proxima_engine::EpochConfig;
 use proxima_event::decode::{Decoded, Decoder};
-use proxima_event::{Changes, Chunk, Intake, PartitionId, Payload, Position, Source, SourceError, Stopped};
+use proxima_event::{Changes, Chunk, Intake, PartitionId, Payload, Position, Resume, Source, SourceError, Stopped};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ impl MemorySource {
 
 impl Source for MemorySource {
     fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError> {
+        let mut resuming = Resuming::new(intake.resume());
+        resuming.advance(&*intake);
         let mut positions: Vec<(Arc<PartitionId>, u64)> = Vec::new();
         for epoch in self.epochs {
             let chunks = epoch.len();
@@ -38,7 +41,8 @@ impl Source for MemorySource {
                 let at = positions.iter().position(|(partition, _)| *partition.name == *table).unwrap_or_else(|| {
                     let partition = Arc::new(PartitionId { source: Arc::clone(&self.name), name: table.into() });
                     let identity = partition.name.to_string();
-                    intake.open(Position { partition: Arc::clone(&partition), identity, offset: 0 });
+                    let offset = resuming.begins(&partition);
+                    intake.open(Position { partition: Arc::clone(&partition), identity, offset });
                     positions.push((partition, 0));
                     positions.len() - 1
                 });
@@ -48,13 +52,58 @@ impl Source for MemorySource {
                 let partition = Arc::clone(partition);
                 let chunk = Chunk { partition, start: *start, end, records, payload: Payload::Changes(changes) };
                 *start = end;
+                if end <= resuming.begins(&chunk.partition) {
+                    continue;
+                }
+                let partition = Arc::clone(&chunk.partition);
                 if intake.offer(chunk) == Err(Stopped) {
                     return Ok(());
                 }
+                resuming.offered(&partition, end, &*intake);
             }
         }
         intake.caught_up(&self.name);
         Ok(())
+    }
+}
+
+/// Where an earlier run left off. The source offers its chunks in one order, so what a cut names comes by itself.
+struct Resuming {
+    resume: Resume,
+    /// How many cuts have been offered.
+    made: usize,
+    offered: BTreeMap<Arc<PartitionId>, u64>,
+}
+
+impl Resuming {
+    fn new(resume: Resume) -> Self {
+        Self { resume, made: 0, offered: BTreeMap::new() }
+    }
+
+    /// The offset that the earlier run's checkpoint holds of a partition.
+    fn begins(&self, partition: &PartitionId) -> u64 {
+        let held = self.resume.positions.iter().find(|position| *position.partition == *partition);
+        held.map_or(0, |position| position.offset)
+    }
+
+    fn offered(&mut self, partition: &Arc<PartitionId>, end: u64, intake: &dyn Intake) {
+        self.offered.insert(Arc::clone(partition), end);
+        self.advance(intake);
+    }
+
+    /// Says so for each cut that is offered by now.
+    fn advance(&mut self, intake: &dyn Intake) {
+        while let Some(cut) = self.resume.cuts.get(self.made) {
+            let reached = |at: &Position| {
+                let offered = self.offered.get(&at.partition).copied();
+                offered.unwrap_or_else(|| self.begins(&at.partition)) >= at.offset
+            };
+            if !cut.iter().all(reached) {
+                return;
+            }
+            self.made += 1;
+            intake.cut_replayed();
+        }
     }
 }
 

@@ -21,7 +21,9 @@ struct State {
     key: Option<(Vec<usize>, RowConverter)>,
     whole: RowConverter,
     upserts: BTreeMap<OwnedRow, (Version, Option<OwnedRow>)>,
-    multiset: BTreeMap<OwnedRow, i64>,
+    /// For each epoch the generation that wrote it last, and what that added to the weight of each row. A run that
+    /// follows another makes the same epochs again, so what it writes of one stands in the place of what was there.
+    epochs: BTreeMap<u64, (u64, BTreeMap<OwnedRow, i64>)>,
 }
 
 impl CollectSink {
@@ -35,7 +37,7 @@ impl CollectSink {
         let all: Vec<usize> = (0..schema.fields().len()).collect();
         let key = key.map(|key| (key.to_vec(), converter(&schema, key)));
         let whole = converter(&schema, &all);
-        let state = State { schema, key, whole, upserts: BTreeMap::new(), multiset: BTreeMap::new() };
+        let state = State { schema, key, whole, upserts: BTreeMap::new(), epochs: BTreeMap::new() };
         let collected = Collected(Arc::new(Mutex::new(state)));
         (Self(collected.clone()), collected)
     }
@@ -47,6 +49,12 @@ fn converter(schema: &SchemaRef, columns: &[usize]) -> RowConverter {
 }
 
 impl Collected {
+    /// A sink that goes on with what is here: that of a run after a crash.
+    #[must_use]
+    pub fn sink(&self) -> CollectSink {
+        CollectSink(self.clone())
+    }
+
     /// The rows that the changes add up to.
     ///
     /// # Panics
@@ -55,7 +63,8 @@ impl Collected {
     pub fn rows(&self) -> RecordBatch {
         let state = self.0.lock().expect("no test panics while it holds this");
         let keyed = state.upserts.values().filter_map(|(_, row)| row.as_ref());
-        let counted = state.multiset.iter().flat_map(|(row, &weight)| {
+        let multiset = state.multiset();
+        let counted = multiset.iter().flat_map(|(&row, &weight)| {
             assert!(weight >= 0, "a row goes more often than it came: {:?}", state.show(row));
             std::iter::repeat_n(row, weight as usize)
         });
@@ -71,7 +80,8 @@ impl Collected {
     pub fn bytes(&self) -> Vec<Vec<u8>> {
         let state = self.0.lock().expect("no test panics while it holds this");
         let keyed = state.upserts.values().filter_map(|(_, row)| row.as_ref()).map(|row| row.as_ref().to_vec());
-        let counted = state.multiset.iter().filter(|(_, weight)| **weight != 0);
+        let multiset = state.multiset();
+        let counted = multiset.iter();
         let mut bytes: Vec<Vec<u8>> =
             keyed.chain(counted.map(|(row, weight)| [row.as_ref(), &weight.to_le_bytes()].concat())).collect();
         bytes.sort();
@@ -84,13 +94,28 @@ impl State {
         self.whole.convert_rows([row.row()]).expect("rows were made by this converter")
     }
 
+    /// The rows of a sink without a key, with their weights.
+    fn multiset(&self) -> BTreeMap<&OwnedRow, i64> {
+        let mut sums = BTreeMap::new();
+        for (row, weight) in self.epochs.values().flat_map(|(_, rows)| rows) {
+            *sums.entry(row).or_default() += weight;
+        }
+        sums.retain(|_, weight| *weight != 0);
+        sums
+    }
+
     fn take(&mut self, version: Version, changes: &Changes) {
         let rows = self.whole.convert_columns(changes.rows.columns()).expect("changes are of the sink's schema");
         let Some((key, converter)) = &self.key else {
-            for row in 0..changes.len() {
-                *self.multiset.entry(rows.row(row).owned()).or_default() += changes.weight(row);
+            let (generation, epoch) = (version.0 >> 40, version.0 & ((1 << 40) - 1));
+            let (writer, written) = self.epochs.entry(epoch).or_default();
+            if *writer < generation {
+                written.clear();
             }
-            self.multiset.retain(|_, weight| *weight != 0);
+            *writer = generation;
+            for row in 0..changes.len() {
+                *written.entry(rows.row(row).owned()).or_default() += changes.weight(row);
+            }
             return;
         };
         let columns: Vec<ArrayRef> = key.iter().map(|&column| Arc::clone(changes.column(column))).collect();

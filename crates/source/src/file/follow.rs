@@ -15,7 +15,7 @@ use super::identity::Key;
 use super::resume::{self, folder_of};
 use super::stream::Compression;
 use super::track::{Halt, Track};
-use proxima_event::{Intake, SourceError};
+use proxima_event::{Intake, Position, SourceError};
 use std::collections::HashMap;
 use std::fs::Metadata;
 use std::io::ErrorKind;
@@ -32,8 +32,16 @@ const LOOK_UP: Duration = Duration::from_millis(20);
 const LOOKING_SHARE: u32 = 4;
 
 /// Reads all files, and what is added to them, until the run ends.
-pub(super) fn follow(config: &FileConfig, files: &[Found], intake: &dyn Intake) -> Result<(), Halt> {
+pub(super) fn follow(
+    config: &FileConfig,
+    files: &[Found],
+    cuts: &[Vec<Position>],
+    intake: &dyn Intake,
+) -> Result<(), Halt> {
     let mut follower = Follower::new(config, files, intake)?;
+    for cut in cuts {
+        resume::replay(cut, &mut follower.files, |file| &mut file.track, intake)?;
+    }
     follower.read()?;
     intake.caught_up(&config.source);
     loop {

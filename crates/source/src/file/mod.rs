@@ -23,7 +23,7 @@ mod tests;
 pub use config::{FileConfig, Framing};
 
 use discover::Found;
-use proxima_event::{Intake, Source, SourceError};
+use proxima_event::{Intake, Position, Resume, Source, SourceError};
 use std::path::Path;
 use std::sync::Arc;
 use track::{Halt, Track};
@@ -48,9 +48,11 @@ impl FileSource {
 }
 
 impl Source for FileSource {
-    fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError> {
+    fn run(mut self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError> {
+        let Resume { positions, cuts } = intake.resume();
+        self.config.resume.extend(positions);
         let read = if self.config.follow { follow::follow } else { read_once };
-        match read(&self.config, &self.files, &*intake) {
+        match read(&self.config, &self.files, &cuts, &*intake) {
             Ok(()) | Err(Halt::Stopped) => Ok(()),
             Err(Halt::Failed(error)) => Err(error),
         }
@@ -58,7 +60,7 @@ impl Source for FileSource {
 }
 
 /// Reads all files to their ends. They are closed while they wait: there may be more than a process can hold open.
-fn read_once(config: &FileConfig, files: &[Found], intake: &dyn Intake) -> Result<(), Halt> {
+fn read_once(config: &FileConfig, files: &[Found], cuts: &[Vec<Position>], intake: &dyn Intake) -> Result<(), Halt> {
     let mut tracks = Vec::with_capacity(files.len());
     for (found, offset) in resume::assign(config, files)? {
         let mut track = Track::new(config, &found, offset)?;
@@ -66,6 +68,9 @@ fn read_once(config: &FileConfig, files: &[Found], intake: &dyn Intake) -> Resul
         track.report_size(found.metadata.len(), intake);
         track.close();
         tracks.push(track);
+    }
+    for cut in cuts {
+        resume::replay(cut, &mut tracks, |track| track, intake)?;
     }
     for track in &mut tracks {
         track.read_whole(intake)?;

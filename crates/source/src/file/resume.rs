@@ -4,7 +4,8 @@ use super::config::FileConfig;
 use super::discover::{Found, in_folder};
 use super::identity::Identity;
 use super::io_error;
-use proxima_event::{Position, SourceError};
+use super::track::{Halt, Track};
+use proxima_event::{Intake, Position, SourceError};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,19 @@ impl<'a> Known<'a> {
 
     fn path(&self) -> &Path {
         Path::new(&*self.position.partition.name)
+    }
+
+    /// Whether the position is one of the file that is read here.
+    fn is_of_track(&self, track: &Track) -> bool {
+        let (own, other) = (self.identity.key, track.identity.key);
+        own == other || self.path() == track.path && own.inode == other.inode
+    }
+
+    fn lost(&self) -> SourceError {
+        SourceError::Config(format!(
+            "{} was read to byte {} by the last run, but is not there any more: put it back, or start anew with --fresh",
+            self.position.partition, self.position.offset
+        ))
     }
 
     /// Whether the position is one of this file. Devices may be numbered anew when a machine starts, so under its old
@@ -99,6 +113,23 @@ fn rotated_away(
     }
     all.sort_by_key(|(found, _)| found.metadata.modified().ok());
     Ok(all)
+}
+
+/// Reads the files that a cut names as far as it names them.
+pub(super) fn replay<T>(
+    cut: &[Position],
+    files: &mut [T],
+    track_of: impl Fn(&mut T) -> &mut Track,
+    intake: &dyn Intake,
+) -> Result<(), Halt> {
+    for position in cut {
+        let known = Known::new(position)?;
+        let track = files.iter_mut().map(&track_of).find(|track| known.is_of_track(track));
+        let Some(track) = track else { return Err(known.lost().into()) };
+        track.read_to(position.offset, intake)?;
+    }
+    intake.cut_replayed();
+    Ok(())
 }
 
 pub(super) fn folder_of(path: &Path) -> PathBuf {

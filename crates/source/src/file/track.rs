@@ -132,6 +132,21 @@ impl Track {
         Ok(())
     }
 
+    /// Reads and offers up to an offset where an earlier run ended a record.
+    pub(super) fn read_to(&mut self, end: u64, intake: &dyn Intake) -> Result<(), Halt> {
+        while self.taken() < end {
+            if intake.stopped() {
+                return Err(Halt::Stopped);
+            }
+            if !self.read_block(end, intake)? {
+                let reason = format!("it ends at byte {}, the last run read it to byte {end}", self.taken());
+                let error = io::Error::new(io::ErrorKind::UnexpectedEof, reason);
+                return Err(io_error("read again", &self.path, error).into());
+            }
+        }
+        Ok(self.finish(intake)?)
+    }
+
     /// Reads the file to its end.
     pub(super) fn read_whole(&mut self, intake: &dyn Intake) -> Result<(), Halt> {
         if self.in_ranges && intake.records_max() >= ranges::RECORDS_MAX {
@@ -160,7 +175,7 @@ impl Track {
     /// Reads and offers until the end of what is there. An unfinished record is kept back.
     pub(super) fn read_available(&mut self, intake: &dyn Intake) -> Result<(), Halt> {
         while !intake.stopped() {
-            if !self.read_block(intake)? {
+            if !self.read_block(u64::MAX, intake)? {
                 return Ok(());
             }
         }
@@ -179,12 +194,12 @@ impl Track {
         self.reader.finish(|chunk| offer(intake, chunk, resume))
     }
 
-    /// Reads one block and says whether there was anything.
-    fn read_block(&mut self, intake: &dyn Intake) -> Result<bool, Halt> {
+    /// Reads one block, not beyond `end`, and says whether there was anything.
+    fn read_block(&mut self, end: u64, intake: &dyn Intake) -> Result<bool, Halt> {
         let resume = self.resume;
         let skip = resume.saturating_sub(self.taken());
         // A block ends where the earlier run left off, so that no chunk reaches across.
-        let available = if skip > 0 { skip } else { self.available()? };
+        let available = if skip > 0 { skip } else { self.available()?.min(end - self.taken()) };
         let mut stream = self.take_stream().map_err(|error| io_error("read", &self.path, error))?;
         let (mut bytes, room) = self.reader.buffer(available);
         let read = stream.read(&mut bytes, room);

@@ -4,10 +4,11 @@ mod bounded;
 mod follow;
 mod property;
 mod ranges;
+mod replay;
 
 use super::{FileConfig, FileSource, Framing};
 use parking_lot::{Condvar, Mutex};
-use proxima_event::{Chunk, Intake, PartitionId, Payload, Position, Source, SourceError, Stopped};
+use proxima_event::{Chunk, Intake, PartitionId, Payload, Position, Resume, Source, SourceError, Stopped};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +27,8 @@ pub(super) struct Notes {
     pub chunks: Vec<Chunk>,
     pub ends: Vec<(String, u64)>,
     pub caught_up: usize,
+    /// How many chunks there were when a cut was replayed.
+    pub replayed: Vec<usize>,
 }
 
 /// Takes everything down; stops after a number of chunks, or when told.
@@ -35,6 +38,7 @@ pub(super) struct FakeIntake {
     changed: Condvar,
     records_max: usize,
     chunks_max: usize,
+    resume: Resume,
 }
 
 impl FakeIntake {
@@ -43,7 +47,20 @@ impl FakeIntake {
     }
 
     pub(super) fn stopping_after(chunks_max: usize, records_max: usize) -> Arc<Self> {
-        Arc::new(Self { notes: Mutex::default(), changed: Condvar::new(), records_max, chunks_max })
+        Arc::new(Self {
+            notes: Mutex::default(),
+            changed: Condvar::new(),
+            records_max,
+            chunks_max,
+            resume: Resume::default(),
+        })
+    }
+
+    /// An engine that was restarted.
+    pub(super) fn resuming(resume: Resume, records_max: usize) -> Arc<Self> {
+        let mut intake = Self::new(records_max);
+        Arc::get_mut(&mut intake).expect("it is new").resume = resume;
+        intake
     }
 
     pub(super) fn stop(&self) {
@@ -70,6 +87,14 @@ impl FakeIntake {
 }
 
 impl Intake for FakeIntake {
+    fn resume(&self) -> Resume {
+        self.resume.clone()
+    }
+
+    fn cut_replayed(&self) {
+        self.note(|notes| notes.replayed.push(notes.chunks.len()));
+    }
+
     fn open(&self, position: Position) {
         self.note(|notes| notes.opened.push(position));
     }

@@ -155,9 +155,14 @@ impl<K: Value> Values<K> {
         let mut held: Vec<(u32, &K, i64)> = Vec::new();
         for (place, &group) in (0..).zip(groups) {
             match &self.kept {
-                Kept::Best(best) => held.extend(best[group as usize].iter().map(|value| (place, value, 1))),
+                // A group that never had a value may be beyond the end.
+                Kept::Best(best) => {
+                    let best = best.get(group as usize).and_then(Option::as_ref);
+                    held.extend(best.map(|value| (place, value, 1)));
+                }
                 Kept::All(all) => {
-                    held.extend(all[group as usize].iter().map(|(value, &weight)| (place, value, weight)));
+                    let all = all.get(group as usize).into_iter().flatten();
+                    held.extend(all.map(|(value, &weight)| (place, value, weight)));
                 }
             }
         }
