@@ -4,11 +4,13 @@ use crate::data::DataFolder;
 use crate::job::{JobPlan, PathPlan, SinkKind, SourcePlan};
 use anyhow::{Context, Result, ensure};
 use arrow::datatypes::SchemaRef;
+use proxima_elastic::{Cluster, ElasticReader, ElasticSink, IndexPattern};
 use proxima_engine::{MakeSourceDecoder, NodeId, Route, SinkNode, SourceNode, Topology};
 use proxima_event::Sink;
 use proxima_event::decode::{DecodeConfig, Format, source_decoder};
 use proxima_graph::{ObjectSpec, PathReader, PathSpec, RelationColumns};
-use proxima_sink::{Counters, DiscardSink, IndexConfig, IndexReader, IndexSink, KvReader, KvStore};
+use proxima_serve::Search;
+use proxima_sink::{Counters, DiscardSink, IndexConfig, IndexSink, KvReader, KvStore};
 use proxima_source::{FileConfig, FileSource, Framing};
 use proxima_view::operators::{Net, NetSpec};
 use proxima_view::{Lowered, Plan, Table};
@@ -23,8 +25,8 @@ const BATCH_ROWS: usize = 2_048;
 pub struct Assembly {
     /// The graph to run.
     pub topology: Topology,
-    /// The indexes that are written, by name.
-    pub indexes: BTreeMap<String, IndexReader>,
+    /// The indexes that are written, embedded or in a cluster, by name.
+    pub indexes: BTreeMap<String, Arc<dyn Search>>,
     /// Where paths and objects are published, if the job has any.
     pub store: Option<KvReader>,
     /// The paths that are kept, by name.
@@ -33,15 +35,15 @@ pub struct Assembly {
     pub discarded: BTreeMap<String, Arc<Counters>>,
 }
 
-/// Joins the parts of a job.
+/// Joins the parts of a job. `first` says that it has never run before in this data folder.
 ///
 /// # Errors
 /// When a source cannot be read or a store cannot be opened.
-pub fn assemble(job: &JobPlan, data: &DataFolder) -> Result<Assembly> {
+pub fn assemble(job: &JobPlan, data: &DataFolder, first: bool) -> Result<Assembly> {
     let mut assembly = Assembly::default();
     let tables = add_tables(job, &mut assembly.topology)?;
     let lowered = job.views.lower(&mut assembly.topology, &tables);
-    add_targets(job, data, &lowered, &mut assembly)?;
+    add_targets(job, data, first, &lowered, &mut assembly)?;
     if !job.paths.is_empty() {
         let store = KvStore::open(&data.key_values())?;
         add_objects(job, &store, &lowered, &mut assembly.topology)?;
@@ -117,15 +119,35 @@ fn make_decoder(job: &JobPlan, format: Format, readers: &[&Table]) -> MakeSource
     Arc::new(move || source_decoder(format, configs.clone()))
 }
 
-fn add_targets(job: &JobPlan, data: &DataFolder, lowered: &Lowered, assembly: &mut Assembly) -> Result<()> {
+fn add_targets(
+    job: &JobPlan,
+    data: &DataFolder,
+    first: bool,
+    lowered: &Lowered,
+    assembly: &mut Assembly,
+) -> Result<()> {
+    let mut clusters = BTreeMap::<&str, Arc<Cluster>>::new();
     for target in &job.views.targets {
         let kind = job.sinks.get(&target.sink).with_context(|| format!("no sink is named \"{}\"", target.sink))?;
         let sink: Box<dyn Sink> = match kind {
             SinkKind::Index => {
-                let config = IndexConfig::new(&target.index, Arc::clone(&target.schema), target.key.clone());
+                let name = index_name(&target.index);
+                let config = IndexConfig::new(&name, Arc::clone(&target.schema), target.key.clone());
                 let sink = IndexSink::open(&data.indexes(), &config)?;
-                assembly.indexes.insert(target.index.clone(), sink.reader());
+                assembly.indexes.insert(name, Arc::new(sink.reader()));
                 Box::new(sink)
+            }
+            SinkKind::Elastic(plan) => {
+                let cluster = match clusters.get(target.sink.as_str()) {
+                    Some(cluster) => Arc::clone(cluster),
+                    None => Cluster::new(plan.cluster.clone())?,
+                };
+                clusters.insert(&target.sink, Arc::clone(&cluster));
+                let fits = |error| anyhow::anyhow!("table {}: {error}", target.name);
+                let config = plan.target(&target.index, &target.schema, &target.key, first).map_err(fits)?;
+                let reader = ElasticReader::new(&cluster, config.clone());
+                assembly.indexes.insert(index_name(&target.index), Arc::new(reader));
+                Box::new(ElasticSink::new(&cluster, config).map_err(fits)?)
             }
             SinkKind::Discard => {
                 let counters = Arc::new(Counters::default());
@@ -137,6 +159,11 @@ fn add_targets(job: &JobPlan, data: &DataFolder, lowered: &Lowered, assembly: &m
         assembly.topology.sink(SinkNode { name: target.name.clone(), input, sink });
     }
     Ok(())
+}
+
+/// By what people and routes call an index whose name may have columns in it.
+fn index_name(written: &str) -> String {
+    written.parse().map_or_else(|_| written.to_owned(), |pattern: IndexPattern| pattern.base_name())
 }
 
 fn add_objects(job: &JobPlan, store: &KvStore, lowered: &Lowered, topology: &mut Topology) -> Result<()> {

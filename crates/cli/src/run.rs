@@ -61,9 +61,9 @@ enum Ended {
 fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     let RunRequest { plan, data, workers, .. } = request;
     let (data, generation) = DataFolder::begin_run(data, &plan.name)?;
-    let Assembly { topology, indexes, store, paths, discarded } = assemble(plan, &data)?;
+    let Assembly { topology, indexes, store, paths, discarded } = assemble(plan, &data, generation == Generation(1))?;
     let readers = Readers {
-        indexes: indexes.into_iter().map(|(name, reader)| (name, Arc::new(reader) as Arc<dyn Search>)).collect(),
+        indexes,
         paths: paths.into_iter().map(|(name, reader)| (name, reader as Arc<dyn SimilarPath>)).collect(),
         store,
     };

@@ -89,6 +89,19 @@ impl IndexPattern {
         self.parts.iter().map(part).collect()
     }
 
+    /// The name without its columns, by which people and routes call the whole: `mall_dau`.
+    #[must_use]
+    pub fn base_name(&self) -> String {
+        if let Some(name) = self.fixed() {
+            return name.to_owned();
+        }
+        let texts = self.parts.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(text.trim_matches(['_', '-', '.'])).filter(|text| !text.is_empty()),
+            Part::Column(_) => None,
+        });
+        texts.collect::<Vec<_>>().join("_")
+    }
+
     /// How many signs of the name are certain: of two patterns that fit a name, the one with more is meant.
     pub(crate) fn certainty(&self) -> usize {
         let part = |part: &Part| match part {
@@ -180,6 +193,7 @@ mod tests {
         let pattern: IndexPattern = "mall_{shop}_{day}.v1".parse().unwrap();
         assert_eq!(pattern.to_string(), "mall_{shop}_{day}.v1");
         assert_eq!((pattern.wildcard().as_str(), pattern.fixed()), ("mall_*_*.v1", None));
+        assert_eq!(pattern.base_name(), "mall_v1");
         assert_eq!(pattern.columns().collect::<Vec<_>>(), ["shop", "day"]);
         let bound = pattern.bind(&rows().schema(), &[0, 1]).unwrap();
         let name = |row| {

@@ -1,6 +1,7 @@
-//! The embedded stores as what the routes need.
+//! Embedded stores and clusters as what the routes need.
 
 use crate::answers::{Document, Failure, Field, IndexInfo, Search, SimilarPath};
+use proxima_elastic::{AskError, ElasticReader};
 use proxima_graph::{PathReader, Similar};
 use proxima_sink::{IndexReader, SearchError};
 use serde_json::value::{RawValue, to_raw_value};
@@ -34,6 +35,38 @@ impl Search for IndexReader {
     fn document(&self, id: &str) -> Result<Option<Document>, Failure> {
         let document = self.get(id)?;
         Ok(document.map(|document| Document { id: document.id, version: document.version, source: document.source }))
+    }
+}
+
+impl Search for ElasticReader {
+    /// The number of documents is zero while the cluster cannot be reached.
+    fn describe(&self) -> IndexInfo {
+        let fields = self.fields().into_iter().map(|(name, kind)| Field { name, kind });
+        IndexInfo { documents: Self::count(self, &json!({})).unwrap_or(0), fields: fields.collect() }
+    }
+
+    fn search(&self, request: &Value) -> Result<Box<RawValue>, Failure> {
+        Ok(Self::search(self, request)?)
+    }
+
+    fn count(&self, request: &Value) -> Result<u64, Failure> {
+        Ok(Self::count(self, request)?)
+    }
+
+    fn document(&self, id: &str) -> Result<Option<Document>, Failure> {
+        let document = Self::document(self, id)?;
+        Ok(document.map(|document| Document { id: document.id, version: document.version, source: document.source }))
+    }
+}
+
+impl From<AskError> for Failure {
+    fn from(error: AskError) -> Self {
+        let code = match error.status {
+            429 => "too_busy",
+            400..=499 => "illegal_argument_exception",
+            _ => "store_exception",
+        };
+        Self { status: error.status, code, message: error.reason }
     }
 }
 

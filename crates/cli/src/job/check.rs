@@ -1,9 +1,9 @@
 //! Holds a job's parts against each other and against the files they name.
 
 use super::fields::{Located, advise_word, is_name};
-use super::plan::{EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, SourcePlan};
+use super::plan::{EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, SinkKind, SourcePlan};
 use super::problem::{Place, Problem};
-use super::raw::{RawEpoch, RawHttp, RawJob, RawPath, RawQuery, RawSource};
+use super::raw::{RawEpoch, RawHttp, RawJob, RawPath, RawQuery, RawSink, RawSource, SinkWord};
 use super::sql::{self, Purpose, Query};
 use super::tree::Text;
 use super::{Overlay, inputs, links};
@@ -23,17 +23,17 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
     let zone = check_zone(raw.zone.as_ref(), problems);
     let views = check_sql(folder, &raw, zone.unwrap_or(Tz::UTC), problems);
     let sources = check_sources(folder, &raw.sources, overlay, problems);
+    let sinks = check_sinks(folder, &raw.sinks, overlay, problems);
     let paths = check_paths(&raw, problems);
     let http = check_http(raw.http, problems);
     let epoch = check_epoch(raw.epoch, problems);
-    let sinks = raw.sinks.iter().filter_map(|(name, sink)| Some((name.clone(), sink.kind.as_ref()?.value)));
     Some(JobPlan {
         name: name?,
         folder: folder.to_path_buf(),
         zone: zone?,
         epoch,
         sources,
-        sinks: sinks.collect(),
+        sinks,
         relations: query_plans("relations", &raw.relations),
         objects: query_plans("objects", &raw.objects),
         paths,
@@ -103,6 +103,23 @@ fn check_sources(
         plans.insert(name.clone(), SourcePlan::File { path, follow });
     }
     plans
+}
+
+fn check_sinks(
+    folder: &Path,
+    sinks: &[(String, RawSink)],
+    overlay: &Overlay,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, SinkKind> {
+    let mut check = |name: &str, sink: &RawSink| match sink.kind.as_ref()?.value {
+        SinkWord::Index => Some(SinkKind::Index),
+        SinkWord::Discard => Some(SinkKind::Discard),
+        SinkWord::Elastic => {
+            let plan = sink.elastic.as_ref()?.check(name, folder, !overlay.without_inputs, problems)?;
+            Some(SinkKind::Elastic(Box::new(plan)))
+        }
+    };
+    sinks.iter().filter_map(|(name, sink)| Some((name.clone(), check(name, sink)?))).collect()
 }
 
 fn check_paths(raw: &RawJob, problems: &mut Vec<Problem>) -> BTreeMap<String, PathPlan> {

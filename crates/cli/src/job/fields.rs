@@ -117,6 +117,26 @@ impl<'p> Fields<'p> {
         self.text(name)
     }
 
+    /// A list of strings, or one string, that must be there.
+    pub fn required_texts(&mut self, name: &'static str, advice: &str) -> Option<Located<Vec<Text>>> {
+        if !self.table.contains_key(name) {
+            self.known.push(name);
+            self.missing(name, advice);
+            return None;
+        }
+        self.typed(name, "a string or a list of them", |value| match value {
+            Value::Text(text) => Some(vec![text.clone()]),
+            Value::List(nodes) if !nodes.is_empty() => {
+                let text = |node: &Node| match &node.value {
+                    Value::Text(text) => Some(text.clone()),
+                    _ => None,
+                };
+                nodes.iter().map(text).collect()
+            }
+            _ => None,
+        })
+    }
+
     /// `true` or `false`.
     pub fn boolean(&mut self, name: &'static str) -> Option<Located<bool>> {
         self.typed(name, "true or false", |value| match value {

@@ -3,6 +3,7 @@
 use super::fields::advise_word;
 use super::problem::{Place, Problem};
 use super::raw::RawJob;
+use proxima_elastic::IndexPattern;
 use proxima_view::{Plan, Table, Target};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +34,7 @@ fn check_tables(raw: &RawJob, views: &Place, tables: &[Table], problems: &mut Ve
 }
 
 fn check_targets(raw: &RawJob, views: &Place, targets: &[Target], problems: &mut Vec<Problem>) {
-    let mut indexes: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut indexes: BTreeMap<String, &str> = BTreeMap::new();
     for target in targets {
         let Target { name, sink, index, .. } = target;
         let place = at(views, target.position);
@@ -41,15 +42,31 @@ fn check_targets(raw: &RawJob, views: &Place, targets: &[Target], problems: &mut
             let message = format!("table {name} writes to sink \"{sink}\", which the job does not have");
             problems.push(Problem::error(&place, "", message).advise(advise_word(sink, &names(&raw.sinks))));
         }
-        if !is_index_name(index) {
+        check_index(raw, views, target, problems);
+        if !is_index_name(&index.replace(['{', '}'], "")) {
             let message = format!("table {name}: \"{index}\" cannot name an index");
             let advice = "use letters, digits, _, - and ., beginning with a letter or digit";
             problems.push(Problem::error(&place, "", message).advise(advice));
         }
-        if let Some(other) = indexes.insert(index, name) {
+        let called = index.parse().map_or_else(|_| index.clone(), |pattern: IndexPattern| pattern.base_name());
+        if let Some(other) = indexes.insert(called, name) {
             let message = format!("table {name} writes to index \"{index}\", but so does table {other}");
             problems.push(Problem::error(&place, "", message).advise("give one of them another index = '…'"));
         }
+    }
+}
+
+/// A name with columns in it, and any name in a cluster, must be one that a cluster takes.
+fn check_index(raw: &RawJob, views: &Place, target: &Target, problems: &mut Vec<Problem>) {
+    let sink = raw.sinks.iter().find(|(name, _)| *name == target.sink);
+    let in_cluster = sink.is_some_and(|(_, sink)| sink.elastic.is_some());
+    if !in_cluster && !target.index.contains(['{', '}']) {
+        return;
+    }
+    let pattern = target.index.parse::<IndexPattern>();
+    if let Err(error) = pattern.and_then(|pattern| pattern.check(&target.schema, &target.key)) {
+        let message = format!("table {}: {error}", target.name);
+        problems.push(Problem::error(&at(views, target.position), "", message));
     }
 }
 

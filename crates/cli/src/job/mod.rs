@@ -5,6 +5,7 @@
 //! problem found on the way is told at once.
 
 pub mod check;
+pub mod elastic;
 pub mod fields;
 pub mod inputs;
 pub mod links;
@@ -13,10 +14,12 @@ pub mod overrides;
 pub mod plan;
 pub mod problem;
 pub mod raw;
+pub mod secret;
 pub mod sql;
 pub mod tree;
 pub mod units;
 
+pub use elastic::ElasticPlan;
 pub use plan::{EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, SinkKind, SourcePlan};
 pub use problem::{Origin, Place, Problem, Problems, Severity};
 

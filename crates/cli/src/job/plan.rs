@@ -1,5 +1,6 @@
 //! A checked job, which leaves nothing to guess: every default is filled in, every name leads somewhere.
 
+use super::elastic::ElasticPlan;
 use super::problem::Problem;
 use chrono_tz::Tz;
 use proxima_graph::{Merger, PathConfig, PathKind};
@@ -78,12 +79,14 @@ pub enum SourcePlan {
 }
 
 /// A kind of sink.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SinkKind {
     /// The embedded search index.
     Index,
     /// Counts rows and forgets them.
     Discard,
+    /// Elasticsearch or OpenSearch.
+    Elastic(Box<ElasticPlan>),
 }
 
 /// A relation or a type of objects: a query.

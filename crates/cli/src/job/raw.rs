@@ -1,7 +1,7 @@
 //! The job file as it was written: every key that `job.toml` may hold, typed but not yet checked against the rest.
 
+use super::elastic::RawElastic;
 use super::fields::{Fields, Located};
-use super::plan::SinkKind;
 use super::problem::Place;
 use super::tree::Text;
 use proxima_graph::{Merger, PathKind};
@@ -69,8 +69,29 @@ pub struct RawSink {
     /// Where its header stands.
     pub place: Place,
     /// `kind`
-    pub kind: Option<Located<SinkKind>>,
+    pub kind: Option<Located<SinkWord>>,
+    /// The keys of a sink for a cluster.
+    pub elastic: Option<RawElastic>,
 }
+
+/// The kinds of sinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SinkWord {
+    /// The embedded search index.
+    Index,
+    /// Counts rows and forgets them.
+    Discard,
+    /// Elasticsearch or OpenSearch.
+    Elastic,
+}
+
+/// The kinds of sinks by their words.
+const SINKS: [(&str, SinkWord); 4] = [
+    ("index", SinkWord::Index),
+    ("discard", SinkWord::Discard),
+    ("elasticsearch", SinkWord::Elastic),
+    ("opensearch", SinkWord::Elastic),
+];
 
 /// `[relations.NAME]` or `[objects.NAME]`
 #[derive(Debug)]
@@ -185,11 +206,16 @@ impl RawSource {
 
 impl RawSink {
     fn read(fields: &mut Fields<'_>) -> Self {
-        let kind = fields.required_word("kind", &[("index", SinkKind::Index), ("discard", SinkKind::Discard)]);
-        if kind.is_none() {
-            fields.ignore_rest();
-        }
-        Self { place: fields.place.clone(), kind }
+        let kind = fields.required_word("kind", &SINKS);
+        let elastic = match &kind {
+            Some(Located { value: SinkWord::Elastic, .. }) => Some(RawElastic::read(fields)),
+            Some(_) => None,
+            None => {
+                fields.ignore_rest();
+                None
+            }
+        };
+        Self { place: fields.place.clone(), kind, elastic }
     }
 }
 

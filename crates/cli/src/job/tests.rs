@@ -283,3 +283,59 @@ fn parts_that_nothing_uses_are_warned_of() {
     assert_eq!(keys, ["relations.bought", "objects.product", "sources.clicks", "sinks.none"]);
     assert!(plan.warnings[0].to_string().contains(": warning: relations.bought: no path goes along"));
 }
+
+#[test]
+fn a_connect_file_puts_a_cluster_in_the_place_of_the_index() {
+    let views = VIEWS.replace("sink = 'index'", "sink = 'index', index = 'codes_{code}'");
+    let folder = folder(GOOD, &views);
+    let (connect, password) = (folder.path().join("cluster.toml"), folder.path().join("password"));
+    fs::write(&password, "s3cret\n").expect("written");
+    let sink = r#"
+[sinks.index]
+kind = "opensearch"
+addresses = ["http://one:9200", "http://two:9200"]
+user = "proxima"
+password_file = "password"
+bulk_bytes = "1 MiB"
+refresh = "wait_for"
+"#;
+    fs::write(&connect, sink).expect("written");
+    let overlay = Overlay { connect: vec![connect], ..overlay(&[]) };
+    let plan = load(folder.path(), &overlay).unwrap_or_else(|problems| panic!("{problems}"));
+    let SinkKind::Elastic(elastic) = &plan.sinks["index"] else { panic!("{:?}", plan.sinks) };
+    assert_eq!(elastic.cluster.addresses, ["http://one:9200", "http://two:9200"]);
+    let login = proxima_elastic::Login::Basic { user: "proxima".into(), password: "s3cret".into() };
+    assert_eq!((&elastic.cluster.login, elastic.cluster.bulk_bytes), (&login, 1 << 20));
+    assert!(!format!("{plan:?}").contains("s3cret"));
+}
+
+#[test]
+fn what_is_wrong_with_a_cluster_is_told() {
+    let sinks = r#"[sinks.index]
+kind = "elasticsearch"
+addresses = ["localhost:9200"]
+user = "proxima"
+refresh = "sometimes"
+replicas = -1
+[sinks.keyed]
+kind = "opensearch"
+addresses = "https://search:9200"
+api_key_env = "PROXIMA_TEST_NO_SUCH_VARIABLE"
+[sinks.nowhere]
+kind = "elasticsearch"
+"#;
+    let job = GOOD.replace("[sinks.index]\nkind = \"index\"\n", sinks);
+    let views = VIEWS.replace("sink = 'index'", "sink = 'index', index = 'codes_{day}'");
+    let told = told(&folder(&job, &views), &Overlay::default());
+    let expected = [
+        "job.toml:12:13: sinks.index.addresses: sink index cannot use localhost:9200: write http://host:9200 or \
+         https://host:9200",
+        r#"job.toml:13:8: sinks.index.user: a user without a password; name it with password_env = "…" or password_file = "…""#,
+        r#"job.toml:14:11: sinks.index.refresh: unknown refresh "sometimes"; known here: "interval", "wait_for" or "none""#,
+        "job.toml:15:12: sinks.index.replicas: -1 is not a whole number of at least 0",
+        "job.toml:19:15: sinks.keyed.api_key_env: environment variable PROXIMA_TEST_NO_SUCH_VARIABLE is not set",
+        r#"job.toml:20:8: sinks.nowhere.addresses: this key is missing; write addresses = ["http://host:9200"]"#,
+        "views.sql:3:1: table codes: the index's name codes_{day} has a column day, which the target does not have",
+    ];
+    assert_eq!(told, expected);
+}
