@@ -97,7 +97,7 @@ fn source_node(job: &JobPlan, name: &str, format: Format, readers: &[&Table]) ->
     let SourcePlan::File { path, follow } = plan;
     let framing = match format {
         Format::Csv => Framing::Csv { delimiter: b',', quote: b'"' },
-        Format::Json => Framing::Lines,
+        Format::Json | Format::Maxwell | Format::Debezium | Format::Canal => Framing::Lines,
     };
     let mut config = FileConfig::new(name, path, framing);
     config.follow = *follow;
@@ -113,7 +113,7 @@ fn format_of(table: &Table) -> Result<Format> {
 fn make_decoder(job: &JobPlan, format: Format, readers: &[&Table]) -> MakeSourceDecoder {
     let config = |table: &&Table| {
         let (schema, epoch_unit) = (Arc::clone(&table.schema), table.epoch_unit);
-        DecodeConfig { schema, zone: job.zone, epoch_unit, batch_rows: BATCH_ROWS }
+        DecodeConfig { schema, zone: job.zone, epoch_unit, batch_rows: BATCH_ROWS, changes: None }
     };
     let configs: Vec<_> = readers.iter().map(config).collect();
     Arc::new(move || source_decoder(format, configs.clone()))

@@ -113,7 +113,8 @@ fn chunks(lines: &str, header: Option<&str>) -> Vec<Chunk> {
 /// The best time for a record, printed and given.
 fn measure(name: &str, format: Format, fields: Vec<Field>, chunks: &[Chunk]) -> f64 {
     let schema = Arc::new(Schema::new(fields));
-    let config = DecodeConfig { schema, zone: chrono_tz::UTC, epoch_unit: EpochUnit::Millis, batch_rows: 1_024 };
+    let config =
+        DecodeConfig { schema, zone: chrono_tz::UTC, epoch_unit: EpochUnit::Millis, batch_rows: 1_024, changes: None };
     let mut decoder = decoder(format, config);
     let best = best_of(|| {
         let mut rows = 0;

@@ -100,7 +100,13 @@ pub fn run_files(
     let tables = plan.tables.iter().map(|table| {
         let format: Format = table.format.parse().expect("plans only hold known formats");
         let schema = Arc::clone(&table.schema);
-        let config = DecodeConfig { schema, zone: chrono_tz::UTC, epoch_unit: EpochUnit::Millis, batch_rows: 1_024 };
+        let config = DecodeConfig {
+            schema,
+            zone: chrono_tz::UTC,
+            epoch_unit: EpochUnit::Millis,
+            batch_rows: 1_024,
+            changes: None,
+        };
         let make = move || decoder(format, config.clone());
         (table.name.clone(), topology.table(table.name.clone(), source, Some(Arc::new(make))))
     });

@@ -5,11 +5,13 @@
 //! one proves bad, [`Columns::undo`] takes back what the record had appended so far.
 
 mod finish;
+mod form;
 mod node;
 mod strings;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use form::Form;
 pub(crate) use node::{Node, Values};
 pub(crate) use strings::Text;
 
@@ -73,6 +75,12 @@ impl Columns {
         for at in 0..self.roots.len() {
             self.truncate(self.roots[at], self.rows);
         }
+    }
+
+    /// Takes back whole rows too, but for the first so many.
+    pub(crate) fn rewind(&mut self, rows: usize) {
+        self.rows = rows;
+        self.undo();
     }
 
     /// Appends a value from its text. `shown` is how messages name the value: strings have their quotes in it.

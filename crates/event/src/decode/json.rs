@@ -13,18 +13,18 @@ mod general;
 mod predict;
 mod scan;
 mod shape;
-mod skip;
+pub(super) mod skip;
 #[cfg(test)]
 mod tests;
 
-pub(super) use general::push_json;
+pub(super) use general::{invalid, push_json, push_record, push_value};
+pub(super) use predict::Predictor;
+pub(super) use skip::Input;
 
 use super::batches::{Batches, Page};
 use super::{DecodeConfig, DecodeStats, Decoded, Decoder};
 use crate::{Chunk, Payload};
 use arrow::buffer::Buffer;
-use predict::Predictor;
-use skip::Input;
 use std::ops::Range;
 
 /// Decodes JSON lines.

@@ -5,12 +5,14 @@
 //! appends it to its column (`columns`).
 
 mod batches;
+mod changes;
 mod columns;
 mod csv;
 mod json;
 mod source;
 mod values;
 
+pub use changes::{ChangeConfig, SEQUENCE, TableName, with_sequence};
 pub use source::{Each, SourceDecoded, SourceDecoder, source_decoder};
 
 use crate::{Changes, Chunk, Rejected};
@@ -28,6 +30,8 @@ pub struct DecodeConfig {
     pub epoch_unit: EpochUnit,
     /// Rows of a batch at the most: 1,024 to 2,048 stay in the cache.
     pub batch_rows: usize,
+    /// For formats of changes: which changes are the table's, and its key. `None`: all of them, and it has none.
+    pub changes: Option<ChangeConfig>,
 }
 
 /// The unit of numbers in timestamp columns.
@@ -74,6 +78,23 @@ pub enum Format {
     Csv,
     /// One JSON object a line. A missing key is NULL.
     Json,
+    /// Changes of MySQL's tables, as Maxwell writes them.
+    Maxwell,
+    /// Changes of tables, as Debezium writes them, with or without their schema.
+    Debezium,
+    /// Changes of MySQL's tables, as Canal writes them (flat).
+    Canal,
+}
+
+impl Format {
+    /// The formats' names, for messages.
+    pub const NAMES: &str = "'csv', 'json', 'maxwell', 'debezium', 'canal'";
+
+    /// Whether its records are changes, which also take rows back.
+    #[must_use]
+    pub fn is_of_changes(self) -> bool {
+        matches!(self, Self::Maxwell | Self::Debezium | Self::Canal)
+    }
 }
 
 impl FromStr for Format {
@@ -83,7 +104,10 @@ impl FromStr for Format {
         match name {
             "csv" => Ok(Self::Csv),
             "json" => Ok(Self::Json),
-            other => Err(format!("unknown format \"{other}\": one of 'csv', 'json'")),
+            "maxwell" => Ok(Self::Maxwell),
+            "debezium" => Ok(Self::Debezium),
+            "canal" => Ok(Self::Canal),
+            other => Err(format!("unknown format \"{other}\": one of {}", Self::NAMES)),
         }
     }
 }
@@ -126,7 +150,8 @@ pub trait Decoder: Send {
 /// use std::sync::Arc;
 ///
 /// let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, false)]));
-/// let config = DecodeConfig { schema, zone: chrono_tz::UTC, epoch_unit: EpochUnit::Millis, batch_rows: 1_024 };
+/// let (zone, epoch_unit) = (chrono_tz::UTC, EpochUnit::Millis);
+/// let config = DecodeConfig { schema, zone, epoch_unit, batch_rows: 1_024, changes: None };
 /// let mut decoder = decoder(Format::Json, config);
 ///
 /// let partition = Arc::new(PartitionId { source: "clicks".into(), name: "clicks.json".into() });
@@ -142,5 +167,6 @@ pub fn decoder(format: Format, config: DecodeConfig) -> Box<dyn Decoder> {
     match format {
         Format::Csv => Box::new(csv::CsvDecoder::new(config)),
         Format::Json => Box::new(json::JsonDecoder::new(config)),
+        Format::Maxwell | Format::Debezium | Format::Canal => Box::new(changes::ChangeDecoder::new(format, &[config])),
     }
 }

@@ -1,5 +1,6 @@
 //! The decoder of a source: its chunks become rows of all its tables, and a bad record is rejected once.
 
+use super::changes::ChangeDecoder;
 use super::{DecodeConfig, Decoded, Decoder, Format, decoder};
 use crate::{Changes, Chunk, Rejected};
 
@@ -41,6 +42,7 @@ pub trait SourceDecoder: Send {
 ///     zone: chrono_tz::UTC,
 ///     epoch_unit: EpochUnit::Millis,
 ///     batch_rows: 1_024,
+///     changes: None,
 /// };
 /// let mut decoder = source_decoder(Format::Json, vec![table("id"), table("n")]);
 ///
@@ -54,6 +56,9 @@ pub trait SourceDecoder: Send {
 /// ```
 #[must_use]
 pub fn source_decoder(format: Format, tables: Vec<DecodeConfig>) -> Box<dyn SourceDecoder> {
+    if format.is_of_changes() {
+        return Box::new(ChangeDecoder::new(format, &tables));
+    }
     Box::new(Each(tables.into_iter().map(|table| decoder(format, table)).collect()))
 }
 
@@ -86,7 +91,7 @@ mod tests {
 
     fn table(column: &str, data_type: DataType) -> DecodeConfig {
         let schema = Arc::new(Schema::new(vec![Field::new(column, data_type, true)]));
-        DecodeConfig { schema, zone: chrono_tz::UTC, epoch_unit: EpochUnit::Millis, batch_rows: 2 }
+        DecodeConfig { schema, zone: chrono_tz::UTC, epoch_unit: EpochUnit::Millis, batch_rows: 2, changes: None }
     }
 
     #[test]

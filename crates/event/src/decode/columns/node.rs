@@ -1,5 +1,6 @@
 //! One node of the tree of builders: its type, its values, and which of them are missing.
 
+use super::form::Form;
 use super::strings::{Strings, Text};
 use super::{Flaw, NodeId};
 use crate::decode::values::zone::{Clock, Stamp};
@@ -14,6 +15,8 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) data_type: DataType,
     pub(crate) nullable: bool,
+    /// How its values are written.
+    pub(crate) form: Form,
     pub(crate) values: Values,
     /// The indices of missing values, rising. Most batches have none, so no bitmap is kept while values come.
     pub(super) missing: Vec<u32>,
@@ -63,6 +66,7 @@ impl Node {
             name: field.name().clone(),
             data_type: field.data_type().clone(),
             nullable: field.is_nullable(),
+            form: Form::Plain,
             values: Values::Struct(0, vec![]),
             missing: vec![],
         });
@@ -149,6 +153,26 @@ impl Node {
             Values::Struct(len, _) => *len += 1,
             Values::List(ends, _) | Values::Map(ends, _) => ends.push(ends.last().copied().unwrap_or(0)),
         }
+    }
+
+    /// Appends the value of a row once more; `None` where it has parts of its own.
+    pub(super) fn repeat(&mut self, row: usize) -> Option<()> {
+        if self.missing.last().is_some_and(|&missing| missing as usize == row) {
+            return (!self.data_type.is_nested()).then(|| self.push_nothing());
+        }
+        match &mut self.values {
+            Values::Bool(values) => values.push(values[row]),
+            Values::Int8(values) => values.push(values[row]),
+            Values::Int16(values) => values.push(values[row]),
+            Values::Int32(values) | Values::Date(values) => values.push(values[row]),
+            Values::Int64(values) | Values::Time(values) | Values::Stamp(values, _) => values.push(values[row]),
+            Values::Float32(values) => values.push(values[row]),
+            Values::Float64(values) => values.push(values[row]),
+            Values::Decimal(values, _, _) => values.push(values[row]),
+            Values::Strings(strings) => strings.views.push(strings.views[row]),
+            Values::Struct(..) | Values::List(..) | Values::Map(..) => return None,
+        }
+        Some(())
     }
 
     /// Appends a struct that is there.

@@ -37,15 +37,9 @@ pub(crate) struct Strings {
 impl Strings {
     pub(crate) fn push(&mut self, text: Text<'_>) {
         let bytes = text.str().as_bytes();
-        if bytes.len() <= INLINE {
-            let mut view = [0; 16];
-            view[0] = bytes.len() as u8;
-            view[4..4 + bytes.len()].copy_from_slice(bytes);
-            return self.views.push(u128::from_le_bytes(view));
-        }
         match text {
-            Text::InChunk(start, _) => self.push_in_chunk(start, bytes),
-            Text::Elsewhere(_) => self.push_copied(bytes),
+            Text::InChunk(start, _) if bytes.len() > INLINE => self.push_in_chunk(start, bytes),
+            _ => self.push_bytes(bytes),
         }
     }
 
@@ -60,6 +54,17 @@ impl Strings {
             }
             _ => self.push_in_chunk(start, &padded[start..end]),
         }
+    }
+
+    /// Bytes that the chunk does not hold as they are.
+    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
+        if bytes.len() > INLINE {
+            return self.push_copied(bytes);
+        }
+        let mut view = [0; 16];
+        view[0] = bytes.len() as u8;
+        view[4..4 + bytes.len()].copy_from_slice(bytes);
+        self.views.push(u128::from_le_bytes(view));
     }
 
     /// A string of more than [`INLINE`] bytes that the chunk holds at `start`.

@@ -9,7 +9,13 @@ use std::sync::Arc;
 
 fn columns(fields: Vec<Field>) -> Columns {
     let schema = Arc::new(Schema::new(fields));
-    Columns::new(&DecodeConfig { schema, zone: chrono_tz::UTC, epoch_unit: EpochUnit::Millis, batch_rows: 10 })
+    Columns::new(&DecodeConfig {
+        schema,
+        zone: chrono_tz::UTC,
+        epoch_unit: EpochUnit::Millis,
+        batch_rows: 10,
+        changes: None,
+    })
 }
 
 #[test]

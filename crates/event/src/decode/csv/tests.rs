@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 fn config(fields: Vec<Field>) -> DecodeConfig {
     let schema = Arc::new(Schema::new(fields));
-    DecodeConfig { schema, zone: chrono_tz::UTC, epoch_unit: EpochUnit::Millis, batch_rows: 3 }
+    DecodeConfig { schema, zone: chrono_tz::UTC, epoch_unit: EpochUnit::Millis, batch_rows: 3, changes: None }
 }
 
 fn chunk(header: &str, text: &[u8]) -> Chunk {

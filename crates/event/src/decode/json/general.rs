@@ -2,8 +2,9 @@
 //!
 //! Wanted values are taken as their own text, so that decimals keep every digit; unwanted ones are passed over.
 
-use super::super::columns::{Columns, NodeId, Shown, Text, Values};
+use super::super::columns::{Columns, Form, NodeId, Shown, Text, Values};
 use super::super::values::Flaw;
+use super::skip::Input;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -14,13 +15,18 @@ use std::ops::Range;
 ///
 /// # Errors
 /// Why it is no such record. What was appended of it must be undone then.
-pub(super) fn push_record(columns: &mut Columns, line: &str, chunk: &[u8]) -> Result<(), String> {
+pub(in crate::decode) fn push_record(columns: &mut Columns, line: &str, chunk: &[u8]) -> Result<(), String> {
     walk(columns, None, line, chunk)?;
     columns.end_row()
 }
 
 /// Appends one value of a record, given as its JSON text, which is a part of the chunk.
-pub(super) fn push_value(columns: &mut Columns, node: NodeId, json: &str, chunk: &[u8]) -> Result<(), String> {
+pub(in crate::decode) fn push_value(
+    columns: &mut Columns,
+    node: NodeId,
+    json: &str,
+    chunk: &[u8],
+) -> Result<(), String> {
     if columns.nodes[node].data_type.is_nested() {
         return walk(columns, Some(node), json, chunk);
     }
@@ -32,11 +38,34 @@ pub(in crate::decode) fn push_json(columns: &mut Columns, node: NodeId, text: &s
     walk(columns, Some(node), text, &[])
 }
 
+/// Why a record that begins at `start` and ends where the input does is not valid JSON, or too deep to be passed over.
+pub(in crate::decode) fn invalid(input: Input<'_>, start: usize) -> String {
+    let line = input.text(start, input.end).unwrap_or_default();
+    match serde_json::from_str::<IgnoredAny>(line) {
+        Ok(_) => "not a record of changes: nested too deeply, or not an object".to_owned(),
+        Err(error) => syntax(&error),
+    }
+}
+
 fn walk(columns: &mut Columns, node: Option<NodeId>, text: &str, chunk: &[u8]) -> Result<(), String> {
     let mut walk = Walk { columns, chunk: address(chunk), flaw: None };
     let mut json = serde_json::Deserializer::from_str(text);
     let read = Value { walk: &mut walk, node }.deserialize(&mut json).and_then(|()| json.end());
     read.map_err(|error| walk.flaw.unwrap_or_else(|| syntax(&error)))
+}
+
+/// Appends a nested value that stood in quotes: JSON, or the words of a SET for a list.
+fn push_quoted(columns: &mut Columns, node: NodeId, text: &str) -> Result<(), String> {
+    match columns.nodes[node].element() {
+        Some(element) if matches!(columns.nodes[element].values, Values::Strings(_)) && !text.starts_with('[') => {
+            for word in text.split(',').filter(|word| !word.is_empty()) {
+                columns.push_text(element, Text::Elsewhere(word), Shown::Quoted(word))?;
+            }
+            columns.end_list(node);
+            Ok(())
+        }
+        _ => push_json(columns, node, text),
+    }
 }
 
 /// The addresses of some bytes: tells whether a text is a part of them, and where.
@@ -79,7 +108,14 @@ impl Walk<'_> {
 
     /// Appends a flat value, given as its JSON text.
     fn push_flat(&mut self, node: NodeId, json: &str) -> Result<(), String> {
-        let wants_text = matches!(self.columns.nodes[node].values, Values::Strings(_));
+        let target = &self.columns.nodes[node];
+        let wants_text = matches!(target.values, Values::Strings(_));
+        if target.form != Form::Plain
+            && json != "null"
+            && let Some(done) = self.columns.push_formed(node, json)
+        {
+            return done;
+        }
         match json.as_bytes()[0] {
             b'n' => self.columns.push_null(node),
             b'"' => self.push_string(node, json),
@@ -189,6 +225,12 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        if let Some(node) = self.node
+            && self.walk.columns.nodes[node].form == Form::Json
+        {
+            let done = push_quoted(self.walk.columns, node, value);
+            return self.walk.check(done);
+        }
         self.walk.refuse(self.node, &format!("{value:?}"))
     }
 }

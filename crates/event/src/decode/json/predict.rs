@@ -22,7 +22,7 @@ const LEARN_RARELY: u32 = 64;
 
 /// The known shapes, the most recently seen one first.
 #[derive(Debug)]
-pub(super) struct Predictor {
+pub(in crate::decode) struct Predictor {
     shapes: Vec<Shape>,
     avx2: bool,
     /// Records learned from since a prediction held.
@@ -30,7 +30,7 @@ pub(super) struct Predictor {
 }
 
 impl Predictor {
-    pub(super) fn new() -> Self {
+    pub(in crate::decode) fn new() -> Self {
         #[cfg(target_arch = "x86_64")]
         let avx2 =
             is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2");
@@ -47,7 +47,7 @@ impl Predictor {
 
     /// Reads records from `at` on as long as one of the known shapes fits, `rows` at the most. Says where it stopped,
     /// and after how many records.
-    pub(super) fn read(
+    pub(in crate::decode) fn read(
         &mut self,
         columns: &mut Columns,
         input: Input<'_>,
@@ -71,7 +71,7 @@ impl Predictor {
     }
 
     /// Learns from the record at `at`, which `input` ends with and which no shape fitted.
-    pub(super) fn learn(&mut self, columns: &Columns, input: Input<'_>, at: usize) {
+    pub(in crate::decode) fn learn(&mut self, columns: &Columns, input: Input<'_>, at: usize) {
         self.lessons = self.lessons.wrapping_add(1);
         if self.lessons > LESSONS_MAX && !self.lessons.is_multiple_of(LEARN_RARELY) {
             return;

@@ -4,7 +4,7 @@
 //! Only values are left open. Every other byte, keys and their order, brackets and blanks, is part of the shape, so a
 //! record of that shape cannot be misread, and one of another shape cannot be taken for it.
 
-use super::super::columns::{Columns, NodeId, Values};
+use super::super::columns::{Columns, Form, NodeId, Values};
 use super::scan::{Literal, Portable, WINDOW};
 use super::skip::{self, Input};
 
@@ -108,7 +108,9 @@ impl Learner<'_> {
     }
 
     fn wanted(&mut self, node: NodeId) -> Option<()> {
+        let form = self.columns.nodes[node].form;
         match &self.columns.nodes[node].values {
+            Values::Struct(..) if form != Form::Plain => self.slot(Slot::Other(node)),
             Values::Struct(_, fields) if self.is(b'{') => {
                 self.shape.present.push(node);
                 self.object(fields)
@@ -119,8 +121,10 @@ impl Learner<'_> {
                 self.at += b"null".len();
                 Some(())
             }
-            Values::Strings(_) => self.slot(Slot::Text(node)),
-            Values::Int8(_) | Values::Int16(_) | Values::Int32(_) | Values::Int64(_) | Values::Stamp(..) => {
+            Values::Strings(_) if form.takes_text() => self.slot(Slot::Text(node)),
+            Values::Int8(_) | Values::Int16(_) | Values::Int32(_) | Values::Int64(_) | Values::Stamp(..)
+                if form.takes_integers() =>
+            {
                 self.slot(Slot::Integer(node))
             }
             _ => self.slot(Slot::Other(node)),

@@ -1,17 +1,17 @@
 //! Passing over a value of any kind: finds its end, and accepts exactly what the general way accepts.
 
-use super::scan::{Scan, WINDOW};
+use super::scan::{Portable, Scan, WINDOW};
 
 /// Nesting of passed-over values at the most; deeper ones go the general way, which needs no stack for them.
 const DEPTH_MAX: usize = 64;
 
 /// The records that may be read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Input<'a> {
+pub(in crate::decode) struct Input<'a> {
     /// The chunk with its slack, so that a window can be taken at each byte of a record.
-    pub(super) padded: &'a [u8],
+    pub(in crate::decode) padded: &'a [u8],
     /// Where the records end that are known to be UTF-8.
-    pub(super) end: usize,
+    pub(in crate::decode) end: usize,
 }
 
 impl<'a> Input<'a> {
@@ -22,13 +22,13 @@ impl<'a> Input<'a> {
 
     /// The byte at a place, if it belongs to a record.
     #[inline(always)]
-    pub(super) fn byte(self, at: usize) -> Option<u8> {
+    pub(in crate::decode) fn byte(self, at: usize) -> Option<u8> {
         if at < self.end { self.padded.get(at).copied() } else { None }
     }
 
     /// The text between two places that ASCII bytes border.
     #[inline(always)]
-    pub(super) fn text(self, start: usize, end: usize) -> Option<&'a str> {
+    pub(in crate::decode) fn text(self, start: usize, end: usize) -> Option<&'a str> {
         if end > self.end {
             return None;
         }
@@ -49,6 +49,27 @@ pub(super) fn value<S: Scan>(input: Input<'_>, at: usize) -> Option<usize> {
         },
         b'0'..=b'9' | b'-' => number::<S>(input, at),
         _ => other(input, at, 0),
+    }
+}
+
+/// As [`value`], for those who look at few values.
+pub(in crate::decode) fn end_of(input: Input<'_>, at: usize) -> Option<usize> {
+    value::<Portable>(input, at)
+}
+
+/// What stands between the quotes of the string that begins at `at`, escapes as they are, and where the string ends.
+pub(in crate::decode) fn string(input: Input<'_>, at: usize) -> Option<(&str, usize)> {
+    let end = any_string(input, at)?;
+    Some((input.text(at + 1, end - 1)?, end))
+}
+
+fn any_string(input: Input<'_>, at: usize) -> Option<usize> {
+    if input.byte(at)? != b'"' {
+        return None;
+    }
+    match plain_string::<Portable>(input, at) {
+        Some(quote) => Some(quote + 1),
+        None => escaped_string(input, at),
     }
 }
 
@@ -138,14 +159,14 @@ fn other(input: Input<'_>, at: usize, depth: usize) -> Option<usize> {
         return None;
     }
     match input.byte(at)? {
-        b'"' => escaped_string(input, at),
+        b'"' => any_string(input, at),
         b'0'..=b'9' | b'-' => any_number(input, at),
         b't' => word(input, at, b"true"),
         b'f' => word(input, at, b"false"),
         b'n' => word(input, at, b"null"),
         b'[' => members(input, at, b']', |at| other(input, at, depth + 1)),
         b'{' => members(input, at, b'}', |at| {
-            let colon = blanks(input, (input.byte(at)? == b'"').then(|| escaped_string(input, at))??);
+            let colon = blanks(input, any_string(input, at)?);
             (input.byte(colon)? == b':').then(|| other(input, blanks(input, colon + 1), depth + 1))?
         }),
         _ => None,
@@ -174,7 +195,7 @@ fn members(input: Input<'_>, at: usize, close: u8, member: impl Fn(usize) -> Opt
 }
 
 /// The first byte that is no blank. A line end is no blank here: a record does not go on behind it.
-pub(super) fn blanks(input: Input<'_>, mut at: usize) -> usize {
+pub(in crate::decode) fn blanks(input: Input<'_>, mut at: usize) -> usize {
     while matches!(input.byte(at), Some(b' ' | b'\t' | b'\r')) {
         at += 1;
     }

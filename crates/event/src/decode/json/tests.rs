@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 pub(super) fn config(fields: Vec<Field>) -> DecodeConfig {
     let schema = Arc::new(Schema::new(fields));
-    DecodeConfig { schema, zone: chrono_tz::UTC, epoch_unit: EpochUnit::Millis, batch_rows: 100 }
+    DecodeConfig { schema, zone: chrono_tz::UTC, epoch_unit: EpochUnit::Millis, batch_rows: 100, changes: None }
 }
 
 pub(super) fn chunk(lines: &[u8]) -> Chunk {

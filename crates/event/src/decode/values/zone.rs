@@ -77,6 +77,24 @@ impl Clock {
         ((self.utc || stamp.instant) && (0..=value_max).contains(&value)).then_some(value * factor)
     }
 
+    /// A timestamp from what the wall clock of the job's zone has counted since 1970 began on it, in `unit`, or else in
+    /// the first of milliseconds, microseconds and nanoseconds in which it lies before the year 10000.
+    pub(crate) fn wall(&mut self, text: &str, unit: Option<TimeUnit>, stamp: Stamp) -> Result<i64, Flaw> {
+        let value = number::integer(text)?;
+        let fits = |per_second: &i64| (SECONDS_MIN..=SECONDS_MAX).contains(&value.div_euclid(*per_second));
+        let units: &[i64] = match unit {
+            Some(TimeUnit::Second) => &[1],
+            Some(TimeUnit::Millisecond) => &[1_000],
+            Some(TimeUnit::Microsecond) => &[1_000_000],
+            Some(TimeUnit::Nanosecond) => &[1_000_000_000],
+            None => &[1_000, 1_000_000, 1_000_000_000],
+        };
+        let &per_second = units.iter().find(|unit| fits(unit)).ok_or(Flaw::Range)?;
+        let (seconds, part) = (value.div_euclid(per_second), value.rem_euclid(per_second));
+        let nanos = (part * (1_000_000_000 / per_second)) as u32;
+        self.moment(Moment { seconds, nanos, offset: None }, stamp)
+    }
+
     fn moment(&mut self, at: Moment, stamp: Stamp) -> Result<i64, Flaw> {
         match (at.offset, stamp.instant) {
             (Some(offset), _) => self.instant(at.seconds - i64::from(offset), at.nanos, stamp),
