@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use proxima_elastic::{Cluster, ElasticReader, ElasticSink, IndexPattern};
 use proxima_engine::{MakeSourceDecoder, NodeId, Route, SinkNode, SourceNode, Topology};
 use proxima_event::Sink;
-use proxima_event::decode::{DecodeConfig, Format, source_decoder};
+use proxima_event::decode::{Format, source_decoder};
 use proxima_graph::{ObjectSpec, PathReader, PathSpec, RelationColumns};
 use proxima_serve::Search;
 use proxima_sink::{Counters, DiscardSink, IndexConfig, IndexSink, KvReader, KvStore};
@@ -111,11 +111,7 @@ fn format_of(table: &Table) -> Result<Format> {
 }
 
 fn make_decoder(job: &JobPlan, format: Format, readers: &[&Table]) -> MakeSourceDecoder {
-    let config = |table: &&Table| {
-        let (schema, epoch_unit) = (Arc::clone(&table.schema), table.epoch_unit);
-        DecodeConfig { schema, zone: job.zone, epoch_unit, batch_rows: BATCH_ROWS, changes: None }
-    };
-    let configs: Vec<_> = readers.iter().map(config).collect();
+    let configs: Vec<_> = readers.iter().map(|table| table.decode_config(job.zone, BATCH_ROWS)).collect();
     Arc::new(move || source_decoder(format, configs.clone()))
 }
 

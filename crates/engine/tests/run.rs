@@ -309,7 +309,8 @@ impl Source for Unreadable {
 
 fn unreadable_from(from: u64) -> Topology {
     let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
-    let decode = DecodeConfig { schema, zone: chrono_tz::UTC, epoch_unit: EpochUnit::Millis, batch_rows: 64 };
+    let decode =
+        DecodeConfig { schema, zone: chrono_tz::UTC, epoch_unit: EpochUnit::Millis, batch_rows: 64, changes: None };
     let mut topology = Topology::new();
     let source = SourceNode { name: "numbers".into(), source: Box::new(Unreadable { from }), dimension: false };
     let source = topology.source(source);

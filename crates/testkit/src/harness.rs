@@ -7,7 +7,7 @@ use crate::wait::finish;
 use arrow::array::{Array, RecordBatch};
 use proxima_engine::{NodeId, RunConfig, RunStatus, SinkNode, SourceNode, Topology, run};
 use proxima_event::Changes;
-use proxima_event::decode::{DecodeConfig, Decoder, EpochUnit, Format, decoder};
+use proxima_event::decode::{Decoder, Format, source_decoder};
 use proxima_source::file::{FileConfig, FileSource, Framing};
 use proxima_view::{Lowered, Options, Plan, Problem, QuerySource, Table, compile, compile_changelog};
 use std::collections::{BTreeMap, HashMap};
@@ -93,24 +93,15 @@ pub fn run_files(
 ) -> Result<Results, String> {
     let mut topology = Topology::new();
     let name = plan.tables[0].source.clone();
-    let files =
-        FileSource::new(FileConfig::new(name.clone(), path, Framing::CSV)).map_err(|error| error.to_string())?;
+    let format: Format = plan.tables[0].format.parse().expect("plans only hold known formats");
+    let framing = if format == Format::Csv { Framing::CSV } else { Framing::Lines };
+    let files = FileSource::new(FileConfig::new(name.clone(), path, framing)).map_err(|error| error.to_string())?;
     let source = SourceNode { name: name.into(), source: Box::new(files), dimension: false };
     let source = topology.source(source);
-    let tables = plan.tables.iter().map(|table| {
-        let format: Format = table.format.parse().expect("plans only hold known formats");
-        let schema = Arc::clone(&table.schema);
-        let config = DecodeConfig {
-            schema,
-            zone: chrono_tz::UTC,
-            epoch_unit: EpochUnit::Millis,
-            batch_rows: 1_024,
-            changes: None,
-        };
-        let make = move || decoder(format, config.clone());
-        (table.name.clone(), topology.table(table.name.clone(), source, Some(Arc::new(make))))
-    });
-    let tables: HashMap<_, _> = tables.collect();
+    let configs: Vec<_> = plan.tables.iter().map(|table| table.decode_config(chrono_tz::UTC, 1_024)).collect();
+    let names: Vec<String> = plan.tables.iter().map(|table| table.name.clone()).collect();
+    let make = Arc::new(move || source_decoder(format, configs.clone()));
+    let tables: HashMap<_, _> = names.clone().into_iter().zip(topology.tables(names, source, make)).collect();
     let (targets, queries) = collect(plan, &mut topology, &tables, also);
     let status = finish(run(topology, config).map_err(|error| error.to_string())?)?;
     Ok(Results { targets, queries, status })

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion_sql::sqlparser::ast::{
     ColumnOption, CreateTable, CreateTableOptions, Expr, Ident, ObjectName, Spanned, SqlOption, TableConstraint, Value,
 };
-use proxima_event::decode::EpochUnit;
+use proxima_event::decode::{ChangeConfig, EpochUnit, Format, TableName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,7 +19,8 @@ pub(crate) enum Declared {
     Target(Target),
 }
 
-const TABLE_OPTIONS: [&str; 6] = ["source", "format", "event_time", "lifetime", "dimension", "epoch_unit"];
+const TABLE_OPTIONS: [&str; 8] =
+    ["source", "format", "table", "decimals", "event_time", "lifetime", "dimension", "epoch_unit"];
 const TARGET_OPTIONS: [&str; 2] = ["sink", "index"];
 
 /// Reads a declaration, and says everything that is wrong with it.
@@ -123,7 +124,11 @@ fn key(create: &CreateTable, schema: &Schema, refusals: &mut Vec<Refusal>) -> Ve
             match &column.column.expr {
                 Expr::Identifier(Ident { value, .. }) => match schema.index_of(value) {
                     Ok(number) => key.push(number),
-                    Err(_) => refusals.push(Refusal::new(format!("key column {value} is not declared")).at(place)),
+                    Err(_) => refusals.push(
+                        Refusal::new(format!("key column {value} is not declared"))
+                            .advise("name columns of the table")
+                            .at(place),
+                    ),
                 },
                 other => refusals.push(Refusal::new(format!("key column {other} is not a name")).at(place)),
             }
@@ -168,6 +173,11 @@ fn options(create: &CreateTable, refusals: &mut Vec<Refusal>) -> BTreeMap<String
     options
 }
 
+/// The format as it was written.
+fn options_format(options: &BTreeMap<String, String>) -> String {
+    options.get("format").cloned().unwrap_or_default()
+}
+
 struct Declaration {
     name: String,
     schema: Arc<Schema>,
@@ -189,21 +199,8 @@ impl Declaration {
     fn table(mut self) -> Result<Declared, Vec<Refusal>> {
         let options = self.options.iter().map(|(option, (text, _))| (option.clone(), text.clone())).collect();
         let source = self.take("source").map(|(text, _)| text).unwrap_or_default();
-        let format = match self.take("format") {
-            Some((format, _)) if ["csv", "json"].contains(&format.as_str()) => format,
-            Some((format, place)) => {
-                self.refuse(place, format!("format '{format}' is not known"), "'csv' and 'json' are");
-                format
-            }
-            None => {
-                self.refuse(
-                    None,
-                    format!("table {} has no format", self.name),
-                    "add format = 'csv' or format = 'json'",
-                );
-                String::new()
-            }
-        };
+        let (format, format_place) = self.format();
+        let changes = self.changes(format, format_place);
         let event_time = self.event_time();
         let lifetime = self.take("lifetime").and_then(|(text, place)| {
             let lifetime = parse_duration(&text);
@@ -247,7 +244,7 @@ impl Declaration {
         Ok(Declared::Table(Box::new(Table {
             name: self.name,
             source,
-            format,
+            format: options_format(&options),
             options,
             schema: self.schema,
             key: self.key,
@@ -255,9 +252,74 @@ impl Declaration {
             lifetime,
             dimension,
             epoch_unit,
-            append_only: true,
+            append_only: changes.is_none(),
+            changes,
             position: (self.place.line, self.place.column),
         })))
+    }
+
+    fn format(&mut self) -> (Option<Format>, Option<Place>) {
+        let Some((name, place)) = self.take("format") else {
+            let advice = format!("add format = '…', one of {}", Format::NAMES);
+            self.refuse(None, format!("table {} has no format", self.name), &advice);
+            return (None, None);
+        };
+        let format = name.parse().ok();
+        if format.is_none() {
+            self.refuse(place, format!("format '{name}' is not known"), &format!("known are {}", Format::NAMES));
+        }
+        (format, place)
+    }
+
+    /// Whose changes are read. The columns of their key are never NULL.
+    fn changes(&mut self, format: Option<Format>, place: Option<Place>) -> Option<ChangeConfig> {
+        let of_changes = format.is_some_and(Format::is_of_changes);
+        let (name, decimals) = (self.take("table"), self.take("decimals"));
+        if format == Some(Format::Debezium)
+            && let Some((_, place)) = self.options.get("epoch_unit")
+        {
+            let advice = "leave it out: the schema of a record says what its numbers count, or else their size does";
+            self.refuse(*place, "epoch_unit is not for format 'debezium'".into(), advice);
+        }
+        let decimals_base64 = decimals.is_some_and(|(text, place)| {
+            if format.is_some_and(|format| format != Format::Debezium) || !["base64", "text"].contains(&text.as_str()) {
+                let advice = "write decimals = 'base64' or 'text' for format 'debezium', or leave it out";
+                self.refuse(place, format!("decimals = '{text}' is not known here"), advice);
+            }
+            text == "base64"
+        });
+        match name {
+            None if of_changes => {
+                let message = format!("table {} does not say whose changes it reads", self.name);
+                self.refuse(place, message, "add table = 'database.table'");
+                None
+            }
+            None => None,
+            Some(_) if format.is_none() => None,
+            Some((_, place)) if !of_changes => {
+                let advice = "leave it out, or use format 'maxwell', 'debezium' or 'canal'";
+                self.refuse(place, "option table is for formats of changes".into(), advice);
+                None
+            }
+            Some((text, place)) => match text.parse::<TableName>() {
+                Ok(table) => {
+                    self.require_key();
+                    Some(ChangeConfig { table: Some(table), key: self.key.clone(), decimals_base64 })
+                }
+                Err(message) => {
+                    self.refuse(place, message, "name the table as the database does");
+                    None
+                }
+            },
+        }
+    }
+
+    fn require_key(&mut self) {
+        let field = |(at, field): (usize, &Arc<Field>)| {
+            field.as_ref().clone().with_nullable(field.is_nullable() && !self.key.contains(&at))
+        };
+        let fields: Vec<Field> = self.schema.fields().iter().enumerate().map(field).collect();
+        self.schema = Arc::new(Schema::new(fields));
     }
 
     fn event_time(&mut self) -> Option<EventTime> {

@@ -64,6 +64,7 @@ fn describe(plan: &Plan, ix: Ix) -> String {
             let columns: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
             format!("table {} [{}]", plan.table_names[table], columns.join(", "))
         }
+        Kind::Normalize { input, key } => format!("newest of each [{}]", names(schema(*input), key)),
         Kind::Bounds { input, time, lifetime_us } => {
             format!("max time of {} less {lifetime_us} us", names(schema(*input), &[*time]))
         }

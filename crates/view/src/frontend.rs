@@ -36,7 +36,7 @@ pub(crate) fn compile(
     append_only: bool,
 ) -> Result<Plan, Vec<Problem>> {
     let (mut script, mut problems) = Script::read(views_sql, queries, options.zone.name());
-    script.tables.iter_mut().for_each(|table| table.append_only = append_only);
+    script.tables.iter_mut().for_each(|table| table.append_only &= append_only);
     let first = plan_all(&script, &script.tables, options.zone.name());
     let planned = match first {
         Ok(planned) if problems.is_empty() => planned,
@@ -95,6 +95,9 @@ fn finish(tables: Vec<Table>, targets: Vec<Target>, planned: Planned) -> Plan {
         table.schema = Arc::new(table.schema.project(kept).expect("kept columns are columns of the table"));
         let place = |column: usize| kept.iter().position(|&kept| kept == column);
         table.key = table.key.iter().map(|&column| place(column)).collect::<Option<_>>().unwrap_or_default();
+        if let Some(changes) = &mut table.changes {
+            changes.key = changes.key.iter().map(|&column| place(column).expect("the key is read")).collect();
+        }
         table.event_time = table.event_time.and_then(|time| {
             let column = place(time.column)?;
             Some(EventTime { column, ..time })

@@ -3,7 +3,8 @@
 use crate::kernels;
 use crate::operators::{
     Aggregate, AggregateCall, AggregateSpec, DropLate, DropLateSpec, Expiry, FilterProject, Join, JoinSpec, Lookup,
-    LookupSpec, MaxTime, Net, NetSpec, TimeBoundSpec, TopN, TopNSpec, Union, Unnest, UnnestSpec,
+    LookupSpec, MaxTime, Net, NetSpec, Normalize, NormalizeSpec, TimeBoundSpec, TopN, TopNSpec, Union, Unnest,
+    UnnestSpec,
 };
 use crate::plan::{Lowered, Plan};
 use crate::scalar::Scalar;
@@ -69,6 +70,11 @@ impl Lowering<'_> {
         let broadcast = |input: Ix| (self.nodes[input], Route::Broadcast);
         match tree.node(ix).kind.clone() {
             Kind::Table { .. } => unreachable!("tables are given"),
+            Kind::Normalize { input, key } => {
+                let inputs = vec![by_key(input, &key)];
+                let spec = NormalizeSpec { output, key };
+                self.topology.operator(name("normalize"), inputs, move || Box::new(Normalize::new(spec.clone())))
+            }
             Kind::Bounds { input, time, lifetime_us } => {
                 let spec = TimeBoundSpec { time, lifetime_us };
                 let inputs = vec![local(input)];

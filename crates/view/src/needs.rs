@@ -40,6 +40,7 @@ pub(crate) fn demands(tree: &Tree, ix: Ix, of_node: &[Use]) -> Vec<(Ix, Vec<Use>
         Kind::DropLate { input, bounds, time } => {
             vec![(*input, with_all(of_node.to_vec(), &[*time])), (*bounds, vec![Use::All])]
         }
+        Kind::Normalize { input, key } => vec![(*input, with_all(of_node.to_vec(), key))],
         Kind::Project { input, filter, columns } => {
             let mut uses = none(*input);
             filter.iter().for_each(|filter| filter.demand(&Use::All, &mut uses));

@@ -7,7 +7,7 @@ use crate::problem::Problem;
 use crate::tree::{Ix, Tree};
 use arrow::datatypes::SchemaRef;
 use proxima_engine::{NodeId, Topology};
-use proxima_event::decode::EpochUnit;
+use proxima_event::decode::{ChangeConfig, DecodeConfig, EpochUnit};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ pub struct Table {
     pub name: String,
     /// The name of the source in `job.toml`.
     pub source: String,
-    /// How its records are written: `csv` or `json`.
+    /// How its records are written: `csv`, `json`, `maxwell`, `debezium` or `canal`.
     pub format: String,
     /// All options as they were given.
     pub options: BTreeMap<String, String>,
@@ -70,12 +70,28 @@ pub struct Table {
     pub lifetime: Option<Duration>,
     /// Whether other sources wait until this table's has been read.
     pub dimension: bool,
+    /// For formats of changes: whose changes are read, and by which key.
+    pub changes: Option<ChangeConfig>,
     /// What bare numbers in TIMESTAMP columns count.
     pub epoch_unit: EpochUnit,
     /// Whether rows only come and are never taken back.
     pub append_only: bool,
     /// Line and column of its declaration.
     pub position: (u64, u64),
+}
+
+impl Table {
+    /// What its decoder is made from, in a job of this zone.
+    #[must_use]
+    pub fn decode_config(&self, zone: chrono_tz::Tz, batch_rows: usize) -> DecodeConfig {
+        let (schema, epoch_unit) = (SchemaRef::clone(&self.schema), self.epoch_unit);
+        DecodeConfig { schema, zone, epoch_unit, batch_rows, changes: self.changes.clone() }
+    }
+
+    /// The key by which its rows are normalised, if they are.
+    pub(crate) fn change_key(&self) -> Option<&[usize]> {
+        self.changes.as_ref().map(|changes| &changes.key[..]).filter(|key| !key.is_empty())
+    }
 }
 
 /// The column that says when a row happened.

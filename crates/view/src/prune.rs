@@ -88,6 +88,11 @@ impl Pruner<'_> {
         let kept: Vec<usize> = (0..of_node.len()).filter(|&column| of_node[column].is_used()).collect();
         match kind {
             Kind::Table { table, schema, key, append_only } => self.table((table, append_only), &schema, &key, kept),
+            Kind::Normalize { input, key } => {
+                let input = self.placed(input);
+                let node = self.new.add(Kind::Normalize { input: input.node, key: input.all(&key) });
+                Placed { node, columns: input.columns }
+            }
             Kind::Bounds { input, time, lifetime_us } => {
                 let input = self.placed(input);
                 let time = input.column(time);

@@ -116,6 +116,7 @@ pub(crate) fn moved_inputs(kind: &Kind, at: &[Ix]) -> Kind {
         | Kind::Unnest { input, .. }
         | Kind::Aggregate { input, .. }
         | Kind::TopN { input, .. }
+        | Kind::Normalize { input, .. }
         | Kind::Net { input, .. } => *input = at[*input],
         Kind::DropLate { input, bounds, .. } => (*input, *bounds) = (at[*input], at[*bounds]),
         Kind::Join { left, right, .. } | Kind::Lookup { left, dimension: right, .. } => {

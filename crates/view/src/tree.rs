@@ -17,6 +17,8 @@ pub(crate) type Ix = usize;
 pub(crate) enum Kind {
     /// The decoded rows of a table of the plan.
     Table { table: usize, schema: SchemaRef, key: Vec<usize>, append_only: bool },
+    /// The newest row of each key, of a table of changes. The rows that come in have a column more, their sequence.
+    Normalize { input: Ix, key: Vec<usize> },
     /// The time before which rows of a table are late.
     Bounds { input: Ix, time: usize, lifetime_us: i64 },
     /// Rows of a table without the late ones.
@@ -59,6 +61,7 @@ impl Kind {
             | Self::Unnest { input, .. }
             | Self::Aggregate { input, .. }
             | Self::TopN { input, .. }
+            | Self::Normalize { input, .. }
             | Self::Net { input, .. } => vec![*input],
             Self::DropLate { input, bounds, .. } => vec![*input, *bounds],
             Self::Join { left, right, .. } => vec![*left, *right],
@@ -137,7 +140,9 @@ impl Tree {
         match kind {
             Kind::Table { schema, .. } => Arc::clone(schema),
             Kind::Bounds { .. } => crate::operators::bound_schema(),
-            Kind::DropLate { input, .. } | Kind::Net { input, .. } => Arc::clone(self.schema(*input)),
+            Kind::DropLate { input, .. } | Kind::Normalize { input, .. } | Kind::Net { input, .. } => {
+                Arc::clone(self.schema(*input))
+            }
             Kind::Project { input, columns, .. } => {
                 let input = self.schema(*input);
                 let field = |(column, name): &(Scalar, String)| Field::new(name, column.data_type(input), true);
@@ -216,7 +221,7 @@ impl Tree {
                     (0..all[0].times.len()).map(|column| times::common(all.iter().map(|one| one.times[column])));
                 Facts { append_only: all.iter().all(|one| one.append_only), unique: Vec::new(), times: times.collect() }
             }
-            Kind::Net { input, key } => Facts {
+            Kind::Normalize { input, key } | Kind::Net { input, key } => Facts {
                 append_only: false,
                 unique: vec![key.iter().copied().collect()],
                 times: vec![None; self.schema(*input).fields().len()],

@@ -150,11 +150,15 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// A table's rows, without the late ones if it has a lifetime.
+    /// A table's rows: of a table of changes with a key the newest of each key, and without the late ones if it has a
+    /// lifetime.
     fn table(&mut self, number: usize) -> Ix {
         let table = &self.tables[number];
         let (schema, key) = (Arc::clone(&table.schema), table.key.clone());
-        let input = self.tree.add(Kind::Table { table: number, schema, key, append_only: table.append_only });
+        let mut input = self.tree.add(Kind::Table { table: number, schema, key, append_only: table.append_only });
+        if let Some(key) = table.change_key() {
+            input = self.tree.add(Kind::Normalize { input, key: key.to_vec() });
+        }
         match (&table.event_time, table.lifetime) {
             (Some(time), Some(lifetime)) => {
                 let lifetime_us = i64::try_from(lifetime.as_micros()).unwrap_or(i64::MAX);

@@ -216,6 +216,11 @@ impl<'a> Driver<'a> {
             batches.extend(of_input.into_iter().map(|(worker, changes)| (worker, input, changes)));
         }
         batches.shuffle(rng);
+        self.batches(batches)
+    }
+
+    /// One epoch of batches, each for a worker and of an input. Gives what went out.
+    pub(crate) fn batches(&mut self, batches: Vec<(usize, usize, Changes)>) -> Bag {
         let mut outbox = Outbox::default();
         for (worker, input, changes) in batches {
             self.workers[worker].apply(input, changes, &mut outbox);

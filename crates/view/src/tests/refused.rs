@@ -121,7 +121,7 @@ fn names_that_there_are_not() {
 #[test]
 fn declarations() {
     refused("CREATE TABLE t (a INT)", (1, 1), &["neither a source nor a sink", "WITH"]);
-    refused("CREATE TABLE t (a INT) WITH (source = 's', format = 'xml')", (1, 44), &["'xml'", "'csv' and 'json'"]);
+    refused("CREATE TABLE t (a INT) WITH (source = 's', format = 'xml')", (1, 44), &["'xml'", "'csv', 'json'"]);
     refused(
         "CREATE TABLE t (a INT) WITH (source = 's', format = 'csv', fromat = 'csv')",
         (1, 60),
@@ -138,6 +138,27 @@ fn declarations() {
     refused(&format!("{table}, lifetime = '1 day')"), (1, 73), &["event time", "event_time"]);
     refused(&format!("{table}, event_time = 'b', lifetime = 'long')"), (1, 91), &["'long'", "30 days"]);
     refused("CREATE TABLE t (a INT) WITH (sink = 's'); INSERT INTO t SELECT Quantity FROM orders", (1, 1), &["no key"]);
+}
+
+#[test]
+fn declarations_of_changes() {
+    let table = |columns: &str, options: &str| format!("CREATE TABLE t ({columns}) WITH (source = 's', {options})");
+    let refused = |columns: &str, options: &str, column: u64, words: &[&str]| {
+        refused(&table(columns, options), (1, column), words);
+    };
+    refused("a INT", "format = 'maxwell'", 44, &["whose changes", "table = 'database.table'"]);
+    refused("a INT", "format = 'maxwel', table = 't'", 44, &["'maxwel'", "'maxwell'"]);
+    refused("a INT", "format = 'json', table = 't'", 61, &["option table", "'debezium'"]);
+    refused("a INT", "format = 'canal', table = 'd.'", 62, &["'d.'", "'database.table'"]);
+    refused(
+        "a INT, PRIMARY KEY (b) NOT ENFORCED",
+        "format = 'canal', table = 't'",
+        37,
+        &["key column b", "name columns"],
+    );
+    refused("a INT", "format = 'debezium', table = 't', epoch_unit = 'us'", 78, &["epoch_unit", "schema"]);
+    refused("a INT", "format = 'debezium', table = 't', decimals = 'no'", 78, &["'no'", "'base64'"]);
+    refused("a INT", "format = 'maxwell', table = 't', decimals = 'text'", 77, &["'text'", "leave it out"]);
 }
 
 #[test]

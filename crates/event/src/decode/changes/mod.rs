@@ -142,6 +142,7 @@ impl SourceDecoder for ChangeDecoder {
         let (data, len, first_line) = match &chunk.payload {
             Payload::Bytes { data, len, first_line, .. } => (data, *len, *first_line),
             Payload::Changes(changes) => return out.tables.iter_mut().for_each(|table| table.push(changes.clone())),
+            Payload::Unread { .. } => unreachable!("a chunk is fetched before it is decoded"),
         };
         let mut page = Page::new(chunk, &data.as_slice()[..len], first_line);
         let mut runs = Runs::new(chunk, page.bytes);
