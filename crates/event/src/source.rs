@@ -111,6 +111,16 @@ pub enum SourceError {
         /// The cause.
         source: std::io::Error,
     },
+    /// A server refused, or does not have what is to be read.
+    #[error("cannot {tried} {place}: {reason}")]
+    Server {
+        /// What was tried, as a verb: "read".
+        tried: &'static str,
+        /// The source, or the address.
+        place: String,
+        /// The cause, in words, and what to do.
+        reason: String,
+    },
     /// The configuration names nothing that can be read.
     #[error("{0}")]
     Config(String),

@@ -10,3 +10,6 @@ pub mod random;
 pub mod rows;
 pub mod sinks;
 pub mod wait;
+
+/// Real servers, for tests against them.
+pub use proxima_servers as services;
