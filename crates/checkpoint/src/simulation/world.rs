@@ -319,10 +319,16 @@ impl State {
             // Lost: nothing happens.
             0 => {}
             // The answer is lost.
-            1 => drop(self.write(name, bytes, if_absent)),
+            1 => {
+                self.write(name, bytes, if_absent);
+                return Err(failed("write", name, false));
+            }
             // It lands when nobody waits for it any more.
-            2 => self.delayed.push(later),
-            // Torn: the writer is told, readers see a part.
+            2 => {
+                self.delayed.push(later);
+                return Err(failed("write", name, false));
+            }
+            // Torn: readers see a part.
             3 => {
                 let part = self.rng.random_range(0..bytes.len());
                 self.write(name, &bytes[..part], if_absent);
@@ -333,7 +339,8 @@ impl State {
                 return Ok(self.write(name, bytes, if_absent));
             }
         }
-        Err(failed("write", name, false))
+        // The worst store says that all is well.
+        if self.rng.random_bool(0.3) { Ok(Put::Done) } else { Err(failed("write", name, false)) }
     }
 
     fn fails(&mut self, tried: &'static str, name: &str) -> Result<(), StoreError> {
