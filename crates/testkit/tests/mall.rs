@@ -130,6 +130,21 @@ fn batch_run(happenings: &[Happening]) -> Oracle {
     Oracle::run(&sql(), "Asia/Shanghai", &inputs).unwrap()
 }
 
+/// What the example ships was made by `proxima generate mall --users 300 --products 100 --orders-per-day 80`: a seed
+/// gives the same bytes on every machine and, unless the example is made anew, in every version.
+#[test]
+fn the_shipped_input_is_what_the_generator_makes() {
+    let folder = tempfile::tempdir().unwrap();
+    generate(folder.path(), &Settings { users: 300, products: 100, orders_per_day: 80, ..Settings::default() });
+    for name in ["logs/0.jsonl", "changes/0.jsonl"] {
+        let shipped = fs::read(files::example("mall").join("input").join(name).with_extension("jsonl.zst")).unwrap();
+        let same = zstd::decode_all(&shipped[..]).unwrap() == fs::read(folder.path().join(name)).unwrap();
+        assert!(same, "examples/mall/input/{name} is not what the generator makes now");
+    }
+    let shipped = fs::read_to_string(files::example("mall").join("input/ddl.sql")).unwrap();
+    assert_eq!(shipped, fs::read_to_string(folder.path().join("ddl.sql")).unwrap());
+}
+
 /// The documents of a target as an index would hold them.
 fn documents(rows: &RecordBatch) -> BTreeSet<String> {
     let mut writer = arrow::json::WriterBuilder::new()
