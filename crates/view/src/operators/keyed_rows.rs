@@ -3,8 +3,8 @@
 use super::group_table::{Equality, GroupTable, NO_GROUP};
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
-use proxima_event::Changes;
 use proxima_event::hash::hash_columns;
+use proxima_event::{Changes, KEY_GROUPS, KeyGroup};
 
 /// The key number of rows that no key matches, as one of their key columns is NULL.
 pub(super) const LOOSE: u32 = NO_GROUP;
@@ -37,6 +37,13 @@ pub(super) struct Changed {
     tag: u32,
 }
 
+/// Rows of a snapshot: their columns, the number of each one's key, and the key group of all.
+pub(super) struct Loaded<'a> {
+    pub(super) columns: &'a [ArrayRef],
+    pub(super) key_of: &'a [u32],
+    pub(super) of: KeyGroup,
+}
+
 /// Rows by key, with the changes of the epoch kept apart until [`commit`](Self::commit).
 pub(super) struct KeyedRows {
     pub(super) table: GroupTable,
@@ -61,8 +68,14 @@ impl KeyedRows {
         }
     }
 
-    /// Notes the changes of a batch. `key_of` gives the key number of each row, or [`LOOSE`].
-    pub(super) fn change(&mut self, changes: &Changes, key_of: &[u32]) {
+    /// Notes from now on what changes.
+    pub(super) fn track(&mut self) {
+        self.table.track();
+    }
+
+    /// Notes the changes of a batch. `key_of` gives the key number of each row, or [`LOOSE`], and `key_hashes` the hash
+    /// of its key; these are asked for only where changes are tracked and rows are new.
+    pub(super) fn change(&mut self, changes: &Changes, key_of: &[u32], key_hashes: &[u64]) {
         let columns = changes.rows.columns();
         let hashes = hash_columns(columns, changes.len());
         let mut numbers = std::mem::take(&mut self.numbers);
@@ -72,12 +85,15 @@ impl KeyedRows {
         for (at, &row) in numbers.iter().enumerate() {
             let (mut mark, payload) = self.table.marked_mut(row);
             payload[DELTA] = payload[DELTA].wrapping_add_signed(changes.weight(at));
-            if mark.get() == 0 {
-                mark.set(1);
+            if !mark.is_on() {
+                mark.turn_on();
                 self.changed.push(Changed { row, tag: hashes[at] as u32 });
             }
             if payload[KEY] == 0 {
                 self.link(row, key_of[at]);
+                if let Some(&hash) = key_hashes.get(at) {
+                    self.table.set_key_group(row, KeyGroup::of(hash, KEY_GROUPS));
+                }
             }
         }
         self.numbers = numbers;
@@ -184,12 +200,17 @@ impl KeyedRows {
     /// Makes the changes of the epoch part of the state. Rows that are gone leave it, unless `keep` holds them for the
     /// operator; `changed_key` hears the keys of all changed rows.
     pub(super) fn commit(&mut self, keep: impl Fn(i64) -> bool, mut changed_key: impl FnMut(u32)) {
+        let tracked = self.table.is_tracked();
         for Changed { row, tag } in std::mem::take(&mut self.changed) {
             let (mut mark, payload) = self.table.marked_mut(row);
-            mark.set(0);
+            mark.turn_off();
             let delta = std::mem::take(&mut payload[DELTA]) as i64;
+            let dirtied = tracked && delta != 0 && mark.make_dirty();
             payload[WEIGHT] = payload[WEIGHT].wrapping_add_signed(delta);
             let gone = payload[WEIGHT] == 0 && !keep(payload[OWN] as i64);
+            if dirtied {
+                self.table.note_dirty(row);
+            }
             let key = self.key(row);
             if key == LOOSE {
                 self.table.remove(row, tag);
@@ -223,19 +244,55 @@ impl KeyedRows {
         std::mem::take(&mut self.added)
     }
 
-    /// Takes back a row from a snapshot: like a change that is committed.
-    pub(super) fn restore(&mut self, columns: &[ArrayRef], key_of: &[u32], weights: &[i64], own: &[i64]) -> Vec<u32> {
-        let hashes = hash_columns(columns, key_of.len());
-        let (mut numbers, mut fresh) = (Vec::new(), Vec::new());
-        self.table.resolve(columns, &hashes, &mut numbers, &mut fresh);
+    /// Takes back rows of a key group from a snapshot, with their weights and the operator's words, if it saves them.
+    /// Gives the rows' numbers.
+    pub(super) fn restore(&mut self, rows: &Loaded<'_>, weights: &[i64], own: Option<&[i64]>) -> Vec<u32> {
+        let (numbers, _) = self.loaded_numbers(rows);
+        self.table.loaded(&numbers, rows.of);
         for (at, &row) in numbers.iter().enumerate() {
             let payload = self.table.payload_mut(row);
-            payload[WEIGHT] = weights[at] as u64;
-            payload[OWN] = own[at] as u64;
-            self.link(row, key_of[at]);
-            self.heads[key_of[at] as usize].total += weights[at];
+            let before = std::mem::replace(&mut payload[WEIGHT], weights[at] as u64) as i64;
+            if let Some(own) = own {
+                payload[OWN] = own[at] as u64;
+            }
+            if payload[KEY] == 0 {
+                self.link(row, rows.key_of[at]);
+            }
+            self.heads[rows.key_of[at] as usize].total += weights[at] - before;
         }
         numbers
+    }
+
+    /// Forgets rows of which a later section says that they are gone; `changed_key` hears their keys.
+    pub(super) fn unload(&mut self, rows: &Loaded<'_>, mut changed_key: impl FnMut(u32)) {
+        let (numbers, hashes) = self.loaded_numbers(rows);
+        for ((row, hash), &key) in numbers.into_iter().zip(hashes).zip(rows.key_of) {
+            // A row that no section before has named is not in a list.
+            if self.table.payload(row)[KEY] != 0 {
+                self.heads[key as usize].total -= self.weight(row).0;
+                self.unlink(row);
+            }
+            self.table.unload(row, hash as u32);
+            changed_key(key);
+        }
+    }
+
+    /// Forgets loaded rows that a later section replaces.
+    pub(super) fn unload_rows(&mut self, rows: &[u32]) {
+        let hashes = hash_columns(&self.table.columns(rows), rows.len());
+        for (&row, hash) in rows.iter().zip(hashes) {
+            let key = self.key(row);
+            self.heads[key as usize].total -= self.weight(row).0;
+            self.unlink(row);
+            self.table.unload(row, hash as u32);
+        }
+    }
+
+    fn loaded_numbers(&mut self, rows: &Loaded<'_>) -> (Vec<u32>, Vec<u64>) {
+        let hashes = hash_columns(rows.columns, rows.key_of.len());
+        let (mut numbers, mut fresh) = (Vec::new(), Vec::new());
+        self.table.resolve(rows.columns, &hashes, &mut numbers, &mut fresh);
+        (numbers, hashes)
     }
 
     /// Bytes held.

@@ -3,7 +3,7 @@
 use super::group_table::{Equality, GroupTable};
 use super::keyed_rows::LOOSE;
 use arrow::array::{Array, ArrayRef, UInt32Array};
-use arrow::buffer::NullBuffer;
+use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
 use proxima_event::Changes;
@@ -19,13 +19,18 @@ impl Keys {
         Self { table: GroupTable::new(types, Equality::Grouped, 0) }
     }
 
-    /// The key number of each row of a batch; [`LOOSE`] where a key column is NULL.
-    pub(super) fn of(&mut self, changes: &Changes, columns: &[usize]) -> Vec<u32> {
+    /// The key number of each row of a batch, [`LOOSE`] where a key column is NULL, and the hash of its key.
+    pub(super) fn of(&mut self, changes: &Changes, columns: &[usize]) -> (Vec<u32>, ScalarBuffer<u64>) {
         let keys: Vec<ArrayRef> = columns.iter().map(|&column| changes.column(column).clone()).collect();
-        match &changes.hashes {
-            Some(hashes) => self.number(&keys, hashes),
-            None => self.number(&keys, &hash_columns(&keys, changes.len())),
-        }
+        let hashes = changes.hashes.clone().unwrap_or_else(|| hash_columns(&keys, changes.len()).into());
+        (self.number(&keys, &hashes), hashes)
+    }
+
+    /// The key numbers of rows of a snapshot, whose key is in some of their columns.
+    pub(super) fn of_loaded(&mut self, rows: &[ArrayRef], columns: &[usize]) -> Vec<u32> {
+        let keys: Vec<ArrayRef> = columns.iter().map(|&column| rows[column].clone()).collect();
+        let len = rows.first().map_or(0, |column| column.len());
+        self.number(&keys, &hash_columns(&keys, len))
     }
 
     /// The numbers of keys whose hashes are known.

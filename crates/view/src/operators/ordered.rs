@@ -6,15 +6,16 @@
 
 use super::expiry::{Expirer, Expiry, times_us};
 use super::group_table::{Equality, GroupTable};
-use super::snapshot::{by_key_group, misfit, state_batch, weights_array, weights_column};
+use super::snapshot::{misfit, next_rows, state_batch, weights_array, weights_column};
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, Rows, SortField};
-use proxima_engine::{SnapshotError, StateReader, StateWriter};
-use proxima_event::Changes;
+use proxima_engine::{SectionKind, SnapshotError, StateReader, StateWriter};
 use proxima_event::hash::hash_columns;
+use proxima_event::{Changes, KeyGroup, KeyGroupSet};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// A row in the form that is compared.
@@ -79,17 +80,29 @@ impl Partition {
         there.flat_map(|(row, &weight)| std::iter::repeat_n(row, weight as usize)).take(limit).cloned().collect()
     }
 
-    fn add(&mut self, row: &[u8], weight: i64) {
+    /// Adds to a row's weight; gives the row where that is wanted.
+    fn add(&mut self, row: &[u8], weight: i64, wanted: bool) -> Option<Bytes> {
         match self.rows.get_mut(row) {
-            Some(held) if *held + weight == 0 => {
-                self.rows.remove(row);
+            Some(held) if *held + weight == 0 => self.rows.remove_entry(row).map(|(row, _)| row),
+            Some(held) => {
+                *held += weight;
+                wanted.then(|| Bytes::from(row))
             }
-            Some(held) => *held += weight,
             None => {
-                self.rows.insert(Bytes::from(row), weight);
+                let row = Bytes::from(row);
+                let given = wanted.then(|| Bytes::clone(&row));
+                self.rows.insert(row, weight);
+                given
             }
         }
     }
+}
+
+/// A row that has changed since the last save. Its partition's number may be another's by now.
+struct Dirty {
+    of: KeyGroup,
+    partition: u32,
+    row: Bytes,
 }
 
 /// One change of the epoch.
@@ -113,6 +126,8 @@ pub(super) struct Ordered {
     pending: Vec<Pending>,
     held: usize,
     expirer: Option<Expirer>,
+    /// Where changes are noted: the rows that have changed since the last save.
+    dirty: Option<Vec<Dirty>>,
 }
 
 impl Ordered {
@@ -135,6 +150,7 @@ impl Ordered {
             pending: Vec::new(),
             held: 0,
             expirer: expiry.map(Expirer::new),
+            dirty: None,
         }
     }
 
@@ -211,7 +227,10 @@ impl Ordered {
         let before = if behind { Vec::new() } else { partition.first(self.limit) };
         let held = partition.rows.len();
         for &(row, weight) in net {
-            partition.add(row, weight);
+            let row = partition.add(row, weight, self.dirty.is_some());
+            if let (Some(dirty), Some(row)) = (&mut self.dirty, row) {
+                dirty.push(Dirty { of: self.table.key_group(of.partition), partition: of.partition, row });
+            }
         }
         self.held = self.held + partition.rows.len() - held;
         if !behind {
@@ -237,41 +256,95 @@ impl Ordered {
         let over: Vec<u32> = self.table.groups().filter(is_over).collect();
         let hashes = hash_columns(&self.table.columns(&over), over.len());
         for (partition, hash) in over.into_iter().zip(hashes) {
-            self.held -= self.partitions[partition as usize].rows.len();
-            self.partitions[partition as usize] = Partition::default();
+            let rows = std::mem::take(&mut self.partitions[partition as usize]).rows;
+            self.held -= rows.len();
+            if let Some(dirty) = &mut self.dirty {
+                let of = self.table.key_group(partition);
+                dirty.extend(rows.into_keys().map(|row| Dirty { of, partition, row }));
+            }
             self.table.remove(partition, hash as u32);
         }
     }
 
-    /// Writes the rows of each key group with their weights.
-    pub(super) fn save(&self, out: &mut StateWriter) {
-        let partitions: Vec<u32> = self.table.groups().collect();
-        let hashes = hash_columns(&self.table.columns(&partitions), partitions.len());
-        let sorted = by_key_group(&partitions, &hashes);
-        for (group, range) in sorted.groups {
-            let rows = sorted.items[range].iter().flat_map(|&partition| &self.partitions[partition as usize].rows);
+    /// Notes from now on which rows change.
+    pub(super) fn track(&mut self) {
+        self.table.track();
+        self.dirty = Some(Vec::new());
+    }
+
+    /// Writes rows of key groups with their weights; those that are gone weigh nothing.
+    pub(super) fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
+        let whole = self.table.begin_save(rewrite).whole;
+        self.table.end_save();
+        for group in rewrite.iter() {
+            let partitions = whole.of(usize::from(group.0)..usize::from(group.0) + 1);
+            let rows = partitions.iter().flat_map(|&partition| &self.partitions[partition as usize].rows);
             let (rows, weights): (Vec<&Bytes>, Vec<i64>) = rows.map(|(row, &weight)| (row, weight)).unzip();
-            let mut columns = self.order.decode(&rows);
-            columns.push(weights_array(weights.into_iter()));
-            out.full(group, &state_batch(columns, Vec::new()));
+            if !rows.is_empty() {
+                out.full(group, &self.saved_rows(&rows, weights));
+            }
+        }
+        let dirty = self.dirty.replace(Vec::new()).unwrap_or_default();
+        self.save_changes(dirty, rewrite, out);
+    }
+
+    fn save_changes(&self, mut dirty: Vec<Dirty>, rewrite: &KeyGroupSet, out: &mut StateWriter) {
+        dirty.retain(|change| !rewrite.contains(change.of));
+        dirty.sort_unstable_by(|a, b| a.of.cmp(&b.of).then_with(|| a.row.cmp(&b.row)));
+        let (mut rows, mut weights) = (Vec::new(), Vec::new());
+        let mut ranges: Vec<(KeyGroup, Range<usize>)> = Vec::new();
+        for changes in dirty.chunk_by(|a, b| a.of == b.of && a.row == b.row) {
+            // A partition that went and came again has two numbers; the row is where it is.
+            let held = changes.iter().find_map(|change| self.weight(change));
+            match ranges.last_mut().filter(|(group, _)| *group == changes[0].of) {
+                Some((_, range)) => range.end += 1,
+                None => ranges.push((changes[0].of, rows.len()..rows.len() + 1)),
+            }
+            rows.push(&changes[0].row);
+            weights.push(held.unwrap_or(0));
+        }
+        if !rows.is_empty() {
+            out.rows(SectionKind::Changes, &self.saved_rows(&rows, weights), &ranges);
         }
     }
 
-    /// Takes back the rows of a key group.
+    /// The weight that a changed row has now.
+    fn weight(&self, change: &Dirty) -> Option<i64> {
+        self.partitions[change.partition as usize].rows.get(&change.row).copied()
+    }
+
+    fn saved_rows(&self, rows: &[&Bytes], weights: Vec<i64>) -> RecordBatch {
+        let mut columns = self.order.decode(rows);
+        columns.push(weights_array(weights.into_iter()));
+        state_batch(columns)
+    }
+
+    /// Takes back a section.
     pub(super) fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
-        let Some(batch) = state.next_batch()? else { return Ok(()) };
+        let Some(batch) = next_rows(state)? else { return Ok(()) };
         let width = self.order.columns.len();
         if batch.num_columns() != width + 1 {
             return Err(misfit("rows and their weights"));
         }
         let columns = batch.columns()[..width].to_vec();
-        let weights = weights_column(&batch, width)?.to_vec();
+        let weights = weights_column(&batch, width)?;
+        let weights = if state.kind() == SectionKind::Full { weights.to_vec() } else { self.added(&columns, weights) };
         let fields: Vec<_> = batch.schema().fields()[..width].to_vec();
         let rows = RecordBatch::try_new(std::sync::Arc::new(arrow::datatypes::Schema::new(fields)), columns)?;
         self.change(&Changes::weighted(rows, weights));
         // The rows were shown before they were saved.
         self.finish(|_, _| {});
+        self.dirty.iter_mut().for_each(Vec::clear);
         Ok(())
+    }
+
+    /// By how much the weights of rows are to change to be those that were saved.
+    fn added(&mut self, columns: &[ArrayRef], weights: &[i64]) -> Vec<i64> {
+        let keys: Vec<ArrayRef> = self.keys.iter().map(|&key| columns[key].clone()).collect();
+        let partitions = self.number(&keys, &hash_columns(&keys, weights.len()));
+        let rows = self.order.encode(columns);
+        let held = |row: usize| self.partitions[partitions[row] as usize].rows.get(rows.row(row).data()).copied();
+        weights.iter().enumerate().map(|(row, weight)| weight - held(row).unwrap_or(0)).collect()
     }
 
     /// Rows held.

@@ -8,7 +8,8 @@ use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Field, Float64Type, Int32Type, Int64Type, Schema, SchemaRef, TimeUnit,
     TimestampMicrosecondType, UInt64Type,
 };
-use proxima_engine::{EpochEnd, Operator, Outbox, StateReader, StateWriter};
+use arrow::util::display::array_value_to_string;
+use proxima_engine::{EpochEnd, Operator, Outbox, Section, SectionKind, StateReader, StateWriter};
 use proxima_event::hash::hash_columns;
 use proxima_event::{Changes, Epoch, KEY_GROUPS, KeyGroup, KeyGroupSet};
 use rand::seq::SliceRandom;
@@ -139,11 +140,13 @@ pub(crate) struct Stream {
     pub(crate) bag: Bag,
     /// Whether anything ever came, even if it went at once.
     pub(crate) seen: Rc<Cell<bool>>,
+    /// Whether each row goes to all workers.
+    pub(crate) broadcast: bool,
 }
 
 impl Stream {
     pub(crate) fn new(schema: SchemaRef, keys: &[usize], append_only: bool, make: MakeRow) -> Self {
-        Self { schema, keys: keys.to_vec(), make, append_only, bag: Bag::new(), seen: Rc::default() }
+        Self { schema, keys: keys.to_vec(), make, append_only, bag: Bag::new(), seen: Rc::default(), broadcast: false }
     }
 
     /// Changes of one epoch, in random order: the taking back of a row may come before the row.
@@ -183,7 +186,7 @@ impl Stream {
             for worker in 0..workers {
                 let of =
                     |row: &u32| KeyGroup::of(hashes[*row as usize], KEY_GROUPS).worker(KEY_GROUPS, workers) == worker;
-                let mine: Vec<u32> = (0..rows.len() as u32).filter(of).collect();
+                let mine: Vec<u32> = (0..rows.len() as u32).filter(|row| self.broadcast || of(row)).collect();
                 if !mine.is_empty() {
                     batches.push((worker, whole.take(&mine)));
                 }
@@ -193,6 +196,12 @@ impl Stream {
     }
 }
 
+/// The batches of one key group's state as printed rows.
+pub(crate) type Printed = Vec<Vec<Vec<String>>>;
+
+/// Replaces what depends on the order in which state was built, such as places of other rows.
+pub(crate) type Canonical = fn(&mut Printed);
+
 /// Drives instances of an operator, as on that many workers, and adds up what they put out.
 pub(crate) struct Driver<'a> {
     make: &'a dyn Fn() -> Box<dyn Operator>,
@@ -200,11 +209,20 @@ pub(crate) struct Driver<'a> {
     epoch: u64,
     /// What the output amounts to.
     pub(crate) result: Bag,
+    /// What was saved of each key group: a full section, then changes.
+    chains: BTreeMap<KeyGroup, Vec<Section>>,
+    saves: usize,
+    /// How states of different pasts are made comparable; without it they are not compared.
+    pub(crate) canonical: Option<Canonical>,
 }
 
 impl<'a> Driver<'a> {
     pub(crate) fn new(workers: usize, make: &'a dyn Fn() -> Box<dyn Operator>) -> Self {
-        Self { make, workers: (0..workers).map(|_| make()).collect(), epoch: 0, result: Bag::new() }
+        let (result, chains) = (Bag::new(), BTreeMap::new());
+        let canonical: Option<Canonical> = Some(|_| {});
+        let mut driver = Self { make, workers: Vec::new(), epoch: 0, result, chains, saves: 0, canonical };
+        driver.workers = driver.load(workers);
+        driver
     }
 
     /// One epoch of all inputs, their batches mixed. Gives what went out.
@@ -246,35 +264,105 @@ impl<'a> Driver<'a> {
         net
     }
 
-    /// Saves the state and goes on from it with another number of workers.
-    pub(crate) fn restart(&mut self, workers: usize) {
-        let mut stored = BTreeMap::new();
+    /// Saves what has changed, and some key groups whole; the first time all.
+    pub(crate) fn save(&mut self, rng: &mut ChaCha8Rng) {
+        let share = rng.random_range(0.0..0.3);
         let all = self.workers.len();
-        for (at, worker) in self.workers.iter_mut().enumerate() {
-            let mut writer = StateWriter::default();
-            worker.save(&KeyGroupSet::of_worker(at, all), &mut writer);
-            for section in writer.encode().unwrap() {
-                let group = section.group;
-                assert!(stored.insert(group, section).is_none(), "{group:?} is saved by two workers");
+        for worker in 0..all {
+            let owned = KeyGroupSet::of_worker(worker, all);
+            let chosen = owned.iter().filter(|_| self.saves == 0 || rng.random_bool(share)).collect::<KeyGroupSet>();
+            for group in chosen.iter() {
+                self.chains.remove(&group);
+            }
+            for section in sections(&mut self.workers[worker], &chosen) {
+                assert!(owned.contains(section.group), "{:?} is saved by its owner", section.group);
+                let chain = self.chains.entry(section.group).or_default();
+                if section.kind == SectionKind::Full {
+                    chain.clear();
+                }
+                assert!(section.kind == SectionKind::Full || !chosen.contains(section.group));
+                chain.push(section);
             }
         }
-        self.workers = (0..workers).map(|_| (self.make)()).collect();
-        for (group, section) in stored {
-            let worker = &mut self.workers[group.worker(KEY_GROUPS, workers)];
-            worker.load(&mut StateReader::from(&section)).unwrap();
-        }
+        self.saves += 1;
     }
+
+    /// Saves the state and goes on from it with another number of workers.
+    pub(crate) fn restart(&mut self, workers: usize, rng: &mut ChaCha8Rng) {
+        self.save(rng);
+        if let Some(canonical) = self.canonical {
+            let mut loaded = self.load(rng.random_range(1..=4));
+            let (before, after) = (state(&mut self.workers, canonical), state(&mut loaded, canonical));
+            assert_eq!(before, after, "the state in epoch {} is what is loaded from its saves", self.epoch);
+        }
+        self.workers = self.load(workers);
+    }
+
+    fn load(&self, count: usize) -> Vec<Box<dyn Operator>> {
+        let mut workers: Vec<_> = (0..count).map(|_| (self.make)()).collect();
+        for (at, worker) in workers.iter_mut().enumerate() {
+            let owned = KeyGroupSet::of_worker(at, count);
+            worker.track(&owned);
+            for section in owned.iter().filter_map(|group| self.chains.get(&group)).flatten() {
+                worker.load(&mut StateReader::from(section)).unwrap();
+            }
+            let changes = sections(worker, &KeyGroupSet::none());
+            assert!(changes.is_empty(), "nothing that was loaded counts as changed, but {:?}", changes[0]);
+        }
+        workers
+    }
+}
+
+fn sections(worker: &mut Box<dyn Operator>, rewrite: &KeyGroupSet) -> Vec<Section> {
+    let mut writer = StateWriter::default();
+    worker.save(rewrite, &mut writer);
+    writer.encode().unwrap()
+}
+
+/// The whole state of some workers, printed.
+fn state(workers: &mut [Box<dyn Operator>], canonical: Canonical) -> BTreeMap<KeyGroup, Printed> {
+    let all = workers.len();
+    let owned = |at| KeyGroupSet::of_worker(at, all);
+    let sections = workers.iter_mut().enumerate().flat_map(|(at, worker)| sections(worker, &owned(at)));
+    let printed = |section: Section| {
+        let mut reader = StateReader::from(&section);
+        let mut batches: Printed = Vec::new();
+        while let Some(batch) = reader.next_batch().unwrap() {
+            let row = |row| batch.columns().iter().map(move |column| printed_value(column, row)).collect();
+            batches.push((0..batch.num_rows()).map(row).collect());
+        }
+        canonical(&mut batches);
+        batches.iter_mut().for_each(|rows| rows.sort_unstable());
+        (section.group, batches)
+    };
+    sections.map(printed).collect()
+}
+
+fn printed_value(column: &ArrayRef, row: usize) -> String {
+    if column.is_null(row) { "NULL".into() } else { format!("'{}'", array_value_to_string(column, row).unwrap()) }
 }
 
 /// Runs random epochs through an operator and compares with `naive` after each; in between it restarts.
 pub(crate) fn compare(
     seed: u64,
-    mut streams: Vec<Stream>,
+    streams: Vec<Stream>,
     make: &dyn Fn() -> Box<dyn Operator>,
     naive: &dyn Fn(&[&Bag]) -> Bag,
 ) {
+    compare_state(seed, streams, make, naive, |_| {});
+}
+
+/// The same for an operator whose state holds places of other rows.
+pub(crate) fn compare_state(
+    seed: u64,
+    mut streams: Vec<Stream>,
+    make: &dyn Fn() -> Box<dyn Operator>,
+    naive: &dyn Fn(&[&Bag]) -> Bag,
+    canonical: Canonical,
+) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut driver = Driver::new(1, make);
+    driver.canonical = Some(canonical);
     for epoch in 0..40 {
         let changes: Vec<Vec<(Row, i64)>> = streams.iter_mut().map(|stream| stream.epoch(&mut rng)).collect();
         let inputs: Vec<_> = streams.iter().zip(changes).collect();
@@ -286,8 +374,11 @@ pub(crate) fn compare(
             let missing: Vec<_> = expected.iter().filter(|&(row, n)| driver.result.get(row) != Some(n)).collect();
             panic!("seed {seed} epoch {epoch}\n  wrong: {extra:?}\n  missing: {missing:?}");
         }
+        if rng.random_ratio(1, 3) {
+            driver.save(&mut rng);
+        }
         if rng.random_ratio(1, 6) {
-            driver.restart(rng.random_range(1..=4));
+            driver.restart(rng.random_range(1..=4), &mut rng);
         }
     }
     for (stream, bag) in streams.iter_mut().map(|stream| (stream.append_only, &stream.bag)).collect::<Vec<_>>() {

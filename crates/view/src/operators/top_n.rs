@@ -141,8 +141,12 @@ impl Operator for TopN {
         }
     }
 
-    fn save(&mut self, _rewrite: &KeyGroupSet, out: &mut StateWriter) {
-        self.rows.save(out);
+    fn track(&mut self, _owned: &KeyGroupSet) {
+        self.rows.track();
+    }
+
+    fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
+        self.rows.save(rewrite, out);
     }
 
     fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {

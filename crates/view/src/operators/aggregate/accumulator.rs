@@ -4,8 +4,10 @@ use crate::operators::group_table::GroupTable;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::UInt32Type;
-use proxima_engine::SnapshotError;
-use proxima_event::Weights;
+use hashbrown::HashMap;
+use proxima_engine::{SectionKind, SnapshotError};
+use proxima_event::{KeyGroup, KeyGroupSet, Weights};
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -47,6 +49,33 @@ impl Cells<'_> {
     }
 }
 
+/// Some groups of a save.
+pub(super) struct GroupRun<'a> {
+    /// Whether all of their state is wanted or what has changed.
+    pub(super) kind: SectionKind,
+    /// The key groups from the first to the last.
+    pub(super) span: Range<usize>,
+    /// The groups, by key group.
+    pub(super) groups: &'a [u32],
+    places: OnceCell<HashMap<u32, u32>>,
+}
+
+impl<'a> GroupRun<'a> {
+    pub(super) fn new(kind: SectionKind, span: Range<usize>, groups: &'a [u32]) -> Self {
+        Self { kind, span, groups, places: OnceCell::new() }
+    }
+
+    /// The place of a group in the run; `None` where it is not of the run.
+    pub(super) fn place(&self, group: u32) -> Option<u32> {
+        self.places.get_or_init(|| self.groups.iter().copied().zip(0..).collect()).get(&group).copied()
+    }
+
+    /// The places of all groups.
+    pub(super) fn places(&self) -> Vec<u32> {
+        (0..self.groups.len() as u32).collect()
+    }
+}
+
 /// One aggregate of all groups.
 ///
 /// At the end of an epoch its output is a function of its words of the payload alone, so a copy of the payload is a
@@ -80,25 +109,34 @@ pub(super) trait Accumulator {
     /// Groups are gone; their numbers may come again.
     fn forget(&mut self, _groups: &[u32]) {}
 
+    /// Notes from now on which elements of the state beside the words change, where a group can have many.
+    fn track(&mut self) {}
+
     /// Whether there is state beside the words, so that [`save`](Self::save) gives a batch.
     fn has_more(&self) -> bool {
         false
     }
 
-    /// The state of some groups beyond what their words hold. The first column of the batch, ascending, says to which
-    /// group a row belongs: the group's place in `groups`, as a `UInt32`.
-    fn save(&self, _groups: &[u32]) -> Option<RecordBatch> {
+    /// A save begins, which asks for some runs of groups.
+    fn begin_save(&mut self, _rewrite: &KeyGroupSet) {}
+
+    /// The state of some groups beyond what their words hold, or what of it has changed. The first column of the batch,
+    /// ascending, says to which group a row belongs: the group's place in the run, as a `UInt32`.
+    fn save(&self, _run: &GroupRun<'_>) -> Option<RecordBatch> {
         None
     }
 
-    /// Takes back what [`save`](Self::save) gave. The words have been taken back already; those that mean nothing
-    /// without the state beside them are set here.
+    /// The save is over.
+    fn end_save(&mut self) {}
+
+    /// Takes back what [`save`](Self::save) gave of some groups of one key group. The words that it does not settle have
+    /// been taken back already; the others are settled afterwards.
     fn load(
         &mut self,
-        _table: &mut GroupTable,
-        _own: Range<usize>,
+        _table: &GroupTable,
         _groups: &[u32],
         _saved: &RecordBatch,
+        _of: KeyGroup,
     ) -> Result<(), SnapshotError> {
         Ok(())
     }

@@ -1,13 +1,15 @@
 //! `count(DISTINCT …)`, exact: one table of (group, value) pairs with the weight of each.
 
-use super::accumulator::{Accumulator, Cells, Input, mismatch, saved_batch, saved_groups};
+use super::accumulator::{Accumulator, Cells, GroupRun, Input, mismatch, saved_batch, saved_groups};
 use super::call::counts;
 use crate::operators::group_table::{Equality, GroupTable};
+use crate::operators::snapshot::Save;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Int64Type, UInt32Type};
 use proxima_engine::SnapshotError;
 use proxima_event::hash::hash_columns;
+use proxima_event::{KeyGroup, KeyGroupSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ pub(super) struct CountDistinct {
     held: Vec<u32>,
     numbers: Vec<u32>,
     fresh: Vec<u32>,
+    /// During a save: what it has to write of the pairs.
+    saving: Save,
 }
 
 /// The hash of a pair, all of whose bits depend on both.
@@ -38,6 +42,7 @@ impl CountDistinct {
             held: Vec::new(),
             numbers: Vec::new(),
             fresh: Vec::new(),
+            saving: Save::default(),
         }
     }
 
@@ -46,37 +51,39 @@ impl CountDistinct {
         groups.iter().zip(hashes).map(|(&group, hash)| pair_hash(group, hash)).collect()
     }
 
-    /// Adds pairs with their weights; says by how much each group's number of values changes.
-    fn add(&mut self, groups: Vec<u32>, values: &ArrayRef, weights: &[i64], mut count: impl FnMut(u32, i64)) {
-        let hashes = Self::pair_hashes(&groups, values);
-        let keys = [Arc::new(UInt32Array::from(groups.clone())) as ArrayRef, Arc::clone(values)];
-        let mut numbers = std::mem::take(&mut self.numbers);
+    /// The pairs of some groups and values, and their hashes; new ones belong to the key groups of their groups.
+    fn number(&mut self, table: &GroupTable, groups: &[u32], values: &ArrayRef, numbers: &mut Vec<u32>) -> Vec<u64> {
+        let hashes = Self::pair_hashes(groups, values);
+        let keys = [Arc::new(UInt32Array::from(groups.to_vec())) as ArrayRef, Arc::clone(values)];
         self.fresh.clear();
-        self.pairs.resolve(&keys, &hashes, &mut numbers, &mut self.fresh);
-        let mut gone = Vec::new();
-        for (row, (&number, &weight)) in numbers.iter().zip(weights).enumerate() {
-            let held = &mut self.pairs.payload_mut(number)[0];
-            let before = *held;
-            *held = before.wrapping_add_signed(weight);
-            let change = i64::from(*held != 0) - i64::from(before != 0);
-            if change < 0 {
-                gone.push((number, hashes[row] as u32));
+        self.pairs.resolve(&keys, &hashes, numbers, &mut self.fresh);
+        if self.pairs.is_tracked() {
+            for &number in &self.fresh {
+                let group = self.pairs.key_word(number, 0).expect("a group is never NULL") as u32;
+                self.pairs.set_key_group(number, table.key_group(group));
             }
-            count(groups[row], change);
-            let count = &mut self.held[groups[row] as usize];
-            *count = count.wrapping_add_signed(change as i32);
         }
-        self.numbers = numbers;
-        self.remove(gone);
+        hashes
+    }
+
+    /// Sets a pair's weight; says by how much its group's number of values changes.
+    fn set(&mut self, group: u32, number: u32, weight: impl Fn(u64) -> u64) -> i64 {
+        let held = &mut self.pairs.payload_mut(number)[0];
+        let before = *held;
+        *held = weight(before);
+        let change = i64::from(*held != 0) - i64::from(before != 0);
+        let count = &mut self.held[group as usize];
+        *count = count.wrapping_add_signed(change as i32);
+        change
     }
 
     /// Removes those pairs that still weigh nothing, each once.
-    fn remove(&mut self, mut gone: Vec<(u32, u32)>) {
+    fn remove(&mut self, mut gone: Vec<(u32, u32)>, remove: impl Fn(&mut GroupTable, u32, u32)) {
         gone.sort_unstable();
         gone.dedup();
         for (number, tag) in gone {
             if self.pairs.payload(number)[0] == 0 {
-                self.pairs.remove(number, tag);
+                remove(&mut self.pairs, number, tag);
             }
         }
     }
@@ -103,10 +110,20 @@ impl Accumulator for CountDistinct {
         let all = rows.len() == input.groups.len();
         let taken = || take(input.values(), &UInt32Array::from(rows), None).expect("row numbers are within the batch");
         let values = if all { Arc::clone(input.values()) } else { taken() };
-        self.add(groups, &values, &weights, |group, change| {
-            let word = &mut table.payload_mut(group)[own.start];
+        let mut numbers = std::mem::take(&mut self.numbers);
+        let hashes = self.number(table, &groups, &values, &mut numbers);
+        let mut gone = Vec::new();
+        for (row, &number) in numbers.iter().enumerate() {
+            let change = self.set(groups[row], number, |held| held.wrapping_add_signed(weights[row]));
+            self.pairs.touch(number);
+            if change < 0 {
+                gone.push((number, hashes[row] as u32));
+            }
+            let word = &mut table.payload_mut(groups[row])[own.start];
             *word = word.wrapping_add_signed(change);
-        });
+        }
+        self.numbers = numbers;
+        self.remove(gone, GroupTable::remove);
     }
 
     fn output(&self, cells: &Cells<'_>) -> ArrayRef {
@@ -134,34 +151,59 @@ impl Accumulator for CountDistinct {
         true
     }
 
-    fn save(&self, groups: &[u32]) -> Option<RecordBatch> {
-        let bound = groups.iter().max().map_or(0, |&group| group as usize + 1);
-        let mut place_of = vec![u32::MAX; bound];
-        for (place, &group) in (0..).zip(groups) {
-            place_of[group as usize] = place;
-        }
-        let place = |number| place_of.get(self.group_of(number) as usize).copied().filter(|&place| place != u32::MAX);
-        let mut pairs: Vec<(u32, u32)> =
-            self.pairs.groups().filter_map(|number| Some((place(number)?, number))).collect();
-        pairs.sort_unstable();
-        let (places, numbers): (Vec<u32>, Vec<u32>) = pairs.into_iter().unzip();
-        let weights: Int64Array = numbers.iter().map(|&number| self.pairs.payload(number)[0] as i64).collect();
+    fn track(&mut self) {
+        self.pairs.track();
+    }
+
+    fn begin_save(&mut self, rewrite: &KeyGroupSet) {
+        self.saving = self.pairs.begin_save(rewrite);
+    }
+
+    /// The values of each group with their weights; weight 0 is gone.
+    fn save(&self, run: &GroupRun<'_>) -> Option<RecordBatch> {
+        let (there, gone) = self.saving.of(run.kind, run.span.clone());
+        // A value that went and came again has two numbers: the one that is there stands behind, and counts.
+        let gone = gone.iter().map(|&number| (number, 0));
+        let there = there.iter().map(|&number| (number, self.pairs.payload(number)[0] as i64));
+        let pairs = gone.chain(there);
+        // Pairs of a group that is gone are gone with it.
+        let mut pairs: Vec<(u32, u32, i64)> =
+            pairs.filter_map(|(number, weight)| Some((run.place(self.group_of(number))?, number, weight))).collect();
+        pairs.sort_by_key(|&(place, ..)| place);
+        let numbers: Vec<u32> = pairs.iter().map(|&(_, number, _)| number).collect();
+        let weights: Int64Array = pairs.iter().map(|&(.., weight)| weight).collect();
         let values = self.pairs.column(1, &numbers);
+        let places = pairs.into_iter().map(|(place, ..)| place).collect();
         Some(saved_batch(places, vec![("value", values), ("weight", Arc::new(weights))]))
+    }
+
+    fn end_save(&mut self) {
+        self.saving = Save::default();
+        self.pairs.end_save();
     }
 
     fn load(
         &mut self,
-        table: &mut GroupTable,
-        _own: Range<usize>,
+        table: &GroupTable,
         groups: &[u32],
         saved: &RecordBatch,
+        of: KeyGroup,
     ) -> Result<(), SnapshotError> {
         self.held.resize(table.bound().max(self.held.len()), 0);
         let weights = saved.column(2).as_primitive_opt::<Int64Type>().ok_or_else(|| mismatch("a column of weights"))?;
         let groups = saved_groups(groups, saved)?;
-        // The counts were taken back with the words.
-        self.add(groups, saved.column(1), weights.values(), |_, _| {});
+        let mut numbers = Vec::new();
+        let hashes = self.number(table, &groups, saved.column(1), &mut numbers);
+        self.pairs.loaded(&numbers, of);
+        let mut gone = Vec::new();
+        for (row, &number) in numbers.iter().enumerate() {
+            // The counts were taken back with the words.
+            self.set(groups[row], number, |_| weights.value(row) as u64);
+            if weights.value(row) == 0 {
+                gone.push((number, hashes[row] as u32));
+            }
+        }
+        self.remove(gone, GroupTable::unload);
         Ok(())
     }
 

@@ -160,11 +160,12 @@ impl ExactFloat {
     }
 
     /// The stored form: count, NaN, ∞, −∞, number of the first limb, limbs.
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
+    pub(super) fn write_to(&self, bytes: &mut Vec<u8>) {
         let odd = self.odd.as_deref().copied().unwrap_or_default();
-        let head = [self.count, odd[0], odd[1], odd[2], i64::from(self.first)];
-        let head = head.into_iter().flat_map(i64::to_le_bytes);
-        head.chain(self.limbs.iter().flat_map(|limb| limb.to_le_bytes())).collect()
+        for word in [self.count, odd[0], odd[1], odd[2], i64::from(self.first)] {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+        self.limbs.iter().for_each(|limb| bytes.extend_from_slice(&limb.to_le_bytes()));
     }
 
     /// Reads the stored form.

@@ -12,6 +12,7 @@ mod exact_float;
 mod extreme;
 mod operator;
 mod sketch;
+mod state;
 mod sum;
 mod values;
 

@@ -39,6 +39,24 @@ pub(super) enum Call {
     Own(Box<dyn Accumulator>, Range<usize>),
 }
 
+impl Call {
+    /// Its accumulator and where that has its words.
+    pub(super) fn own(&mut self) -> Option<(&mut dyn Accumulator, Range<usize>)> {
+        match self {
+            Self::Rows => None,
+            Self::Own(accumulator, own) => Some((accumulator.as_mut(), own.clone())),
+        }
+    }
+
+    /// Its accumulator and where that has its words, to read.
+    pub(super) fn own_ref(&self) -> Option<(&dyn Accumulator, Range<usize>)> {
+        match self {
+            Self::Rows => None,
+            Self::Own(accumulator, own) => Some((accumulator.as_ref(), own.clone())),
+        }
+    }
+}
+
 /// The groups that the epoch has changed, in the order of their first change.
 #[derive(Default)]
 pub(super) struct Touched {
@@ -105,11 +123,11 @@ impl Aggregate {
         let touched = &mut self.touched;
         for (row, &group) in self.groups.iter().enumerate() {
             let (mut mark, payload) = self.table.marked_mut(group);
-            if mark.get() == 0 {
+            if !mark.is_on() {
                 touched.groups.push(group);
                 touched.tags.push(hashes[row] as u32);
                 touched.old.extend_from_slice(payload);
-                mark.set(1);
+                mark.turn_on();
             }
             payload[ROWS] = payload[ROWS].wrapping_add_signed(weights.get(row));
         }
@@ -142,13 +160,15 @@ impl Aggregate {
     /// Forgets the groups that have no rows left, and clears the marks of the others.
     fn end_epoch(&mut self) {
         let mut gone = Vec::new();
-        if self.stride > 0 {
-            for (at, &group) in self.touched.groups.iter().enumerate() {
-                let (mut mark, payload) = self.table.marked_mut(group);
-                mark.set(0);
-                if payload[ROWS] == 0 && !self.spec.keys.is_empty() {
-                    gone.push((group, self.touched.tags[at]));
-                }
+        let tracked = self.table.is_tracked();
+        for (at, &group) in self.touched.groups.iter().enumerate() {
+            let (mut mark, payload) = self.table.marked_mut(group);
+            mark.turn_off();
+            if self.stride > 0 && payload[ROWS] == 0 && !self.spec.keys.is_empty() {
+                gone.push((group, self.touched.tags[at]));
+            }
+            if tracked && mark.make_dirty() {
+                self.table.note_dirty(group);
             }
         }
         self.touched.clear();
@@ -241,8 +261,12 @@ impl Operator for Aggregate {
         self.expire();
     }
 
-    fn save(&mut self, _rewrite: &KeyGroupSet, out: &mut StateWriter) {
-        self.write_state(out);
+    fn track(&mut self, _owned: &KeyGroupSet) {
+        self.track_changes();
+    }
+
+    fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
+        self.write_state(rewrite, out);
     }
 
     fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {

@@ -4,12 +4,13 @@
 //! The estimate is Ertl's ("New cardinality estimation algorithms for HyperLogLog sketches", 2017, section 4), which
 //! needs no corrections for small or large sets.
 
-use super::accumulator::{Accumulator, Cells, Input, mismatch, saved_batch, saved_groups};
+use super::accumulator::{Accumulator, Cells, GroupRun, Input, mismatch, saved_batch, saved_groups};
 use super::call::counts;
 use crate::operators::group_table::GroupTable;
-use arrow::array::{ArrayRef, AsArray, BinaryArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, BinaryBuilder, RecordBatch};
 use arrow::datatypes::DataType;
 use proxima_engine::SnapshotError;
+use proxima_event::KeyGroup;
 use proxima_event::hash::hash_columns;
 use std::ops::Range;
 use std::sync::Arc;
@@ -83,10 +84,10 @@ impl Sketch {
         }
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
+    fn write_to(&self, bytes: &mut Vec<u8>) {
         match self {
-            Self::Dense(ranks) => ranks.to_vec(),
-            Self::Sparse(entries) => entries.iter().flat_map(|entry| entry.to_le_bytes()).collect(),
+            Self::Dense(ranks) => bytes.extend_from_slice(ranks),
+            Self::Sparse(entries) => entries.iter().for_each(|entry| bytes.extend_from_slice(&entry.to_le_bytes())),
         }
     }
 
@@ -212,25 +213,31 @@ impl Accumulator for Sketches {
         true
     }
 
-    fn save(&self, groups: &[u32]) -> Option<RecordBatch> {
-        let sketches = groups.iter().map(|&group| self.sketches[group as usize].to_bytes());
-        let sketches: ArrayRef = Arc::new(BinaryArray::from_iter_values(sketches));
-        Some(saved_batch((0..groups.len() as u32).collect(), vec![("sketch", sketches)]))
+    fn save(&self, run: &GroupRun<'_>) -> Option<RecordBatch> {
+        let mut sketches = BinaryBuilder::new();
+        let mut bytes = Vec::new();
+        for &group in run.groups {
+            bytes.clear();
+            self.sketches[group as usize].write_to(&mut bytes);
+            sketches.append_value(&bytes);
+        }
+        Some(saved_batch(run.places(), vec![("sketch", Arc::new(sketches.finish()))]))
     }
 
     fn load(
         &mut self,
-        table: &mut GroupTable,
-        _own: Range<usize>,
+        table: &GroupTable,
         groups: &[u32],
         saved: &RecordBatch,
+        _of: KeyGroup,
     ) -> Result<(), SnapshotError> {
         self.grow(table.bound());
         let sketches = saved.column(1).as_binary_opt::<i32>().ok_or_else(|| mismatch("a column of sketches"))?;
         for (group, bytes) in saved_groups(groups, saved)?.into_iter().zip(sketches) {
             let sketch = bytes.and_then(Sketch::from_bytes).ok_or_else(|| mismatch("the bytes of a sketch"))?;
             self.heap += sketch.heap_bytes();
-            self.sketches[group as usize] = sketch;
+            let before = std::mem::replace(&mut self.sketches[group as usize], sketch);
+            self.heap -= before.heap_bytes();
         }
         Ok(())
     }
@@ -258,7 +265,9 @@ mod tests {
             }
             let error = sketch.estimate() as f64 - count as f64;
             assert!(error.abs() <= 0.03 * count as f64, "{count}: {}", sketch.estimate());
-            assert_eq!(Sketch::from_bytes(&sketch.to_bytes()), Some(sketch));
+            let mut bytes = Vec::new();
+            sketch.write_to(&mut bytes);
+            assert_eq!(Sketch::from_bytes(&bytes), Some(sketch));
         }
     }
 }

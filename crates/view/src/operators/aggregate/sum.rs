@@ -1,14 +1,15 @@
 //! `sum` and `avg`, exact whatever the order: over integers and decimals in 192 bits, over floats see
 //! [`exact_float`](super::exact_float).
 
-use super::accumulator::{Accumulator, Cells, Input, mismatch, saved_batch, saved_groups};
+use super::accumulator::{Accumulator, Cells, GroupRun, Input, mismatch, saved_batch, saved_groups};
 use super::exact_float::ExactFloat;
 use super::values::{from_integers, set_wide, to_doubles, to_integers, wide};
 use crate::operators::group_table::GroupTable;
-use arrow::array::{ArrayRef, AsArray, BinaryArray, Float64Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, BinaryBuilder, Float64Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use proxima_engine::SnapshotError;
+use proxima_event::KeyGroup;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -192,18 +193,23 @@ impl Accumulator for FloatSums {
         true
     }
 
-    fn save(&self, groups: &[u32]) -> Option<RecordBatch> {
-        let sums = groups.iter().map(|&group| self.sums[group as usize].to_bytes());
-        let sums: ArrayRef = Arc::new(BinaryArray::from_iter_values(sums));
-        Some(saved_batch((0..groups.len() as u32).collect(), vec![("sum", sums)]))
+    fn save(&self, run: &GroupRun<'_>) -> Option<RecordBatch> {
+        let mut sums = BinaryBuilder::new();
+        let mut bytes = Vec::new();
+        for &group in run.groups {
+            bytes.clear();
+            self.sums[group as usize].write_to(&mut bytes);
+            sums.append_value(&bytes);
+        }
+        Some(saved_batch(run.places(), vec![("sum", Arc::new(sums.finish()))]))
     }
 
     fn load(
         &mut self,
-        table: &mut GroupTable,
-        _own: Range<usize>,
+        table: &GroupTable,
         groups: &[u32],
         saved: &RecordBatch,
+        _of: KeyGroup,
     ) -> std::result::Result<(), SnapshotError> {
         self.sums.resize_with(table.bound().max(self.sums.len()), ExactFloat::default);
         let sums = saved.column(1).as_binary_opt::<i32>().ok_or_else(|| mismatch("a column of sums"))?;

@@ -10,6 +10,7 @@ mod index;
 mod layout;
 mod prefetch;
 mod records;
+mod track;
 
 #[cfg(test)]
 mod tests;
@@ -23,12 +24,16 @@ use encode::Encoded;
 use index::{Found, Index};
 use layout::KeyLayout;
 use records::Records;
+use track::Tracking;
 
 /// The number that stands for no group.
 pub(crate) const NO_GROUP: u32 = u32::MAX;
 
 /// The mark of a number that is free.
 const FREE: u32 = u32::MAX;
+
+/// The mark of a group that is gone, of which the next save has to tell.
+const GONE: u32 = FREE - 1;
 
 /// How many rows are looked up before the table may grow again.
 const CHUNK_ROWS: usize = 4096;
@@ -51,6 +56,8 @@ pub(crate) struct GroupTable {
     /// NULL bits that any key ever had.
     nulls_seen: u32,
     free: Vec<u32>,
+    /// Where checkpoints are on.
+    tracking: Option<Box<Tracking>>,
     /// Where the payload lies in a record.
     payload: std::ops::Range<usize>,
     encoded: Encoded,
@@ -69,6 +76,7 @@ impl GroupTable {
             arena_garbage: 0,
             nulls_seen: 0,
             free: Vec::new(),
+            tracking: None,
             payload,
             encoded: Encoded::default(),
         }
@@ -76,7 +84,8 @@ impl GroupTable {
 
     /// How many groups there are.
     pub(crate) fn len(&self) -> usize {
-        self.records.len() - self.free.len()
+        let gone = self.tracking.as_ref().map_or(0, |tracking| tracking.gone());
+        self.records.len() - self.free.len() - gone
     }
 
     /// One more than the greatest number in use.
@@ -86,7 +95,8 @@ impl GroupTable {
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
-        self.index.bytes() + self.records.bytes() + self.arena.capacity() + self.free.capacity() * 4
+        let tracking = self.tracking.as_ref().map_or(0, |tracking| tracking.bytes());
+        self.index.bytes() + self.records.bytes() + self.arena.capacity() + self.free.capacity() * 4 + tracking
     }
 
     /// The group of each row, in `groups`; keys that are new get a group with a payload of zeros, listed in `fresh`.
@@ -121,6 +131,9 @@ impl GroupTable {
                 Found::Vacant(slot) => {
                     let group = self.insert(rows.encoded, row);
                     self.index.occupy(slot, tag, group);
+                    if let Some(tracking) = &mut self.tracking {
+                        tracking.added(group, hash);
+                    }
                     fresh.push(group);
                     group
                 }
@@ -183,7 +196,7 @@ impl GroupTable {
         &mut self.records.get_mut(group)[self.payload.clone()]
     }
 
-    /// The mark of a group (0 at first) and its payload, to change.
+    /// The mark of a group and its payload, to change.
     #[inline(always)]
     pub(crate) fn marked_mut(&mut self, group: u32) -> (Mark<'_>, &mut [u64]) {
         let record = self.records.get_mut(group);
@@ -204,7 +217,7 @@ impl GroupTable {
 
     /// Whether this number is a group at present.
     pub(crate) fn is_live(&self, group: u32) -> bool {
-        self.mark(group) != FREE
+        self.mark(group) < GONE
     }
 
     /// The numbers of all groups, ascending.
@@ -235,14 +248,13 @@ impl GroupTable {
         self.decode_column(column, groups)
     }
 
-    /// Forgets a group, given its key hash (of which the lower half is enough). Its number may be used again.
+    /// Forgets a group, given its key hash (of which the lower half is enough). Its number may be used again, where the
+    /// table is tracked after the next save.
     pub(crate) fn remove(&mut self, group: u32, tag: u32) {
         self.index.remove(tag, group);
-        let record = self.records.get_mut(group);
-        self.arena_garbage += self.layout.long_bytes(&record[1..]);
-        record[0] = u64::from(FREE);
-        self.free.push(group);
-        self.compact_arena();
+        if !self.keep_gone(group) {
+            self.free(group);
+        }
     }
 
     /// Forgets all groups but keeps the memory.
@@ -252,6 +264,7 @@ impl GroupTable {
         self.arena.clear();
         self.arena_garbage = 0;
         self.free.clear();
+        debug_assert!(self.tracking.is_none(), "what is cleared each epoch is no state");
     }
 
     /// Copies the arena's live strings once most of it is garbage, and so much of it that looking at all groups costs
@@ -263,7 +276,7 @@ impl GroupTable {
         }
         let mut packed = Vec::with_capacity(self.arena.len() - self.arena_garbage);
         for group in 0..self.records.len() as u32 {
-            if self.is_live(group) {
+            if self.mark(group) != FREE {
                 self.layout.move_long(&mut self.records.get_mut(group)[1..], &self.arena, &mut packed);
             }
         }
@@ -281,19 +294,68 @@ struct Rows<'a> {
     end: usize,
 }
 
-/// A group's mark: a number that the operator gives it, 0 at first.
+/// A group's mark: a bit for the operator, which is off at first, and what is noted for checkpoints.
 pub(crate) struct Mark<'a>(&'a mut u64);
 
+// The bits of a mark.
+const OWN: u32 = 1;
+/// It is in the list of those that have changed since the last save.
+const DIRTY: u32 = 2;
+/// It stands in the last save.
+const SAVED: u32 = 4;
+
 impl Mark<'_> {
-    /// The number.
+    /// Whether the operator's bit is on.
     #[inline(always)]
-    pub(crate) fn get(&self) -> u32 {
-        *self.0 as u32
+    pub(crate) fn is_on(&self) -> bool {
+        self.has(OWN)
     }
 
-    /// Sets the number.
+    /// Turns the operator's bit on.
     #[inline(always)]
-    pub(crate) fn set(&mut self, mark: u32) {
+    pub(crate) fn turn_on(&mut self) {
+        *self.0 |= u64::from(OWN);
+    }
+
+    /// Turns the operator's bit off.
+    #[inline(always)]
+    pub(crate) fn turn_off(&mut self) {
+        *self.0 &= !u64::from(OWN);
+    }
+
+    /// Marks the group as changed; says whether it was not.
+    #[inline(always)]
+    pub(crate) fn make_dirty(&mut self) -> bool {
+        let clean = !self.has(DIRTY);
+        *self.0 |= u64::from(DIRTY);
+        clean
+    }
+
+    /// Marks the group as saved; says whether it had changed.
+    fn make_saved(&mut self) -> bool {
+        let dirty = self.has(DIRTY);
+        self.replace(*self.0 as u32 & !DIRTY | SAVED);
+        dirty
+    }
+
+    fn make_unsaved(&mut self) {
+        *self.0 &= !u64::from(SAVED);
+    }
+
+    fn is_saved(&self) -> bool {
+        self.has(SAVED)
+    }
+
+    fn is_live(&self) -> bool {
+        (*self.0 as u32) < GONE
+    }
+
+    #[inline(always)]
+    fn has(&self, bit: u32) -> bool {
+        *self.0 as u32 & bit != 0
+    }
+
+    fn replace(&mut self, mark: u32) {
         *self.0 = *self.0 >> 32 << 32 | u64::from(mark);
     }
 }

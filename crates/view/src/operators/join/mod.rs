@@ -8,10 +8,11 @@ use crate::operators::expiry::{Expirer, Expiry};
 use crate::operators::group_table::NO_GROUP;
 use crate::operators::keyed_rows::{KeyedRows, LOOSE};
 use crate::operators::keys::Keys;
+use crate::operators::snapshot::runs;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
-use proxima_event::{Changes, KeyGroup, KeyGroupSet};
+use proxima_event::{Changes, KeyGroupSet};
 use side::Side;
 use std::sync::Arc;
 
@@ -157,7 +158,10 @@ impl Join {
             }
             let place = if side == 0 { [row, NO_GROUP] } else { [NO_GROUP, row] };
             self.push(pairs, place, change, out);
-            self.sides[side].rows.set_own(row, shows);
+            if change != 0 {
+                self.sides[side].rows.set_own(row, shows);
+                self.sides[side].rows.table.touch(row);
+            }
         }
     }
 
@@ -217,8 +221,8 @@ impl Join {
 impl Operator for Join {
     fn apply(&mut self, input: usize, changes: Changes, _out: &mut Outbox) {
         if input < self.sides.len() {
-            let keys = self.keys.of(&changes, &self.sides[input].keys);
-            return self.sides[input].take_in(changes, keys);
+            let (keys, hashes) = self.keys.of(&changes, &self.sides[input].keys);
+            return self.sides[input].take_in(changes, keys, &hashes);
         }
         for expirer in self.sides.iter_mut().filter_map(|side| side.expirer.as_mut()) {
             if expirer.expiry.input == input {
@@ -242,26 +246,30 @@ impl Operator for Join {
         self.commit();
     }
 
-    fn save(&mut self, _rewrite: &KeyGroupSet, out: &mut StateWriter) {
-        let [mut left, mut right] = self.sides.each_ref().map(Side::save);
-        let groups: Vec<KeyGroup> = left.keys().chain(right.keys()).copied().collect();
-        for group in groups {
-            // A group of both sides comes twice; the first time takes both.
-            let (mine, other) = (left.remove(&group), right.remove(&group));
-            if mine.is_some() || other.is_some() {
-                out.full(group, &mine.unwrap_or_else(|| self.sides[0].save_rows(&[])));
-                out.full(group, &other.unwrap_or_else(|| self.sides[1].save_rows(&[])));
+    fn track(&mut self, _owned: &KeyGroupSet) {
+        self.sides.iter_mut().for_each(|side| side.rows.track());
+    }
+
+    /// A section has, for each side, the rows that are gone and those that are there.
+    fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
+        let saves = self.sides.each_mut().map(|side| side.rows.table.begin_save(rewrite));
+        for run in runs(&saves.each_ref()) {
+            for (side, save) in self.sides.iter().zip(&saves) {
+                let (there, gone) = save.of(run.kind, run.span.clone());
+                out.rows(run.kind, &side.saved_gone(gone), &run.ranges(|span| save.of(run.kind, span).1.len()));
+                out.rows(run.kind, &side.saved_rows(there), &run.ranges(|span| save.of(run.kind, span).0.len()));
             }
         }
+        self.sides.iter_mut().for_each(|side| side.rows.table.end_save());
     }
 
     fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        let mut retired = Vec::new();
         for side in &mut self.sides {
-            let Some(batch) = state.next_batch()? else { return Ok(()) };
-            if batch.num_rows() > 0 {
-                side.load(&mut self.keys, &batch)?;
-            }
+            side.load(&mut self.keys, state, &mut retired)?;
         }
+        let [left, right] = &self.sides;
+        self.keys.retire(retired, |key| left.rows.is_empty(key) && right.rows.is_empty(key));
         Ok(())
     }
 

@@ -1,16 +1,13 @@
 //! One input of a join: its rows by key, and their state in a checkpoint.
 
 use crate::operators::expiry::{Expirer, word_us};
-use crate::operators::keyed_rows::{KeyedRows, LOOSE};
+use crate::operators::keyed_rows::{KeyedRows, LOOSE, Loaded};
 use crate::operators::keys::Keys;
-use crate::operators::snapshot::{by_key_group, misfit, state_batch, weights_array, weights_column};
+use crate::operators::snapshot::{misfit, next_rows, state_batch, weights_array, weights_column};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use proxima_engine::SnapshotError;
-use proxima_event::hash::hash_columns;
-use proxima_event::{Changes, KeyGroup};
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use proxima_engine::{SnapshotError, StateReader};
+use proxima_event::Changes;
 
 /// One input of the join.
 pub(super) struct Side {
@@ -23,14 +20,16 @@ pub(super) struct Side {
 }
 
 impl Side {
-    /// Rows whose key has a NULL match nothing: an outer side passes them through, the other drops them.
-    pub(super) fn take_in(&mut self, changes: Changes, keys: Vec<u32>) {
+    /// Takes in rows with their key numbers and the hashes of their keys. Rows whose key has a NULL match nothing: an
+    /// outer side passes them through, the other drops them.
+    pub(super) fn take_in(&mut self, changes: Changes, keys: Vec<u32>, hashes: &[u64]) {
         if self.outer || !keys.contains(&LOOSE) {
-            return self.rows.change(&changes, &keys);
+            return self.rows.change(&changes, &keys, hashes);
         }
         let kept: Vec<u32> = (0..changes.len() as u32).filter(|&row| keys[row as usize] != LOOSE).collect();
         let keys: Vec<u32> = kept.iter().map(|&row| keys[row as usize]).collect();
-        self.rows.change(&changes.take(&kept), &keys);
+        let hashes: Vec<u64> = kept.iter().map(|&row| hashes[row as usize]).collect();
+        self.rows.change(&changes.take(&kept), &keys, &hashes);
     }
 
     pub(super) fn expire(&mut self, keys: &mut Vec<u32>) {
@@ -49,31 +48,44 @@ impl Side {
         self.rows.remove(&rows, |key| keys.push(key));
     }
 
-    /// The state of each key group: the rows, their weights, and how often they are shown without a match.
-    pub(super) fn save(&self) -> BTreeMap<KeyGroup, RecordBatch> {
-        let rows: Vec<u32> = self.rows.table.groups().collect();
-        let key_columns: Vec<ArrayRef> = self.keys.iter().map(|&key| self.rows.table.column(key, &rows)).collect();
-        let sorted = by_key_group(&rows, &hash_columns(&key_columns, rows.len()));
-        sorted.groups.into_iter().map(|(group, range)| (group, self.save_rows(&sorted.items[range]))).collect()
+    /// The rows that are gone, as a save has them.
+    pub(super) fn saved_gone(&self, rows: &[u32]) -> RecordBatch {
+        state_batch(self.rows.table.columns(rows))
     }
 
-    pub(super) fn save_rows(&self, rows: &[u32]) -> RecordBatch {
+    /// Rows with their weights, and how often they are shown without a match.
+    pub(super) fn saved_rows(&self, rows: &[u32]) -> RecordBatch {
         let mut columns = self.rows.table.columns(rows);
         columns.push(weights_array(rows.iter().map(|&row| self.rows.weight(row).0)));
         columns.push(weights_array(rows.iter().map(|&row| self.rows.own(row))));
-        state_batch(columns, Vec::new())
+        state_batch(columns)
     }
 
-    pub(super) fn load(&mut self, keys: &mut Keys, batch: &RecordBatch) -> Result<(), SnapshotError> {
+    /// Takes back a side's part of a section. `retired` hears the keys that may be out of use.
+    pub(super) fn load(
+        &mut self,
+        keys: &mut Keys,
+        state: &mut StateReader<'_>,
+        retired: &mut Vec<u32>,
+    ) -> Result<(), SnapshotError> {
         let width = self.schema.fields().len();
-        if batch.num_columns() != width + 2 {
-            return Err(misfit("the rows of a join"));
+        let of = state.group();
+        if let Some(gone) = next_rows(state)? {
+            let columns = self.loaded_columns(&gone, width)?;
+            let key_of = keys.of_loaded(columns, &self.keys);
+            self.rows.unload(&Loaded { columns, key_of: &key_of, of }, |key| retired.push(key));
         }
-        let columns = &batch.columns()[..width];
-        let key_columns: Vec<ArrayRef> = self.keys.iter().map(|&key| Arc::clone(&columns[key])).collect();
-        let numbers = keys.number(&key_columns, &hash_columns(&key_columns, batch.num_rows()));
-        let (weights, shown) = (weights_column(batch, width)?, weights_column(batch, width + 1)?);
-        self.rows.restore(columns, &numbers, weights, shown);
+        if let Some(batch) = next_rows(state)? {
+            let columns = self.loaded_columns(&batch, width + 2)?;
+            let key_of = keys.of_loaded(columns, &self.keys);
+            let (weights, shown) = (weights_column(&batch, width)?, weights_column(&batch, width + 1)?);
+            self.rows.restore(&Loaded { columns, key_of: &key_of, of }, weights, Some(shown));
+        }
         Ok(())
+    }
+
+    fn loaded_columns<'a>(&self, batch: &'a RecordBatch, width: usize) -> Result<&'a [ArrayRef], SnapshotError> {
+        let columns = batch.columns().get(..self.schema.fields().len());
+        columns.filter(|_| batch.num_columns() == width).ok_or_else(|| misfit("the rows of a join"))
     }
 }

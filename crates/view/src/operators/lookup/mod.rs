@@ -7,18 +7,18 @@
 use crate::operators::group_table::{Equality, GroupTable};
 use crate::operators::keyed_rows::{KeyedRows, LOOSE};
 use crate::operators::keys::Keys;
-use crate::operators::snapshot::{by_key_group, misfit, state_batch, weights_array, weights_column};
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::buffer::ScalarBuffer;
 use arrow::compute::take;
 use arrow::datatypes::{DataType, SchemaRef};
 use memory::{Memory, Met, NONE};
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
-use proxima_event::hash::hash_columns;
-use proxima_event::{Changes, KeyGroup, KeyGroupSet};
-use std::collections::{BTreeMap, BTreeSet};
+use proxima_event::{Changes, KeyGroupSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 mod memory;
+mod state;
 
 #[cfg(test)]
 mod tests;
@@ -42,6 +42,13 @@ pub struct LookupSpec {
     pub output: SchemaRef,
 }
 
+/// A batch of facts that waits for the end of the epoch: with the key number of each and the hash of its key.
+struct Facts {
+    changes: Changes,
+    keys: Vec<u32>,
+    hashes: ScalarBuffer<u64>,
+}
+
 /// Rows that go out in one batch, about.
 const BATCH_ROWS: usize = 1024;
 
@@ -51,7 +58,7 @@ pub struct Lookup {
     keys: Keys,
     /// The dimension. A row's own word counts the remembered facts that have met it.
     dimension: KeyedRows,
-    facts: Vec<(Changes, Vec<u32>)>,
+    facts: Vec<Facts>,
     /// Where facts can be taken back: what they have met.
     memory: Option<Memory>,
 }
@@ -103,27 +110,9 @@ impl Lookup {
         matches
     }
 
-    /// Takes back rows of the dimension with their weights.
-    fn restore(&mut self, batch: &RecordBatch) -> Result<Vec<u32>, SnapshotError> {
-        let width = self.spec.dimension.fields().len();
-        let weights = weights_column(batch, width)?;
-        let columns = &batch.columns()[..width];
-        let keys: Vec<ArrayRef> = self.spec.dimension_keys.iter().map(|&key| columns[key].clone()).collect();
-        let keys = self.keys.number(&keys, &hash_columns(&keys, batch.num_rows()));
-        Ok(self.dimension.restore(columns, &keys, weights, &vec![0; weights.len()]))
-    }
-
-    /// Items of a table by the key groups of some of its columns.
-    fn group_keys(&self, items: &[u32], table: Option<&GroupTable>, keys: &[usize]) -> BTreeMap<KeyGroup, Vec<u32>> {
-        let Some(table) = table else { return BTreeMap::new() };
-        let columns: Vec<ArrayRef> = keys.iter().map(|&key| table.column(key, items)).collect();
-        let sorted = by_key_group(items, &hash_columns(&columns, items.len()));
-        sorted.groups.into_iter().map(|(group, range)| (group, sorted.items[range].to_vec())).collect()
-    }
-
     /// Puts out facts that are never taken back: nothing is remembered.
     fn pass(&mut self, out: &mut Outbox) {
-        for (changes, keys) in std::mem::take(&mut self.facts) {
+        for Facts { changes, keys, .. } in std::mem::take(&mut self.facts) {
             let (mut facts, mut rows, mut weights) = (Vec::new(), Vec::new(), Vec::new());
             for (fact, &key) in keys.iter().enumerate() {
                 for (row, weight) in self.matches(key) {
@@ -151,14 +140,17 @@ impl Lookup {
 
     /// Puts out the net change of facts, and remembers what they met. Gives the keys that may be out of use.
     fn settle(&mut self, memory: &mut Memory, out: &mut Outbox) -> Vec<u32> {
-        for (changes, keys) in std::mem::take(&mut self.facts) {
-            memory.note(&changes, &keys);
+        for facts in std::mem::take(&mut self.facts) {
+            memory.note(&facts);
         }
         let mut keys = Vec::new();
         let mut pairs: Vec<(u32, u32, i64)> = Vec::new();
         let changed = std::mem::take(&mut memory.changed);
         for &(fact, _, key) in &changed {
             let delta = memory.take_delta(fact);
+            if delta != 0 {
+                memory.table.touch(fact);
+            }
             let met = &mut memory.met[fact as usize];
             let changes = if delta > 0 { self.meet(met, key, delta) } else { self.part(met, -delta, &mut keys) };
             pairs.extend(changes.into_iter().map(|(row, weight)| (fact, row, weight)));
@@ -226,18 +218,19 @@ impl Lookup {
 impl Operator for Lookup {
     fn apply(&mut self, input: usize, changes: Changes, _out: &mut Outbox) {
         if input == 0 {
-            let keys = self.keys.of(&changes, &self.spec.left_keys);
-            self.facts.push((changes, keys));
+            let (keys, hashes) = self.keys.of(&changes, &self.spec.left_keys);
+            self.facts.push(Facts { changes, keys, hashes });
             return;
         }
-        let keys = self.keys.of(&changes, &self.spec.dimension_keys);
+        let (keys, hashes) = self.keys.of(&changes, &self.spec.dimension_keys);
         let kept: Vec<u32> = (0..changes.len() as u32).filter(|&row| keys[row as usize] != LOOSE).collect();
         let keys: Vec<u32> = kept.iter().map(|&row| keys[row as usize]).collect();
-        self.dimension.change(&changes.take(&kept), &keys);
+        let hashes: Vec<u64> = kept.iter().map(|&row| hashes[row as usize]).collect();
+        self.dimension.change(&changes.take(&kept), &keys, &hashes);
     }
 
     fn finish(&mut self, _end: EpochEnd, out: &mut Outbox) {
-        let used: Vec<u32> = self.facts.iter().flat_map(|(_, keys)| keys.iter().copied()).collect();
+        let used: Vec<u32> = self.facts.iter().flat_map(|facts| facts.keys.iter().copied()).collect();
         let mut keys = self.commit_dimension();
         match self.memory.take() {
             None => self.pass(out),
@@ -250,35 +243,17 @@ impl Operator for Lookup {
         self.retire(keys);
     }
 
-    fn save(&mut self, _rewrite: &KeyGroupSet, out: &mut StateWriter) {
-        let facts = self.memory.as_ref().map(|memory| memory.table.groups().collect::<Vec<_>>()).unwrap_or_default();
-        let mut facts = self.group_keys(&facts, self.memory.as_ref().map(|memory| &memory.table), &self.spec.left_keys);
-        let rows: Vec<u32> = self.dimension.table.groups().collect();
-        let mut rows = self.group_keys(&rows, Some(&self.dimension.table), &self.spec.dimension_keys);
-        let groups: BTreeSet<KeyGroup> = facts.keys().chain(rows.keys()).copied().collect();
-        for group in groups {
-            let (rows, facts) = (rows.remove(&group).unwrap_or_default(), facts.remove(&group).unwrap_or_default());
-            let mut columns = self.dimension.table.columns(&rows);
-            columns.push(weights_array(rows.iter().map(|&row| self.dimension.weight(row).0)));
-            out.full(group, &state_batch(columns, Vec::new()));
-            if let Some(memory) = &self.memory {
-                out.full(group, &state_batch(memory.table.columns(&facts), Vec::new()));
-                out.full(group, &memory.save(&facts, &rows));
-            }
-        }
+    fn track(&mut self, _owned: &KeyGroupSet) {
+        self.dimension.track();
+        self.memory.iter_mut().for_each(|memory| memory.table.track());
+    }
+
+    fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
+        self.write_state(rewrite, out);
     }
 
     fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
-        let Some(batch) = state.next_batch()? else { return Ok(()) };
-        let rows = if batch.num_rows() > 0 { self.restore(&batch)? } else { Vec::new() };
-        let Some(memory) = &mut self.memory else { return Ok(()) };
-        let missing = || misfit("the facts of a lookup");
-        let facts = state.next_batch()?.ok_or_else(missing)?;
-        let met = state.next_batch()?.ok_or_else(missing)?;
-        if facts.num_rows() == 0 {
-            return Ok(());
-        }
-        memory.load(&facts, &met, &rows, &mut self.dimension)
+        self.read_state(state)
     }
 
     fn stats(&self) -> OperatorStats {

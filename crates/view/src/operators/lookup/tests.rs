@@ -1,7 +1,7 @@
 //! Random facts and dimensions against lists of what each fact has met.
 
 use super::*;
-use crate::operators::testing::{Bag, Driver, Row, Stream, V, add, any, any_text, schema};
+use crate::operators::testing::{Bag, Driver, Printed, Row, Stream, V, add, any, any_text, schema};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -31,6 +31,17 @@ fn outputs(fact: &Row, dimension: &Bag, outer: bool) -> Bag {
     outputs
 }
 
+/// Puts facts and rows of the dimension in place of their numbers in what facts have met.
+fn name_rows(batches: &mut Printed) {
+    let [_, rows, _, facts, met] = batches.as_mut_slice() else { return };
+    for line in met {
+        let place = |column: usize| line[column].trim_matches('\'').parse::<usize>().unwrap();
+        let (fact, row) = (facts[place(0)].join(" "), rows.get(place(3)).map(|row| row.join(" ")));
+        line[0] = fact;
+        line[3] = row.unwrap_or_else(|| line[3].clone());
+    }
+}
+
 fn check(seed: u64, outer: bool, append_only: bool) {
     let spec = spec(outer, append_only);
     let make = || Box::new(Lookup::new(spec.clone())) as Box<dyn Operator>;
@@ -38,6 +49,7 @@ fn check(seed: u64, outer: bool, append_only: bool) {
     let mut facts = Stream::new(spec.left.clone(), &[0], append_only, row);
     let mut dimension = Stream::new(spec.dimension.clone(), &[0], false, row);
     let mut driver = Driver::new(1, &make);
+    driver.canonical = Some(name_rows);
     // For each fact what each time it came has put out, the last at the end.
     let mut met: BTreeMap<Row, Vec<Bag>> = BTreeMap::new();
     for epoch in 0..40 {
@@ -56,8 +68,11 @@ fn check(seed: u64, outer: bool, append_only: bool) {
             add(&mut expected, row.clone(), *weight);
         }
         assert_eq!(driver.result, expected, "seed {seed} epoch {epoch}");
+        if rng.random_ratio(1, 3) {
+            driver.save(&mut rng);
+        }
         if rng.random_ratio(1, 6) {
-            driver.restart(rng.random_range(1..=4));
+            driver.restart(rng.random_range(1..=4), &mut rng);
         }
     }
 }

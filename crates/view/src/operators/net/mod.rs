@@ -62,9 +62,15 @@ impl Operator for Net {
         }
     }
 
-    fn save(&mut self, _rewrite: &KeyGroupSet, out: &mut StateWriter) {
-        if let Inner::Greatest(greatest) = &self.inner {
-            greatest.rows.save(out);
+    fn track(&mut self, _owned: &KeyGroupSet) {
+        if let Inner::Greatest(greatest) = &mut self.inner {
+            greatest.rows.track();
+        }
+    }
+
+    fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
+        if let Inner::Greatest(greatest) = &mut self.inner {
+            greatest.rows.save(rewrite, out);
         }
     }
 

@@ -130,6 +130,10 @@ impl Operator for Shown {
         }
     }
 
+    fn track(&mut self, owned: &KeyGroupSet) {
+        self.net.track(owned);
+    }
+
     fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
         self.net.save(rewrite, out);
     }

@@ -4,15 +4,15 @@
 //! stood in its partition, so that of an epoch's records the last of each key is known, in whatever order their batches
 //! come; and later epochs hold later records. What goes out is the difference to the row that the key held before.
 
-use super::keyed_rows::KeyedRows;
+use super::keyed_rows::{KeyedRows, Loaded};
 use super::keys::Keys;
-use super::snapshot::{by_key_group, misfit, state_batch};
+use super::snapshot::{misfit, next_rows, runs, state_batch};
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{SchemaRef, UInt64Type};
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
 use proxima_event::hash::hash_columns;
-use proxima_event::{Changes, KeyGroupSet};
+use proxima_event::{Changes, KeyGroup, KeyGroupSet};
 use std::sync::Arc;
 
 #[cfg(test)]
@@ -40,8 +40,6 @@ pub struct Normalize {
     newest: Vec<Newest>,
     /// The keys that the epoch has records of.
     touched: Vec<u32>,
-    /// The keys whose rows have changed since the last save, if there will be one.
-    unsaved: Option<Vec<u32>>,
 }
 
 /// A record of the epoch: where it stood, and its place among the batches.
@@ -60,7 +58,7 @@ impl Normalize {
         let types = spec.key.iter().map(|&key| spec.output.field(key).data_type().clone()).collect();
         let rows = KeyedRows::new(&spec.output);
         let (keys, batches) = (Keys::new(types), Vec::new());
-        Self { spec, keys, rows, batches, newest: Vec::new(), touched: Vec::new(), unsaved: None }
+        Self { spec, keys, rows, batches, newest: Vec::new(), touched: Vec::new() }
     }
 
     /// The rows that take their keys' places, with the numbers of these keys.
@@ -103,41 +101,47 @@ impl Normalize {
         let held = |&key: &u32| self.rows.of_key(key).map(move |row| (row, key));
         let (going, gone): (Vec<u32>, Vec<u32>) = touched.iter().flat_map(held).unzip();
         let departures = Changes::weighted(self.batch(&going), vec![-1; going.len()]);
-        self.rows.change(&departures, &gone);
-        self.rows.change(&Changes::inserts(arrivals), arrived);
+        self.rows.change(&departures, &gone, &[]);
+        let keys: Vec<ArrayRef> = self.spec.key.iter().map(|&key| Arc::clone(arrivals.column(key))).collect();
+        let tracked = self.rows.table.is_tracked();
+        let hashes = if tracked { hash_columns(&keys, arrivals.num_rows()) } else { Vec::new() };
+        self.rows.change(&Changes::inserts(arrivals), arrived, &hashes);
     }
 
-    /// Notes the keys whose rows the epoch changes, each once, and marks them: they are kept until they are saved.
-    fn note_unsaved(&mut self) {
-        let Some(unsaved) = &mut self.unsaved else { return };
-        for changed in self.rows.changed() {
-            let (row, key) = (changed.row, self.rows.key(changed.row));
-            let (mut mark, _) = self.keys.table.marked_mut(key);
-            if self.rows.weight(row).1 != 0 && mark.get() == 0 {
-                mark.set(1);
-                unsaved.push(key);
-            }
+    /// Takes back saved rows in the places of all rows of their keys and of the keys that are gone.
+    fn take_back(
+        &mut self,
+        rows: Option<RecordBatch>,
+        gone: Option<RecordBatch>,
+        of: KeyGroup,
+    ) -> Result<(), SnapshotError> {
+        let width =
+            |batch: &Option<RecordBatch>, width| batch.as_ref().is_none_or(|batch| batch.num_columns() == width);
+        if !width(&rows, self.spec.output.fields().len()) || !width(&gone, self.spec.key.len()) {
+            return Err(misfit("the rows of a keyed table"));
         }
-    }
-
-    /// Rows as they are saved.
-    fn state(&self, rows: &[u32]) -> RecordBatch {
-        state_batch(self.rows.table.columns(rows), Vec::new())
-    }
-
-    /// Saved rows with the numbers of their keys.
-    fn restored(&mut self, rows: RecordBatch) -> Result<(RecordBatch, Vec<u32>), SnapshotError> {
-        let rows = RecordBatch::try_new(Arc::clone(&self.spec.output), rows.columns().to_vec())
-            .map_err(|_| misfit("the rows of a keyed table"))?;
-        let keys: Vec<ArrayRef> = self.spec.key.iter().map(|&key| Arc::clone(rows.column(key))).collect();
-        let keys = self.keys.number(&keys, &hash_columns(&keys, rows.num_rows()));
-        Ok((rows, keys))
+        let all: Vec<usize> = (0..self.spec.key.len()).collect();
+        let mut key_of = |batch: &Option<RecordBatch>, columns: &[usize]| {
+            batch.as_ref().map(|batch| self.keys.of_loaded(batch.columns(), columns)).unwrap_or_default()
+        };
+        let (gone, arrived) = (key_of(&gone, &all), key_of(&rows, &self.spec.key));
+        let mut touched = [gone, arrived.clone()].concat();
+        touched.sort_unstable();
+        touched.dedup();
+        let going: Vec<u32> = touched.iter().flat_map(|&key| self.rows.of_key(key)).collect();
+        self.rows.unload_rows(&going);
+        if let Some(rows) = rows {
+            let loaded = Loaded { columns: rows.columns(), key_of: &arrived, of };
+            self.rows.restore(&loaded, &vec![1; rows.num_rows()], None);
+        }
+        self.keys.retire(touched, |key| self.rows.is_empty(key));
+        Ok(())
     }
 }
 
 impl Operator for Normalize {
     fn apply(&mut self, _input: usize, changes: Changes, _out: &mut Outbox) {
-        let keys = self.keys.of(&changes, &self.spec.key);
+        let (keys, _) = self.keys.of(&changes, &self.spec.key);
         self.newest.resize(self.keys.table.bound().max(self.newest.len()), Newest::default());
         let sequences = changes.column(self.spec.output.fields().len()).as_primitive::<UInt64Type>();
         let batch = self.batches.len() as u32;
@@ -162,62 +166,34 @@ impl Operator for Normalize {
         let (arrivals, arrived) = self.arrivals(&touched);
         self.replace(&touched, arrivals, &arrived);
         self.emit(out);
-        self.note_unsaved();
         self.rows.commit(|_| false, |_| {});
         for &key in &touched {
             self.newest[key as usize] = Newest::default();
         }
         self.batches.clear();
-        let unsaved = |key| self.keys.table.mark(key) != 0;
-        let over: Vec<u32> = touched.into_iter().filter(|&key| self.rows.is_empty(key) && !unsaved(key)).collect();
-        self.keys.retire(over, |_| true);
+        self.keys.retire(touched, |key| self.rows.is_empty(key));
     }
 
     fn track(&mut self, _owned: &KeyGroupSet) {
-        self.unsaved = Some(Vec::new());
+        self.rows.track();
     }
 
+    /// A section has the rows, and the keys of those that are gone, which may have another row now.
     fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
-        if !rewrite.is_empty() {
-            let rows: Vec<u32> = self.rows.table.groups().collect();
-            let keys: Vec<ArrayRef> = self.spec.key.iter().map(|&key| self.rows.table.column(key, &rows)).collect();
-            let sorted = by_key_group(&rows, &hash_columns(&keys, rows.len()));
-            for (group, range) in sorted.groups.into_iter().filter(|(group, _)| rewrite.contains(*group)) {
-                out.full(group, &self.state(&sorted.items[range]));
-            }
+        let save = self.rows.table.begin_save(rewrite);
+        for run in runs(&[&save]) {
+            let (there, gone) = save.of(run.kind, run.span.clone());
+            let rows = state_batch(self.rows.table.columns(there));
+            let keys = self.spec.key.iter().map(|&key| self.rows.table.column(key, gone)).collect();
+            out.rows(run.kind, &rows, &run.ranges(|span| save.of(run.kind, span).0.len()));
+            out.rows(run.kind, &state_batch(keys), &run.ranges(|span| save.of(run.kind, span).1.len()));
         }
-        let Some(unsaved) = self.unsaved.as_mut().map(std::mem::take) else { return };
-        let sorted = by_key_group(&unsaved, &hash_columns(&self.keys.table.columns(&unsaved), unsaved.len()));
-        for (group, range) in sorted.groups.into_iter().filter(|(group, _)| !rewrite.contains(*group)) {
-            let (gone, held): (Vec<u32>, Vec<u32>) =
-                sorted.items[range].iter().partition(|&&key| self.rows.is_empty(key));
-            let rows: Vec<u32> = held.iter().flat_map(|&key| self.rows.of_key(key)).collect();
-            out.changes(group, &self.state(&rows));
-            out.changes(group, &state_batch(self.keys.table.columns(&gone), Vec::new()));
-        }
-        for &key in &unsaved {
-            self.keys.table.marked_mut(key).0.set(0);
-        }
-        self.keys.retire(unsaved, |key| self.rows.is_empty(key));
+        self.rows.table.end_save();
     }
 
     fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
-        let (arrivals, arrived) = match state.next_batch()?.filter(|rows| rows.num_rows() > 0) {
-            Some(rows) => self.restored(rows)?,
-            None => (RecordBatch::new_empty(Arc::clone(&self.spec.output)), Vec::new()),
-        };
-        let gone = match state.next_batch()?.filter(|gone| gone.num_rows() > 0) {
-            Some(gone) if gone.num_columns() != self.spec.key.len() => {
-                return Err(misfit("the keys of rows that went"));
-            }
-            Some(gone) => self.keys.number(gone.columns(), &hash_columns(gone.columns(), gone.num_rows())),
-            None => Vec::new(),
-        };
-        let touched = [arrived.clone(), gone].concat();
-        self.replace(&touched, arrivals, &arrived);
-        self.rows.commit(|_| false, |_| {});
-        self.keys.retire(touched, |key| self.rows.is_empty(key));
-        Ok(())
+        let (rows, gone) = (next_rows(state)?, next_rows(state)?);
+        self.take_back(rows, gone, state.group())
     }
 
     fn stats(&self) -> OperatorStats {

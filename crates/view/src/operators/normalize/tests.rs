@@ -148,7 +148,7 @@ fn the_newest_record_of_each_key_is_its_row() {
             shown.values().for_each(|row| add(&mut expected, row.clone(), 1));
             assert_eq!(driver.result, expected, "seed {seed} epoch {epoch}");
             if rng.random_ratio(1, 6) {
-                driver.restart(rng.random_range(1..=4));
+                driver.restart(rng.random_range(1..=4), &mut rng);
             }
         }
         assert_eq!(shown, writer.table, "seed {seed}: records sent again end in the same table");

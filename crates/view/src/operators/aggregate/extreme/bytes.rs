@@ -1,13 +1,14 @@
 //! `min` and `max` of strings, bytes and anything else that has an order.
 
 use super::{Extreme, Values};
-use crate::operators::aggregate::accumulator::{Accumulator, Cells, Input};
+use crate::operators::aggregate::accumulator::{Accumulator, Cells, GroupRun, Input};
 use crate::operators::group_table::GroupTable;
 use arrow::array::{ArrayRef, AsArray, BinaryArray, RecordBatch, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, SortField};
 use proxima_engine::SnapshotError;
+use proxima_event::{KeyGroup, KeyGroupSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -136,25 +137,31 @@ impl Accumulator for ByteExtremes {
         true
     }
 
-    fn save(&self, groups: &[u32]) -> Option<RecordBatch> {
-        Some(self.values.save(groups))
+    fn track(&mut self) {
+        self.values.track();
+    }
+
+    fn begin_save(&mut self, _rewrite: &KeyGroupSet) {
+        self.values.begin_save();
+    }
+
+    fn save(&self, run: &GroupRun<'_>) -> Option<RecordBatch> {
+        Some(self.values.save(run))
+    }
+
+    fn end_save(&mut self) {
+        self.values.end_save();
     }
 
     fn load(
         &mut self,
-        table: &mut GroupTable,
-        own: Range<usize>,
+        table: &GroupTable,
         groups: &[u32],
         saved: &RecordBatch,
+        _of: KeyGroup,
     ) -> Result<(), SnapshotError> {
         self.values.grow(table.bound());
-        self.values.load(self.which, groups, saved)?;
-        for &group in groups {
-            let words = &mut table.payload_mut(group)[own.clone()];
-            words.fill(0);
-            self.settle(group, words);
-        }
-        Ok(())
+        self.values.load(groups, saved)
     }
 
     fn bytes(&self) -> usize {

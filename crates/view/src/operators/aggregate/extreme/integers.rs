@@ -1,12 +1,13 @@
 //! `min` and `max` of numbers, times and truth values.
 
 use super::{Extreme, Values};
-use crate::operators::aggregate::accumulator::{Accumulator, Cells, Input};
+use crate::operators::aggregate::accumulator::{Accumulator, Cells, GroupRun, Input};
 use crate::operators::aggregate::values::{from_integers, set_wide, to_integers, wide};
 use crate::operators::group_table::GroupTable;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::DataType;
 use proxima_engine::SnapshotError;
+use proxima_event::{KeyGroup, KeyGroupSet};
 use std::ops::Range;
 
 /// `min` or `max` over values that are integers in disguise. Three words: the value (two), and whether there is one.
@@ -74,20 +75,32 @@ impl Accumulator for IntegerExtremes {
         self.values.is_some()
     }
 
-    fn save(&self, groups: &[u32]) -> Option<RecordBatch> {
-        self.values.as_ref().map(|values| values.save(groups))
+    fn track(&mut self) {
+        self.values.iter_mut().for_each(Values::track);
+    }
+
+    fn begin_save(&mut self, _rewrite: &KeyGroupSet) {
+        self.values.iter_mut().for_each(Values::begin_save);
+    }
+
+    fn save(&self, run: &GroupRun<'_>) -> Option<RecordBatch> {
+        self.values.as_ref().map(|values| values.save(run))
+    }
+
+    fn end_save(&mut self) {
+        self.values.iter_mut().for_each(Values::end_save);
     }
 
     fn load(
         &mut self,
-        table: &mut GroupTable,
-        _own: Range<usize>,
+        table: &GroupTable,
         groups: &[u32],
         saved: &RecordBatch,
+        _of: KeyGroup,
     ) -> Result<(), SnapshotError> {
         let Some(values) = &mut self.values else { return Ok(()) };
         values.grow(table.bound());
-        values.load(self.which, groups, saved)
+        values.load(groups, saved)
     }
 
     fn bytes(&self) -> usize {

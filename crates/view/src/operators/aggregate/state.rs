@@ -1,0 +1,157 @@
+//! An aggregate's state in a checkpoint.
+//!
+//! A section of a key group has a batch with the keys of groups that are gone, a batch with the keys and words of those
+//! that are there, and for each accumulator that has state beside its words a batch of that. Words that an accumulator
+//! settles at the end of an epoch follow from the state beside them and are not saved.
+
+use super::accumulator::{GroupRun, mismatch};
+use super::operator::{Aggregate, Call, ROWS};
+use crate::operators::snapshot::{misfit, next_rows, runs, state_batch, words_array, words_column};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::compute::cast;
+use arrow::datatypes::UInt32Type;
+use proxima_engine::{SnapshotError, StateReader, StateWriter};
+use proxima_event::hash::hash_columns;
+use proxima_event::{KeyGroup, KeyGroupSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// How many groups ahead a record is fetched.
+const AHEAD: usize = 16;
+
+impl Aggregate {
+    pub(super) fn track_changes(&mut self) {
+        self.table.track();
+        self.calls.iter_mut().filter_map(Call::own).for_each(|(accumulator, _)| accumulator.track());
+    }
+
+    pub(super) fn write_state(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
+        let save = self.table.begin_save(rewrite);
+        self.calls.iter_mut().filter_map(Call::own).for_each(|(accumulator, _)| accumulator.begin_save(rewrite));
+        for run in runs(&[&save]) {
+            let (groups, gone) = save.of(run.kind, run.span.clone());
+            let of_gone = run.ranges(|span| save.of(run.kind, span).1.len());
+            out.rows(run.kind, &state_batch(self.table.columns(gone)), &of_gone);
+            let of_groups = run.ranges(|span| save.of(run.kind, span).0.len());
+            out.rows(run.kind, &self.saved_rows(groups), &of_groups);
+            let rows = GroupRun::new(run.kind, run.span.clone(), groups);
+            for (accumulator, _) in self.calls.iter().filter_map(Call::own_ref) {
+                if let Some(batch) = accumulator.save(&rows) {
+                    let (batch, ranges) = by_section(&batch, &of_groups);
+                    out.rows(run.kind, &batch, &ranges);
+                }
+            }
+        }
+        self.table.end_save();
+        self.calls.iter_mut().filter_map(Call::own).for_each(|(accumulator, _)| accumulator.end_save());
+    }
+
+    /// The words of a payload that are saved.
+    fn saved_words(&self) -> Vec<usize> {
+        let rows = (self.stride > 0).then_some(ROWS);
+        let own = self.calls.iter().filter_map(Call::own_ref).filter(|(accumulator, _)| !accumulator.settles());
+        rows.into_iter().chain(own.flat_map(|(_, own)| own.clone())).collect()
+    }
+
+    /// The keys and words of some groups.
+    fn saved_rows(&self, groups: &[u32]) -> RecordBatch {
+        let words = self.saved_words();
+        let mut values: Vec<Vec<u64>> = words.iter().map(|_| Vec::with_capacity(groups.len())).collect();
+        for (at, &group) in groups.iter().enumerate() {
+            if let Some(&ahead) = groups.get(at + AHEAD) {
+                self.table.prefetch(ahead);
+            }
+            let payload = self.table.payload(group);
+            values.iter_mut().zip(&words).for_each(|(values, &word)| values.push(payload[word]));
+        }
+        let mut columns = self.table.columns(groups);
+        columns.extend(values.into_iter().map(words_array));
+        state_batch(columns)
+    }
+
+    /// Takes back one section.
+    pub(super) fn read_state(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        if let Some(gone) = next_rows(state)? {
+            self.unload(&gone)?;
+        }
+        let Some(batch) = next_rows(state)? else { return Ok(()) };
+        let groups = self.load_rows(&batch, state.group())?;
+        for call in &mut self.calls {
+            let Some((accumulator, own)) = call.own() else { continue };
+            if accumulator.has_more() {
+                let saved = state.next_batch()?.ok_or_else(|| mismatch("a batch for each accumulator"))?;
+                if saved.num_rows() > 0 {
+                    accumulator.load(&self.table, &groups, &saved, state.group())?;
+                }
+            }
+            if accumulator.settles() {
+                for &group in &groups {
+                    accumulator.settle(group, &mut self.table.payload_mut(group)[own.clone()]);
+                }
+            }
+        }
+        self.global_shown |= self.key_types.is_empty() && !groups.is_empty();
+        Ok(())
+    }
+
+    fn load_rows(&mut self, batch: &RecordBatch, of: KeyGroup) -> Result<Vec<u32>, SnapshotError> {
+        let (keys, words) = (self.key_types.len(), self.saved_words());
+        if batch.num_columns() != keys + words.len() {
+            return Err(misfit("keys and accumulators"));
+        }
+        let (groups, _) = self.numbers(batch)?;
+        self.table.loaded(&groups, of);
+        for (column, word) in words.into_iter().enumerate() {
+            let values = words_column(batch, keys + column)?;
+            for (&group, &value) in groups.iter().zip(values) {
+                self.table.payload_mut(group)[word] = value;
+            }
+        }
+        Ok(groups)
+    }
+
+    /// Forgets the groups whose keys are the rows of a batch.
+    fn unload(&mut self, gone: &RecordBatch) -> Result<(), SnapshotError> {
+        if gone.num_columns() != self.key_types.len() {
+            return Err(misfit("the keys of groups that are gone"));
+        }
+        let (groups, hashes) = self.numbers(gone)?;
+        for (accumulator, _) in self.calls.iter_mut().filter_map(Call::own) {
+            accumulator.forget(&groups);
+        }
+        for (group, hash) in groups.into_iter().zip(hashes) {
+            self.table.unload(group, hash as u32);
+        }
+        Ok(())
+    }
+
+    /// The groups of keys in the first columns of a batch, and the keys' hashes.
+    fn numbers(&mut self, batch: &RecordBatch) -> Result<(Vec<u32>, Vec<u64>), SnapshotError> {
+        let typed = batch.columns().iter().zip(&self.key_types).map(|(column, data_type)| cast(column, data_type));
+        let columns = typed.collect::<Result<Vec<ArrayRef>, _>>()?;
+        let hashes = hash_columns(&columns, batch.num_rows());
+        let (mut groups, mut fresh) = (Vec::new(), Vec::new());
+        self.table.resolve(&columns, &hashes, &mut groups, &mut fresh);
+        Ok((groups, hashes))
+    }
+}
+
+/// Ranges of a batch for the sections of a run.
+type Ranges = Vec<(KeyGroup, Range<usize>)>;
+
+/// The rows of a batch for each section, their places counted from the section's first group. The places are ascending;
+/// `of_groups` says which of them belong to each section.
+fn by_section(batch: &RecordBatch, of_groups: &[(KeyGroup, Range<usize>)]) -> (RecordBatch, Ranges) {
+    let places = batch.column(0).as_primitive::<UInt32Type>().values();
+    let row_of = |place: usize| places.partition_point(|&other| (other as usize) < place);
+    let mut counted = Vec::with_capacity(places.len());
+    let mut ranges = Vec::with_capacity(of_groups.len());
+    for (group, of) in of_groups {
+        let rows = row_of(of.start)..row_of(of.end);
+        counted.extend(places[rows.clone()].iter().map(|place| place - of.start as u32));
+        ranges.push((*group, rows));
+    }
+    let mut columns = batch.columns().to_vec();
+    columns[0] = Arc::new(UInt32Array::from(counted));
+    (RecordBatch::try_new(batch.schema(), columns).expect("only the places changed"), ranges)
+}

@@ -1,0 +1,155 @@
+//! What a table notes for checkpoints: which groups have changed since the last save, which are gone, and to which key
+//! group each number belongs, so that a save finds what it needs without hashing keys.
+
+use super::{FREE, GONE, GroupTable, Mark};
+use crate::operators::snapshot::{Save, Sorted};
+use proxima_event::{KEY_GROUPS, KeyGroup, KeyGroupSet};
+
+const _: () = assert!(KEY_GROUPS <= 1 << u8::BITS, "the number of a key group is kept in a byte");
+
+/// The key group that a key's hash says.
+fn key_group(hash: u64) -> u8 {
+    KeyGroup::of(hash, KEY_GROUPS).0 as u8
+}
+
+/// What has changed since the last save.
+#[derive(Default)]
+pub(super) struct Tracking {
+    /// The key group of each number.
+    key_groups: Vec<u8>,
+    /// The numbers whose mark says that they have changed. A number that was freed since may come twice, or may be
+    /// free.
+    dirty: Vec<u32>,
+    /// The groups that are gone but stand in the last save: their numbers are free when the next one has told so.
+    gone: Vec<u32>,
+}
+
+impl Tracking {
+    pub(super) fn gone(&self) -> usize {
+        self.gone.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.key_groups.capacity() + (self.dirty.capacity() + self.gone.capacity()) * size_of::<u32>()
+    }
+
+    /// Notes a new group.
+    #[cold]
+    pub(super) fn added(&mut self, group: u32, hash: u64) {
+        if self.key_groups.len() <= group as usize {
+            self.key_groups.resize(group as usize + 1, 0);
+        }
+        self.key_groups[group as usize] = key_group(hash);
+    }
+}
+
+impl GroupTable {
+    /// Notes from now on what changes. The table is empty still.
+    pub(crate) fn track(&mut self) {
+        assert_eq!(self.records.len(), 0, "changes are tracked from the first batch on");
+        self.tracking = Some(Box::default());
+    }
+
+    /// Whether changes are noted.
+    #[inline(always)]
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.tracking.is_some()
+    }
+
+    /// Says to which key group a new group belongs, where that does not follow from the hash that it was looked up by.
+    pub(crate) fn set_key_group(&mut self, group: u32, of: KeyGroup) {
+        if let Some(tracking) = &mut self.tracking {
+            tracking.key_groups[group as usize] = of.0 as u8;
+        }
+    }
+
+    /// The key group of a group, of a table that is tracked.
+    pub(crate) fn key_group(&self, group: u32) -> KeyGroup {
+        let tracking = self.tracking.as_ref().expect("only tracked tables are asked for key groups");
+        KeyGroup(u16::from(tracking.key_groups[group as usize]))
+    }
+
+    /// Notes that a group has changed.
+    #[inline]
+    pub(crate) fn touch(&mut self, group: u32) {
+        if let Some(tracking) = &mut self.tracking
+            && Mark(&mut self.records.get_mut(group)[0]).make_dirty()
+        {
+            tracking.dirty.push(group);
+        }
+    }
+
+    /// Notes groups whose marks were made dirty.
+    #[inline]
+    pub(crate) fn note_dirty(&mut self, group: u32) {
+        if let Some(tracking) = &mut self.tracking {
+            tracking.dirty.push(group);
+        }
+    }
+
+    /// Begins a save: gives what it has to write, and counts that as written. The groups that are gone can be read
+    /// until [`end_save`](Self::end_save).
+    pub(crate) fn begin_save(&mut self, rewrite: &KeyGroupSet) -> Save {
+        let Some(mut tracking) = self.tracking.take() else { return Save::default() };
+        let is_whole = |group: u32| rewrite.contains(KeyGroup(u16::from(tracking.key_groups[group as usize])));
+        let mut changed = std::mem::take(&mut tracking.dirty);
+        changed.retain(|&group| {
+            let mut mark = Mark(&mut self.records.get_mut(group)[0]);
+            mark.is_live() && mark.make_saved() && !is_whole(group)
+        });
+        let mut whole = Vec::new();
+        if !rewrite.is_empty() {
+            whole.extend((0..self.records.len() as u32).filter(|&group| is_whole(group) && self.is_live(group)));
+            for &group in &whole {
+                Mark(&mut self.records.get_mut(group)[0]).make_saved();
+            }
+        }
+        let gone = tracking.gone.iter().copied().filter(|&group| !is_whole(group)).collect();
+        let sorted = |groups| Sorted::new(groups, |group| tracking.key_groups[group as usize]);
+        let save = Save { whole: sorted(whole), changed: sorted(changed), gone: sorted(gone) };
+        self.tracking = Some(tracking);
+        save
+    }
+
+    /// The save is written: frees the numbers of the groups that are gone.
+    pub(crate) fn end_save(&mut self) {
+        let gone = self.tracking.as_mut().map(|tracking| std::mem::take(&mut tracking.gone));
+        gone.into_iter().flatten().for_each(|group| self.free(group));
+    }
+
+    /// Groups were loaded: they stand in the save that they came from, and have not changed.
+    pub(crate) fn loaded(&mut self, groups: &[u32], of: KeyGroup) {
+        let Some(tracking) = &mut self.tracking else { return };
+        for &group in groups {
+            Mark(&mut self.records.get_mut(group)[0]).make_saved();
+            tracking.key_groups[group as usize] = of.0 as u8;
+        }
+    }
+
+    /// Forgets a loaded group, of which a later section says that it is gone.
+    pub(crate) fn unload(&mut self, group: u32, tag: u32) {
+        Mark(&mut self.records.get_mut(group)[0]).make_unsaved();
+        self.remove(group, tag);
+    }
+
+    /// Keeps a group that leaves the table until the next save has told so. Says no where no save knows of it.
+    pub(super) fn keep_gone(&mut self, group: u32) -> bool {
+        let Some(tracking) = &mut self.tracking else { return false };
+        let mut mark = Mark(&mut self.records.get_mut(group)[0]);
+        let keep = mark.is_saved();
+        if keep {
+            mark.replace(GONE);
+            tracking.gone.push(group);
+        }
+        keep
+    }
+
+    /// Gives a group's number free.
+    pub(super) fn free(&mut self, group: u32) {
+        let record = self.records.get_mut(group);
+        self.arena_garbage += self.layout.long_bytes(&record[1..]);
+        record[0] = u64::from(FREE);
+        self.free.push(group);
+        self.compact_arena();
+    }
+}
