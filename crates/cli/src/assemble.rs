@@ -1,10 +1,10 @@
 //! A checked job becomes a topology: sources, tables, views, paths and sinks, joined. It only connects.
 
 use crate::data::DataFolder;
-use crate::job::{JobPlan, PathPlan, SinkKind, SourcePlan};
+use crate::job::{JobPlan, PathPlan, SinkKind, SourcePlan, index_name};
 use anyhow::{Context, Result, ensure};
 use arrow::datatypes::SchemaRef;
-use proxima_elastic::{Cluster, ElasticReader, ElasticSink, IndexPattern};
+use proxima_elastic::{Cluster, ElasticReader, ElasticSink};
 use proxima_engine::{MakeSourceDecoder, NodeId, Route, SinkNode, SourceNode, Topology};
 use proxima_event::Sink;
 use proxima_event::decode::{Format, source_decoder};
@@ -155,11 +155,6 @@ fn add_targets(
         assembly.topology.sink(SinkNode { name: target.name.clone(), input, sink });
     }
     Ok(())
-}
-
-/// By what people and routes call an index whose name may have columns in it.
-fn index_name(written: &str) -> String {
-    written.parse().map_or_else(|_| written.to_owned(), |pattern: IndexPattern| pattern.base_name())
 }
 
 fn add_objects(job: &JobPlan, store: &KvStore, lowered: &Lowered, topology: &mut Topology) -> Result<()> {

@@ -172,7 +172,8 @@ impl Readers {
         let http = &plan.http;
         let limits = Limits { body_bytes: http.body_limit, timeout: http.timeout, searches: http.searches };
         let status = Arc::clone(monitor) as Arc<dyn StatusSource>;
-        AppState::new(status, self.indexes.clone(), self.paths.clone(), limits)
+        let queries = plan.queries.iter().map(|(name, query)| (name.clone(), query.clone()));
+        AppState::new(status, self.indexes.clone(), self.paths.clone(), limits).with_queries(queries)
     }
 
     /// Says what can be asked, and how.

@@ -27,7 +27,9 @@ const MOMENTS: &str = "strict_date_optional_time||epoch_millis";
 pub(crate) enum Kind {
     /// Whole strings, and their words.
     Text,
-    /// Everything that has a type of its own.
+    /// True or false.
+    Truth,
+    /// Everything else that has a type of its own.
     Plain,
 }
 
@@ -60,7 +62,11 @@ fn collect(data_type: &DataType, path: &str, found: &mut Vec<Field>) {
         DataType::List(item) | DataType::LargeList(item) => collect(item.data_type(), path, found),
         leaf => {
             let Some(sql) = sql_name(leaf) else { return };
-            let kind = if sql == "STRING" { Kind::Text } else { Kind::Plain };
+            let kind = match sql.as_str() {
+                "STRING" => Kind::Text,
+                "BOOLEAN" => Kind::Truth,
+                _ => Kind::Plain,
+            };
             found.push(Field { path: path.to_owned(), sql, kind });
         }
     }

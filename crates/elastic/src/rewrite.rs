@@ -23,19 +23,23 @@ pub(crate) struct Rewriter {
 }
 
 /// What must be undone in the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Undo {
     /// How many values of `sort` the request did not ask for.
     added: usize,
     /// Whether it asked for any.
     sorted: bool,
+    /// What those that it asked for are sorted by.
+    kinds: Vec<Kind>,
 }
 
 impl Rewriter {
     /// The request as a cluster understands it.
     pub(crate) fn request(&self, request: &Value) -> (Value, Undo) {
         let mut body = request.clone();
-        let Value::Object(members) = &mut body else { return (body, Undo { added: 0, sorted: true }) };
+        let Value::Object(members) = &mut body else {
+            return (body, Undo { added: 0, sorted: true, kinds: Vec::new() });
+        };
         if let Some(query) = members.get_mut("query") {
             self.query(query);
         }
@@ -116,14 +120,25 @@ impl Rewriter {
         if !sorted {
             members.insert("track_scores".to_owned(), true.into());
         }
+        let kinds = keys.iter().map(|key| self.kind_of(key)).collect();
         let added = self.tie_breaks.len() + usize::from(!sorted);
         keys.extend(self.tie_breaks.iter().map(|field| json!({ field: "asc" })));
         members.insert("sort".to_owned(), keys.into());
-        Undo { added, sorted }
+        Undo { added, sorted, kinds }
+    }
+
+    fn kind_of(&self, key: &Value) -> Kind {
+        let named = match key {
+            Value::Object(members) => members.keys().next().map(String::as_str),
+            key => key.as_str(),
+        };
+        let named = named.map(|name| name.strip_suffix(".keyword").unwrap_or(name));
+        let field = self.fields.iter().find(|field| Some(field.path.as_str()) == named);
+        field.map_or(Kind::Plain, |field| field.kind)
     }
 
     /// An answer as the embedded index gives it.
-    pub(crate) fn answer(&self, text: &[u8], undo: Undo) -> serde_json::Result<Box<RawValue>> {
+    pub(crate) fn answer(&self, text: &[u8], undo: &Undo) -> serde_json::Result<Box<RawValue>> {
         let mut answer: Parts = serde_json::from_slice(text)?;
         if let Some(hits) = answer.get_mut("hits") {
             let mut outer: Parts = serde_json::from_str(hits.get())?;
@@ -137,11 +152,14 @@ impl Rewriter {
         to_raw_value(&answer)
     }
 
-    fn hit(&self, hit: &mut Parts, undo: Undo) -> serde_json::Result<()> {
+    fn hit(&self, hit: &mut Parts, undo: &Undo) -> serde_json::Result<()> {
         hit.0.retain(|(name, _)| name != "_type" && (undo.sorted || name != "sort"));
         if let Some(sort) = hit.get_mut("sort") {
             let mut values: Vec<Box<RawValue>> = serde_json::from_str(sort.get())?;
             values.truncate(values.len().saturating_sub(undo.added));
+            for (value, kind) in values.iter_mut().zip(&undo.kinds) {
+                *value = RawValue::from_string(sort_value(*kind, value.get()).to_owned())?;
+            }
             *sort = to_raw_value(&values)?;
         }
         if let Some(highlight) = hit.get_mut("highlight") {
@@ -154,6 +172,18 @@ impl Rewriter {
             *highlight = to_raw_value(&fields)?;
         }
         Ok(())
+    }
+}
+
+/// A value of `sort` as the embedded index shows it: the servers say 1 for true, and the greatest or smallest number
+/// where there is no value.
+fn sort_value(kind: Kind, shown: &str) -> &str {
+    match (kind, shown) {
+        (Kind::Text, shown) => shown,
+        (_, "9223372036854775807" | "-9223372036854775808" | "\"Infinity\"" | "\"-Infinity\"") => "null",
+        (Kind::Truth, "0") => "false",
+        (Kind::Truth, "1") => "true",
+        (_, shown) => shown,
     }
 }
 
@@ -208,7 +238,7 @@ mod tests {
     fn rewriter() -> Rewriter {
         let field = |path: &str, kind| Field { path: path.to_owned(), sql: String::new(), kind };
         Rewriter {
-            fields: vec![field("name", Kind::Text), field("price", Kind::Plain)],
+            fields: vec![field("name", Kind::Text), field("price", Kind::Plain), field("sold", Kind::Truth)],
             tie_breaks: vec!["_id".to_owned()],
         }
     }
@@ -239,14 +269,18 @@ mod tests {
             r#""_score":0.5,"_source":{"gmv":58960.790},"highlight":{"name.text":["<em>red</em>"]},"sort":[0.5,"1"]}]}}"#
         );
         let (_, undo) = rewriter().request(&json!({}));
-        let shown = rewriter().answer(answer.as_bytes(), undo).unwrap();
+        let shown = rewriter().answer(answer.as_bytes(), &undo).unwrap();
         let expected = concat!(
             r#"{"took":1,"hits":{"total":{"value":1,"relation":"eq"},"hits":[{"_index":"a","_id":"1","#,
             r#""_score":0.5,"_source":{"gmv":58960.790},"highlight":{"name":["<em>red</em>"]}}]}}"#
         );
         assert_eq!(shown.get(), expected);
         let (_, undo) = rewriter().request(&json!({"sort": [{"price": "desc"}]}));
-        let shown = rewriter().answer(answer.as_bytes(), undo).unwrap();
+        let shown = rewriter().answer(answer.as_bytes(), &undo).unwrap();
         assert!(shown.get().contains(r#""sort":[0.5]"#), "{shown}");
+        let answer = r#"{"hits":{"hits":[{"_id":"1","sort":[1,"1"]}]}}"#;
+        let (_, undo) = rewriter().request(&json!({"sort": "sold"}));
+        let shown = rewriter().answer(answer.as_bytes(), &undo).unwrap();
+        assert_eq!(shown.get(), r#"{"hits":{"hits":[{"_id":"1","sort":[true]}]}}"#);
     }
 }

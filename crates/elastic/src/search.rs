@@ -111,7 +111,7 @@ impl ElasticReader {
             let rewriter = self.rewriter().await?;
             let (body, undo) = rewriter.request(request);
             let text = self.ask("_search", &body).await?;
-            rewriter.answer(&text, undo).map_err(|error| AskError {
+            rewriter.answer(&text, &undo).map_err(|error| AskError {
                 status: 502,
                 reason: format!("the cluster's answer is not that of a search: {error}"),
             })

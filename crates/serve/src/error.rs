@@ -21,6 +21,7 @@ pub(crate) const CODES: &[&str] = &[
     "object_not_found",
     "parsing_exception",
     "path_not_found",
+    "query_not_found",
     "route_not_found",
     "store_exception",
     "timeout",

@@ -9,6 +9,7 @@ mod app;
 mod error;
 mod metrics;
 mod pretty;
+pub mod queries;
 mod routes;
 mod server;
 mod state;
@@ -20,6 +21,7 @@ mod tests;
 pub use answers::{Document, Failure, Field, IndexInfo, Search, SimilarPath};
 pub use app::app;
 pub use proxima_graph::{Neighbour, Similar};
+pub use queries::NamedQuery;
 pub use server::{Answer, Server, ask, serve};
 pub use state::{AppState, Limits};
 pub use status::{

@@ -3,6 +3,7 @@
 use crate::answers::{Search, SimilarPath};
 use crate::error::ApiError;
 use crate::metrics::Requests;
+use crate::queries::NamedQuery;
 use crate::status::StatusSource;
 use axum::http::StatusCode;
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ pub struct AppState {
     pub(crate) status: Arc<dyn StatusSource>,
     pub(crate) indexes: BTreeMap<String, Arc<dyn Search>>,
     pub(crate) paths: BTreeMap<String, Arc<dyn SimilarPath>>,
+    pub(crate) queries: BTreeMap<String, Arc<NamedQuery>>,
     pub(crate) limits: Limits,
     pub(crate) requests: Requests,
     searches: Arc<Semaphore>,
@@ -47,12 +49,25 @@ impl AppState {
         limits: Limits,
     ) -> Self {
         let searches = Arc::new(Semaphore::new(limits.searches));
-        Self { status, indexes, paths, limits, requests: Requests::default(), searches }
+        let queries = BTreeMap::new();
+        Self { status, indexes, paths, queries, limits, requests: Requests::default(), searches }
+    }
+
+    /// The same routes with these queries.
+    #[must_use]
+    pub fn with_queries(mut self, queries: impl IntoIterator<Item = (String, NamedQuery)>) -> Self {
+        self.queries = queries.into_iter().map(|(name, query)| (name, Arc::new(query))).collect();
+        self
     }
 
     /// The index of this name.
     pub(crate) fn index(&self, name: &str) -> Result<Arc<dyn Search>, ApiError> {
         find(&self.indexes, name, "index_not_found", "index")
+    }
+
+    /// The query of this name.
+    pub(crate) fn query(&self, name: &str) -> Result<Arc<NamedQuery>, ApiError> {
+        find(&self.queries, name, "query_not_found", "query")
     }
 
     /// The path of this name.

@@ -1,6 +1,7 @@
 //! Every route and every error, without a socket.
 
 use crate::error::CODES;
+use crate::queries::{Kind, NamedQuery, Parameter};
 use crate::routes::ROUTES;
 use crate::{
     AppState, Document, Failure, Field, IndexInfo, Limits, RunState, Search, SimilarPath, SourceStatus, Status, app,
@@ -96,7 +97,15 @@ fn app_with(state: RunState, indexes: Vec<(&str, Arc<dyn Search>)>, limits: Limi
     let indexes = indexes.into_iter().map(|(name, index)| (name.to_owned(), index)).collect();
     let paths: BTreeMap<String, Arc<dyn SimilarPath>> = [("together".to_owned(), Arc::new(Pairs) as _)].into();
     let status = Arc::new(move || status_of(state));
-    app(Arc::new(AppState::new(status, indexes, paths, limits)))
+    let state = AppState::new(status, indexes, paths, limits).with_queries([("daily".to_owned(), query())]);
+    app(Arc::new(state))
+}
+
+fn query() -> NamedQuery {
+    let parameter = |name: &str, kind, default| Parameter::new(name.to_owned(), kind, Some(default)).unwrap();
+    let parameters = vec![parameter("day", Kind::Date, "2010-12-01"), parameter("size", Kind::Integer, "10")];
+    let body = r#"{"size": "{{size}}", "query": {"term": {"day": "{{day}}"}}}"#;
+    NamedQuery::new("daily".to_owned(), parameters, body, None).unwrap()
 }
 
 fn echo() -> Router {
@@ -199,6 +208,9 @@ async fn what_is_wrong_with_a_request_is_said() {
         ("GET", "/v1/indexes/dialy/_doc/1", "", 404, "index_not_found", "dialy"),
         ("GET", "/v1/similar/apart/a", "", 404, "path_not_found", "there are: together"),
         ("GET", "/v1/similar/together/unknown", "", 404, "object_not_found", "knows no object \"unknown\""),
+        ("GET", "/v1/queries/dialy", "", 404, "query_not_found", "there are: daily"),
+        ("GET", "/v1/queries/daily?colour=red", "", 400, "bad_request", "no parameter \"colour\""),
+        ("GET", "/v1/queries/daily?day=tomorrow", "", 400, "bad_request", "day: \"tomorrow\" is not a date"),
         ("GET", "/v1/similar/together/a?n=0", "", 400, "bad_request", "from 1 to 1000"),
         ("GET", "/v1/similar/together/a?n=1001", "", 400, "bad_request", "from 1 to 1000"),
         ("GET", "/v1/similar/together/a?n=ten", "", 400, "bad_request", "n"),
@@ -215,6 +227,19 @@ async fn what_is_wrong_with_a_request_is_said() {
         assert_eq!((found.0, found.1.as_str()), (*status, *code), "{method} {uri}: {}", found.2);
         assert!(found.2.contains(message), "{method} {uri}: {}", found.2);
     }
+}
+
+#[tokio::test]
+async fn queries_are_searches_with_arguments() {
+    let app = echo();
+    let (status, found) = get(&app, "/v1/queries/daily?size=3").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(found["request"], json!({"size": 3, "query": {"term": {"day": "2010-12-01"}}}));
+    let (_, text) = ask(&app, "POST", "/v1/queries/daily?size=4", r#"{"day": "2010-12-02", "size": 5}"#).await;
+    let found: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(found["request"], json!({"size": 4, "query": {"term": {"day": "2010-12-02"}}}));
+    let (_, listed) = get(&app, "/v1/queries").await;
+    assert_eq!(listed["queries"][0]["parameters"][1], json!({"name": "size", "type": "integer", "default": 10}));
 }
 
 #[tokio::test]

@@ -6,9 +6,10 @@ use super::problem::{Place, Problem};
 use super::raw::{RawEpoch, RawHttp, RawJob, RawPath, RawQuery, RawSink, RawSource, SinkWord};
 use super::sql::{self, Purpose, Query};
 use super::tree::Text;
-use super::{Overlay, inputs, links};
+use super::{Overlay, index_name, inputs, links, queries};
 use chrono_tz::Tz;
 use proxima_graph::{HOT_ABOVE, Merger};
+use proxima_serve::NamedQuery;
 use proxima_view::Plan;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,6 +26,7 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
     let sources = check_sources(folder, &raw.sources, overlay, problems);
     let sinks = check_sinks(folder, &raw.sinks, overlay, problems);
     let paths = check_paths(&raw, problems);
+    let queries = check_queries(&raw, views.as_ref(), problems);
     let http = check_http(raw.http, problems);
     let epoch = check_epoch(raw.epoch, problems);
     Some(JobPlan {
@@ -37,6 +39,7 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         relations: query_plans("relations", &raw.relations),
         objects: query_plans("objects", &raw.objects),
         paths,
+        queries,
         rejected_keep: raw.rejected_keep.map_or(REJECTED_KEEP, |keep| keep.value),
         http: http?,
         views: views?,
@@ -120,6 +123,13 @@ fn check_sinks(
         }
     };
     sinks.iter().filter_map(|(name, sink)| Some((name.clone(), check(name, sink)?))).collect()
+}
+
+/// Without the SQL nobody knows which indexes there are.
+fn check_queries(raw: &RawJob, views: Option<&Plan>, problems: &mut Vec<Problem>) -> BTreeMap<String, NamedQuery> {
+    let Some(views) = views else { return BTreeMap::new() };
+    let indexes: Vec<String> = views.targets.iter().map(|target| index_name(&target.index)).collect();
+    queries::check(&raw.queries, &indexes, problems)
 }
 
 fn check_paths(raw: &RawJob, problems: &mut Vec<Problem>) -> BTreeMap<String, PathPlan> {
@@ -209,13 +219,13 @@ fn check_sql(folder: &Path, raw: &RawJob, zone: Tz, problems: &mut Vec<Problem>)
             return None;
         }
     };
-    let plan = sql::compile(&place, &sql, &queries(raw), zone, problems)?;
+    let plan = sql::compile(&place, &sql, &part_queries(raw), zone, problems)?;
     links::check(raw, &place, &plan, problems);
     Some(plan)
 }
 
 /// The queries of relations, then those of objects.
-fn queries(raw: &RawJob) -> Vec<Query<'_>> {
+fn part_queries(raw: &RawJob) -> Vec<Query<'_>> {
     let relations = raw.relations.iter().map(|(name, query)| ("relations", Purpose::Relation, name, query));
     let objects = raw.objects.iter().map(|(name, query)| ("objects", Purpose::Objects, name, query));
     let all = relations.chain(objects);

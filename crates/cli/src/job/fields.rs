@@ -117,6 +117,17 @@ impl<'p> Fields<'p> {
         self.text(name)
     }
 
+    /// A string, a number or a truth value, as text.
+    pub fn scalar(&mut self, name: &'static str) -> Option<Located<String>> {
+        self.typed(name, "a string, a number or true or false", |value| match value {
+            Value::Text(text) => Some(text.text.clone()),
+            Value::Integer(number) => Some(number.to_string()),
+            Value::Float(number) => Some(number.to_string()),
+            Value::Boolean(truth) => Some(truth.to_string()),
+            _ => None,
+        })
+    }
+
     /// A list of strings, or one string, that must be there.
     pub fn required_texts(&mut self, name: &'static str, advice: &str) -> Option<Located<Vec<Text>>> {
         if !self.table.contains_key(name) {

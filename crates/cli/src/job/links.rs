@@ -48,7 +48,7 @@ fn check_targets(raw: &RawJob, views: &Place, targets: &[Target], problems: &mut
             let advice = "use letters, digits, _, - and ., beginning with a letter or digit";
             problems.push(Problem::error(&place, "", message).advise(advice));
         }
-        let called = index.parse().map_or_else(|_| index.clone(), |pattern: IndexPattern| pattern.base_name());
+        let called = super::index_name(index);
         if let Some(other) = indexes.insert(called, name) {
             let message = format!("table {name} writes to index \"{index}\", but so does table {other}");
             problems.push(Problem::error(&place, "", message).advise("give one of them another index = '…'"));

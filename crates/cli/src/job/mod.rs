@@ -13,6 +13,7 @@ pub mod nearest;
 pub mod overrides;
 pub mod plan;
 pub mod problem;
+pub mod queries;
 pub mod raw;
 pub mod secret;
 pub mod sql;
@@ -24,6 +25,7 @@ pub use plan::{EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, SinkKind, Sour
 pub use problem::{Origin, Place, Problem, Problems, Severity};
 
 use fields::Fields;
+use proxima_elastic::IndexPattern;
 use raw::RawJob;
 use std::path::{Path, PathBuf};
 use tree::{Node, Table, Value};
@@ -93,6 +95,12 @@ fn read_file(path: &Path, advice: &str, problems: &mut Vec<Problem>) -> Option<N
             None
         }
     }
+}
+
+/// By what people and routes call an index whose name may have columns in it.
+#[must_use]
+pub fn index_name(written: &str) -> String {
+    written.parse().map_or_else(|_| written.to_owned(), |pattern: IndexPattern| pattern.base_name())
 }
 
 fn empty(path: &Path) -> Node {

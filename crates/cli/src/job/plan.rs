@@ -4,6 +4,7 @@ use super::elastic::ElasticPlan;
 use super::problem::Problem;
 use chrono_tz::Tz;
 use proxima_graph::{Merger, PathConfig, PathKind};
+use proxima_serve::NamedQuery;
 use proxima_view::Plan;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,6 +31,8 @@ pub struct JobPlan {
     pub objects: BTreeMap<String, QueryPlan>,
     /// Its paths, by name.
     pub paths: BTreeMap<String, PathPlan>,
+    /// Its named queries.
+    pub queries: BTreeMap<String, NamedQuery>,
     /// How many rejected records of each source are kept in its file. All are counted.
     pub rejected_keep: u64,
     /// How it is served.

@@ -3,6 +3,7 @@
 use super::elastic::RawElastic;
 use super::fields::{Fields, Located};
 use super::problem::Place;
+use super::queries::RawNamedQuery;
 use super::tree::Text;
 use proxima_graph::{Merger, PathKind};
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub struct RawJob {
     pub objects: Vec<(String, RawQuery)>,
     /// `[paths.*]`
     pub paths: Vec<(String, RawPath)>,
+    /// `[queries.*]`
+    pub queries: Vec<(String, RawNamedQuery)>,
     /// `[rejected] keep`
     pub rejected_keep: Option<Located<u64>>,
     /// `[http]`
@@ -152,6 +155,7 @@ impl RawJob {
             objects: root
                 .sections("objects", |_, fields| RawQuery::read(fields, "write from = \"SELECT … AS id, … FROM …\"")),
             paths: root.sections("paths", |_, fields| RawPath::read(fields)),
+            queries: root.sections("queries", |_, fields| RawNamedQuery::read(fields)),
             rejected_keep: read_rejected(root.section("rejected")),
             http: RawHttp::read(root.section("http")),
         };

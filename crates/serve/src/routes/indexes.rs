@@ -1,6 +1,6 @@
 //! Indexes: what there is, searches in Elasticsearch's words, counts, single documents.
 
-use super::json;
+use super::{json, parse_object};
 use crate::answers::IndexInfo;
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -8,11 +8,10 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// An index, as the list shows it.
@@ -60,7 +59,7 @@ pub(super) async fn search(
 ) -> Result<Response, ApiError> {
     let (Path(name), Query(params)) = (name?, params?);
     let index = state.index(&name)?;
-    let mut request = parse(&body?)?;
+    let mut request = parse_object(&body?)?;
     let for_people = params.for_people();
     for (key, number) in [("from", params.from), ("size", params.size)] {
         if let Some(number) = number {
@@ -80,7 +79,7 @@ pub(super) async fn count(
 ) -> Result<Response, ApiError> {
     let (Path(name), Query(params)) = (name?, params?);
     let index = state.index(&name)?;
-    let request = Value::Object(parse(&body?)?);
+    let request = Value::Object(parse_object(&body?)?);
     let count = state.read(move || index.count(&request)).await??;
     Ok(json(serde_json::json!({ "count": count }).to_string(), params.for_people()))
 }
@@ -113,17 +112,4 @@ pub(super) async fn document(
         Found { _index: &name, _id: &document.id, _version: document.version, found: true, _source: &document.source };
     let text = serde_json::to_string(&found).expect("text, numbers and JSON become JSON");
     Ok(json(text, params.for_people()))
-}
-
-/// The body as a JSON object. No body asks for everything.
-fn parse(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Map::new());
-    }
-    let malformed = |message| ApiError::new(StatusCode::BAD_REQUEST, "malformed_json", message);
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(request)) => Ok(request),
-        Ok(_) => Err(malformed("the body must be a JSON object".to_owned())),
-        Err(error) => Err(malformed(format!("the body is not JSON: {error}"))),
-    }
 }

@@ -3,14 +3,17 @@
 mod health;
 mod indexes;
 mod pages;
+mod queries;
 mod similar;
 
+use crate::error::ApiError;
 use crate::pretty::pretty;
 use crate::state::AppState;
 use axum::body::Body;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// One route.
@@ -47,6 +50,8 @@ pub(crate) const ROUTES: &[Route] = &[
         handler: || get(indexes::count).post(indexes::count),
     },
     Route { path: "/v1/indexes/{name}/_doc/{*id}", methods: GET, handler: || get(indexes::document) },
+    Route { path: "/v1/queries", methods: GET, handler: || get(queries::list) },
+    Route { path: "/v1/queries/{name}", methods: GET_POST, handler: || get(queries::ask).post(queries::ask) },
     Route { path: "/v1/similar/{path}/{*id}", methods: GET, handler: || get(similar::similar) },
 ];
 
@@ -55,4 +60,17 @@ fn json(text: String, for_people: bool) -> Response {
     let text = if for_people { pretty(&text) } else { text };
     let response = Response::builder().header(header::CONTENT_TYPE, "application/json");
     response.body(Body::from(text)).expect("the only header is a constant")
+}
+
+/// The body as a JSON object. No body asks for everything.
+fn parse_object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Map::new());
+    }
+    let malformed = |message| ApiError::new(StatusCode::BAD_REQUEST, "malformed_json", message);
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(request)) => Ok(request),
+        Ok(_) => Err(malformed("the body must be a JSON object".to_owned())),
+        Err(error) => Err(malformed(format!("the body is not JSON: {error}"))),
+    }
 }

@@ -1,5 +1,6 @@
 //! How text is cut into words for `match`: runs of letters and digits, lower case, each Han or Kana sign by itself.
 
+use std::collections::HashSet;
 use tantivy::tokenizer::{LowerCaser, TextAnalyzer, Token, TokenStream, Tokenizer, TokenizerManager};
 
 /// The analyser's name in tantivy's schema.
@@ -24,6 +25,21 @@ pub(crate) fn words_of(text: &str) -> Vec<String> {
         words.push(token.text.clone());
     }
     words
+}
+
+/// The text with marks around the words that are wanted; `None` when it has none of them.
+pub(crate) fn mark(text: &str, wanted: &HashSet<String>, before: &str, after: &str) -> Option<String> {
+    let mut analyser = TextAnalyzer::builder(Words::default()).filter(LowerCaser).build();
+    let mut stream = analyser.token_stream(text);
+    let (mut marked, mut end) = (String::new(), 0);
+    while let Some(token) = stream.next() {
+        if wanted.contains(&token.text) {
+            marked.push_str(&text[end..token.offset_from]);
+            marked.extend([before, &text[token.offset_from..token.offset_to], after]);
+            end = token.offset_to;
+        }
+    }
+    (end > 0).then(|| marked + &text[end..])
 }
 
 #[derive(Clone, Default)]
@@ -107,6 +123,14 @@ mod tests {
     #[test]
     fn signs_without_spaces_stand_alone() {
         assert_eq!(words_of("小米10 手机pro"), ["小", "米", "10", "手", "机", "pro"]);
+    }
+
+    #[test]
+    fn wanted_words_are_marked_as_they_are_written() {
+        let wanted = ["t".to_owned(), "机".to_owned()].into();
+        assert_eq!(mark("T-Light t.", &wanted, "<em>", "</em>").unwrap(), "<em>T</em>-Light <em>t</em>.");
+        assert_eq!(mark("小手机!", &wanted, "[", "]").unwrap(), "小手[机]!");
+        assert_eq!(mark("Lantern", &wanted, "[", "]"), None);
     }
 
     #[test]

@@ -87,6 +87,8 @@ pub struct Hit {
     pub score: Option<f32>,
     /// The row, or the part of it that was asked for.
     pub source: Option<Box<RawValue>>,
+    /// Its texts with marks around the words that were looked for.
+    pub highlight: Option<Json>,
     /// The values it was sorted by, where the request sorts.
     pub sort: Option<Vec<Json>>,
 }
@@ -127,12 +129,15 @@ struct OneHit<'a> {
 
 impl Serialize for OneHit<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut hit = serializer.serialize_struct("hit", 5)?;
+        let mut hit = serializer.serialize_struct("hit", 6)?;
         hit.serialize_field("_index", self.index)?;
         hit.serialize_field("_id", &self.hit.id)?;
         hit.serialize_field("_score", &self.hit.score)?;
         if let Some(source) = &self.hit.source {
             hit.serialize_field("_source", source)?;
+        }
+        if let Some(highlight) = &self.hit.highlight {
+            hit.serialize_field("highlight", highlight)?;
         }
         if let Some(sort) = &self.hit.sort {
             hit.serialize_field("sort", sort)?;

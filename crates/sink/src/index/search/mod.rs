@@ -1,7 +1,7 @@
 //! Answers requests in the words of Elasticsearch's `_search`.
 //!
 //! Understood are `query` (`match_all`, `match_none`, `term`, `terms`, `range`, `prefix`, `match`, `exists`, `ids`,
-//! `bool`), `sort`, `from`, `size`, `_source`, `track_total_hits` and `aggs`. Anything else is refused by name: a part
+//! `bool`), `sort`, `from`, `size`, `_source`, `track_total_hits`, `highlight` and `aggs`. Anything else is refused by name: a part
 //! that was silently ignored would make a wrong answer look right.
 //!
 //! Where it differs: `name` and `name.keyword` are the same field; matching documents are always counted to the end;
@@ -12,6 +12,7 @@ mod answer;
 mod collect;
 mod column;
 mod error;
+mod highlight;
 mod params;
 mod query;
 mod range;
@@ -29,6 +30,7 @@ use aggs::answer::Writer;
 use aggs::parse::Planner;
 use aggs::segment::Budget;
 use collect::{Found, Gathered, Pass};
+use highlight::Highlight;
 use params::Params;
 use serde_json::Value;
 use sort::{By, Key};
@@ -52,12 +54,14 @@ struct Request {
     /// Up to where matching documents are told; `None` for not at all.
     track: Option<u64>,
     aggs: Option<Vec<Agg>>,
+    highlight: Option<Highlight>,
 }
 
 impl Request {
     fn parse(searcher: &Searcher, mapping: &Mapping, body: &Value) -> Result<Self, SearchError> {
         let mut params = Params::of("request", body)?;
-        let query = match params.take("query") {
+        let looked_for = params.take("query");
+        let query = match looked_for {
             Some(query) => query::build(mapping, query)?,
             None => Box::new(AllQuery),
         };
@@ -69,8 +73,10 @@ impl Request {
         let track = params.take("track_total_hits").map_or(Ok(Some(u64::MAX)), tracked)?;
         let aggs = aggs::parse::member(&mut params)?;
         let aggs = aggs.map(|aggs| Planner { mapping, searcher }.plan(aggs, 1)).transpose()?;
+        let highlight = params.take("highlight");
+        let highlight = highlight.map(|value| Highlight::parse(mapping, value, looked_for)).transpose()?;
         params.finish()?;
-        Ok(Self { query, keys, sorted: sort.is_some(), from, size, shown, track, aggs })
+        Ok(Self { highlight, query, keys, sorted: sort.is_some(), from, size, shown, track, aggs })
     }
 }
 
@@ -135,7 +141,9 @@ fn hits(
         // The id is the last key, added to break ties: hits show what the request asked for.
         let asked = &request.keys[..request.keys.len() - 1];
         let sort = || asked.iter().zip(&found.places).map(|(key, place)| sort::show(key, place)).collect();
+        let highlight = request.highlight.as_ref().and_then(|highlight| highlight.of(document.source.get()));
         Ok(Hit {
+            highlight,
             id: document.id,
             score: scored.then_some(found.score),
             source: request.shown.apply(document.source),
