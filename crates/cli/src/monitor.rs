@@ -124,6 +124,7 @@ fn describe_source(source: proxima_engine::SourceStatus) -> SourceStatus {
         records: source.records,
         records_per_s: 0.0,
         rejected: source.rejected,
+        skipped: source.skipped,
         lag: partitions.iter().map(behind).sum(),
         partitions,
     }

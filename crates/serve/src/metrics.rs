@@ -79,6 +79,10 @@ fn render_sources(out: &mut Text, status: &Status) {
     for source in &status.sources {
         out.sample("proxima_source_rejected_total", &[("source", &source.name)], source.rejected);
     }
+    out.family("proxima_source_skipped_total", "counter", "Records of changes that no table reads");
+    for source in &status.sources {
+        out.sample("proxima_source_skipped_total", &[("source", &source.name)], source.skipped);
+    }
     out.family("proxima_source_lag", "gauge", "Distance to the known ends of partitions, in their unit");
     for source in &status.sources {
         out.sample("proxima_source_lag", &[("source", &source.name)], source.lag);

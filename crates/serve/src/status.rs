@@ -114,6 +114,8 @@ pub struct SourceStatus {
     pub records_per_s: f64,
     /// Records that could not be decoded.
     pub rejected: u64,
+    /// Records of tables that the job does not read, schema changes, marks of transactions.
+    pub skipped: u64,
     /// How far it is behind the known ends of its partitions, in their own unit (files: bytes).
     pub lag: u64,
     /// Its partitions.
