@@ -36,7 +36,8 @@ pub struct Couple {
     logs: Logs,
     pairs: Pairs,
     norms: Norms,
-    /// Named for the first key group that came: no other worker owns that.
+    /// Named for a key group that no other worker owns: the first of its own where checkpoints are on, else the first
+    /// that came.
     shard: Option<Shard>,
     /// The number of epochs finished so far.
     now: u64,
@@ -44,6 +45,8 @@ pub struct Couple {
     rows_due: VecDeque<(u64, u32)>,
     norms_due: Option<u64>,
     publish_cost_max: usize,
+    /// Where checkpoints are on: what was added to the logs since the last save.
+    added: Option<Vec<Entry>>,
 }
 
 impl Couple {
@@ -62,6 +65,7 @@ impl Couple {
             rows_due: VecDeque::new(),
             norms_due: None,
             publish_cost_max: PUBLISH_COST_MAX,
+            added: None,
         }
     }
 
@@ -139,6 +143,9 @@ impl Operator for Couple {
         let rows = ids(&changes).iter().zip(&hashes).enumerate().filter(|(row, _)| subjects.is_valid(*row));
         let entries: Vec<_> =
             rows.map(|(row, (&id, &hash))| (self.intern(hash, subjects.value(row)), id, changes.weight(row))).collect();
+        if let Some(added) = &mut self.added {
+            added.extend_from_slice(&entries);
+        }
         self.relate_all(&entries);
     }
 
@@ -148,15 +155,22 @@ impl Operator for Couple {
         self.now += 1;
     }
 
-    /// Writes the logs: the pair counts follow from them.
-    fn save(&mut self, _rewrite: &KeyGroupSet, out: &mut StateWriter) {
-        let mut groups = BTreeMap::<KeyGroup, Vec<(u32, u32, i64)>>::new();
-        for entry in self.logs.entries() {
-            groups.entry(KeyGroup::of(self.subjects.hash(entry.0), KEY_GROUPS)).or_default().push(entry);
+    fn track(&mut self, owned: &KeyGroupSet) {
+        self.added = Some(Vec::new());
+        // The same after a restart, so that what it publishes takes the place of what it had published.
+        self.shard = owned.iter().next().map(|group| Shard(group.0));
+    }
+
+    /// Writes the logs, from which the pair counts follow: whole, or what was added to them since the last save. A
+    /// subject's log is small beside what follows from it, and sums are what is added, so both are read back alike.
+    fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
+        if !rewrite.is_empty() {
+            let whole = self.by_key_group(self.logs.entries(), |group| rewrite.contains(group));
+            whole.into_iter().for_each(|(group, entries)| out.full(group, &self.encode_logs(&entries)));
         }
-        for (group, entries) in groups {
-            out.full(group, &self.encode_logs(&entries));
-        }
+        let added = self.added.replace(Vec::new()).unwrap_or_default();
+        let added = self.by_key_group(added.into_iter(), |group| !rewrite.contains(group));
+        added.into_iter().for_each(|(group, entries)| out.changes(group, &self.encode_logs(&entries)));
     }
 
     fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
@@ -180,8 +194,27 @@ impl Operator for Couple {
     }
 }
 
+/// A subject, an object, and what is added to the weight between them.
+type Entry = (u32, u32, i64);
+
 impl Couple {
-    fn encode_logs(&self, entries: &[(u32, u32, i64)]) -> RecordBatch {
+    /// The entries of some key groups.
+    fn by_key_group(
+        &self,
+        entries: impl Iterator<Item = Entry>,
+        wanted: impl Fn(KeyGroup) -> bool,
+    ) -> BTreeMap<KeyGroup, Vec<Entry>> {
+        let mut groups = BTreeMap::<KeyGroup, Vec<Entry>>::new();
+        for entry in entries {
+            let group = KeyGroup::of(self.subjects.hash(entry.0), KEY_GROUPS);
+            if wanted(group) {
+                groups.entry(group).or_default().push(entry);
+            }
+        }
+        groups
+    }
+
+    fn encode_logs(&self, entries: &[Entry]) -> RecordBatch {
         let columns: Vec<ArrayRef> = vec![
             Arc::new(entries.iter().map(|entry| Some(self.subjects.name(entry.0))).collect::<StringArray>()),
             Arc::new(entries.iter().map(|entry| entry.1).collect::<UInt32Array>()),

@@ -35,6 +35,8 @@ const _: () = assert!(KEY_GROUPS == 1 << GROUP_BITS, "an id has room for the key
 pub struct Identify {
     columns: RelationColumns,
     groups: Vec<NameTable>,
+    /// How many names of each key group stand in the last save.
+    saved: Vec<u32>,
     /// Ids that were loaded and have to be told to the store again.
     untold: Vec<u32>,
 }
@@ -43,7 +45,8 @@ impl Identify {
     /// No objects yet.
     #[must_use]
     pub fn new(columns: RelationColumns) -> Self {
-        Self { columns, groups: (0..KEY_GROUPS).map(|_| NameTable::default()).collect(), untold: Vec::new() }
+        let groups = (0..KEY_GROUPS).map(|_| NameTable::default()).collect();
+        Self { columns, groups, saved: vec![0; KEY_GROUPS], untold: Vec::new() }
     }
 
     fn intern(&mut self, hash: u64, name: &str) -> (u32, bool) {
@@ -99,12 +102,19 @@ impl Operator for Identify {
         self.tell_loaded(out);
     }
 
-    fn save(&mut self, _rewrite: &KeyGroupSet, out: &mut StateWriter) {
-        for (group, names) in self.groups.iter().enumerate().filter(|(_, names)| names.len() > 0) {
-            let texts: StringArray = (0..names.len() as u32).map(|number| Some(names.name(number))).collect();
+    /// Names only ever come: a key group's changes are those that came since the last save.
+    fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
+        for (group, (names, saved)) in (0..).zip(self.groups.iter().zip(&mut self.saved)) {
+            let (group, first) = (KeyGroup(group), std::mem::replace(saved, names.len() as u32));
+            let whole = rewrite.contains(group);
+            let numbers = if whole { 0 } else { first }..names.len() as u32;
+            if numbers.is_empty() {
+                continue;
+            }
+            let texts: StringArray = numbers.map(|number| Some(names.name(number))).collect();
             let schema = Schema::new(vec![Field::new("object", DataType::Utf8, false)]);
             let rows = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(texts)]).expect("one column of text");
-            out.full(KeyGroup(group as u16), &rows);
+            if whole { out.full(group, &rows) } else { out.changes(group, &rows) }
         }
     }
 
@@ -118,6 +128,8 @@ impl Operator for Identify {
                 self.untold.push(id);
             }
         }
+        let group = usize::from(state.group().0);
+        self.saved[group] = self.groups[group].len() as u32;
         Ok(())
     }
 
@@ -149,7 +161,7 @@ pub(crate) fn ids(changes: &Changes) -> &[u32] {
 mod tests {
     use super::*;
     use arrow::array::Int32Array;
-    use proxima_engine::StateReader;
+    use proxima_engine::{Section, StateReader};
     use proxima_event::Epoch;
 
     const END: EpochEnd = EpochEnd { epoch: Epoch(0), last: false };
@@ -171,6 +183,12 @@ mod tests {
         identify.apply(0, changes, &mut out);
         identify.finish(END, &mut out);
         out.drain().collect()
+    }
+
+    fn saved(identify: &mut Identify, rewrite: &KeyGroupSet) -> Vec<Section> {
+        let mut state = StateWriter::default();
+        identify.save(rewrite, &mut state);
+        state.encode().unwrap()
     }
 
     #[test]
@@ -202,14 +220,21 @@ mod tests {
         let mut identify = Identify::new(columns);
         let names: Vec<String> = (0..1000).map(|number| format!("object {number}")).collect();
         let rows: Vec<_> = names.iter().map(|name| (Some("u"), Some(name.as_str()), 0)).collect();
+        run(&mut identify, relation(&rows[..600], vec![1; 600]));
+        let mut sections = saved(&mut identify, &KeyGroupSet::all());
+        run(&mut identify, relation(&rows[..800], vec![1; 800]));
+        sections.extend(saved(&mut identify, &KeyGroupSet::none()));
+        assert!(saved(&mut identify, &KeyGroupSet::none()).is_empty(), "nothing has come since");
         let before = run(&mut identify, relation(&rows, vec![1; 1000]));
-        let mut state = StateWriter::default();
-        identify.save(&KeyGroupSet::all(), &mut state);
+        let rewrite = KeyGroupSet::of_worker(2, 7);
+        sections.retain(|section| !rewrite.contains(section.group));
+        sections.extend(saved(&mut identify, &rewrite));
 
         let mut loaded = Identify::new(columns);
-        for section in state.encode().unwrap() {
-            loaded.load(&mut StateReader::from(&section)).unwrap();
+        for section in &sections {
+            loaded.load(&mut StateReader::from(section)).unwrap();
         }
+        assert!(saved(&mut loaded, &KeyGroupSet::none()).is_empty(), "nothing that was loaded counts as changed");
         let mut out = Outbox::default();
         loaded.finish(END, &mut out);
         let told: Vec<_> = out.drain().collect();

@@ -5,6 +5,7 @@
 
 mod support;
 
+use proxima_event::KeyGroupSet;
 use proxima_graph::{Merger, PathConfig, PathReader};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -87,12 +88,17 @@ fn state_is_taken_up_by_any_number_of_workers() {
         let store = Arc::new(MemoryStore::default());
         let reader = reader(&store, Merger::Cosine);
         let mut mesh = Mesh::new(2, COLUMNS, (2, 2), Arc::clone(&store));
-        let half = rows.len() / 2;
-        feed(&mut mesh, &rows[..half], &mut rng, false);
-        for workers in [4, 1, 3] {
-            mesh = mesh.restart(workers, COLUMNS, (2, 4));
+        let (parts, mut from) = ([4, 1, 1, 3, 2], 0);
+        for (part, workers) in parts.into_iter().enumerate() {
+            let until = rows.len() * (part + 1) / (parts.len() + 1);
+            feed(&mut mesh, &rows[from..until], &mut rng, false);
+            mesh.save(&KeyGroupSet::of_worker(part, 7));
+            if rng.random_bool(0.6) {
+                mesh = mesh.restart(workers, COLUMNS, (2, 4));
+            }
+            from = until;
         }
-        feed(&mut mesh, &rows[half..], &mut rng, true);
+        feed(&mut mesh, &rows[from..], &mut rng, true);
         assert_equal(&reader, &rows, Merger::Cosine, &format!("seed {seed}"));
     }
 }

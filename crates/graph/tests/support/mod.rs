@@ -4,7 +4,7 @@
 pub(crate) mod naive;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringViewArray};
-use proxima_engine::{EpochEnd, Operator, Outbox, StateReader, StateWriter};
+use proxima_engine::{EpochEnd, Operator, Outbox, Section, StateReader, StateWriter};
 use proxima_event::hash::hash_columns;
 use proxima_event::{Changes, Epoch, KEY_GROUPS, KeyGroup, KeyGroupSet, KeyValueRead, StoreError};
 use proxima_graph::{Announce, Couple, Identify, RelationColumns};
@@ -73,6 +73,9 @@ pub(crate) struct Mesh {
     table: String,
     pub(crate) store: Arc<MemoryStore>,
     owners: HashMap<Vec<u8>, usize>,
+    /// What was saved of each key group, of the objects' ids and of the logs.
+    chains: [BTreeMap<KeyGroup, Vec<Section>>; 2],
+    saved: bool,
 }
 
 struct Worker {
@@ -89,8 +92,16 @@ impl Mesh {
             announce: Announce,
             couple: Couple::new(publish.0, publish.1),
         };
+        let mut made: Vec<Worker> = (0..workers).map(worker).collect();
+        for (at, worker) in made.iter_mut().enumerate() {
+            let owned = KeyGroupSet::of_worker(at, workers);
+            worker.identify.track(&owned);
+            worker.couple.track(&owned);
+        }
         Self {
-            workers: (0..workers).map(worker).collect(),
+            workers: made,
+            chains: Default::default(),
+            saved: false,
             epoch: 0,
             table: "paths/p".into(),
             store,
@@ -132,24 +143,39 @@ impl Mesh {
         self.epoch += 1;
     }
 
-    /// The state of all workers, taken up by another number of them with an empty store.
-    pub(crate) fn restart(mut self, workers: usize, columns: RelationColumns, publish: (u64, u32)) -> Self {
-        let (mut identify, mut couple) = (StateWriter::default(), StateWriter::default());
-        let count = self.workers.len();
+    /// Saves what has changed, and some key groups whole; the first time all.
+    pub(crate) fn save(&mut self, rewrite: &KeyGroupSet) {
+        let workers = self.workers.len();
         for (at, worker) in self.workers.iter_mut().enumerate() {
-            let owned = KeyGroupSet::of_worker(at, count);
-            worker.identify.save(&owned, &mut identify);
-            worker.couple.save(&owned, &mut couple);
+            let owned = KeyGroupSet::of_worker(at, workers);
+            let whole: KeyGroupSet = owned.iter().filter(|&group| !self.saved || rewrite.contains(group)).collect();
+            let (mut identify, mut couple) = (StateWriter::default(), StateWriter::default());
+            worker.identify.save(&whole, &mut identify);
+            worker.couple.save(&whole, &mut couple);
+            for (chains, state) in self.chains.iter_mut().zip([identify, couple]) {
+                whole.iter().for_each(|group| drop(chains.remove(&group)));
+                for section in state.encode().unwrap() {
+                    chains.entry(section.group).or_default().push(section);
+                }
+            }
         }
+        self.saved = true;
+    }
+
+    /// The saved state of all workers, taken up by another number of them with an empty store.
+    pub(crate) fn restart(self, workers: usize, columns: RelationColumns, publish: (u64, u32)) -> Self {
         self.store.clear();
         let mut mesh = Self::new(workers, columns, publish, self.store);
-        for section in identify.encode().unwrap() {
-            let worker = &mut mesh.workers[section.group.worker(KEY_GROUPS, workers)];
-            worker.identify.load(&mut StateReader::from(&section)).unwrap();
-        }
-        for section in couple.encode().unwrap() {
-            let worker = &mut mesh.workers[section.group.worker(KEY_GROUPS, workers)];
-            worker.couple.load(&mut StateReader::from(&section)).unwrap();
+        (mesh.chains, mesh.saved) = (self.chains, self.saved);
+        for (operator, chains) in mesh.chains.iter().enumerate() {
+            for section in chains.values().flatten() {
+                let worker = &mut mesh.workers[section.group.worker(KEY_GROUPS, workers)];
+                let mut reader = StateReader::from(section);
+                match operator {
+                    0 => worker.identify.load(&mut reader).unwrap(),
+                    _ => worker.couple.load(&mut reader).unwrap(),
+                }
+            }
         }
         mesh
     }
