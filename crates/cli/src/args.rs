@@ -16,6 +16,7 @@ Examples:
   proxima explain shop                         the operators that a job becomes
   proxima search shop daily '{\"sort\": [{\"day\": \"desc\"}], \"size\": 3}'
   proxima similar shop bought_together 85123A -n 5
+  proxima generate mall --out /tmp/mall --days 3     input for examples/mall, and what it must answer
 
 Exit codes:
   0    done

@@ -66,3 +66,55 @@ impl<T: Target> Target for Paced<T> {
         self.target.finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts what it is given.
+    #[derive(Default)]
+    struct Counter {
+        rows: usize,
+        lines: usize,
+        finished: bool,
+    }
+
+    impl Target for Counter {
+        fn bootstrap(&mut self, _: Millis, _: Table, rows: &[Row]) -> io::Result<()> {
+            self.rows += rows.len();
+            Ok(())
+        }
+
+        fn log(&mut self, _: Millis, _: u64, _: &[u8]) -> io::Result<()> {
+            self.lines += 1;
+            Ok(())
+        }
+
+        fn commit(&mut self, transaction: &Transaction) -> io::Result<()> {
+            self.rows += transaction.changes.len();
+            Ok(())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn finish(&mut self) -> io::Result<()> {
+            self.finished = true;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn nothing_is_lost_and_nothing_comes_too_early() {
+        const PER_SECOND: u32 = 200_000;
+        let settings = crate::Settings { days: 1, users: 50, products: 20, orders_per_day: 20, ..Default::default() };
+        let mut paced = Paced::new(Counter::default(), PER_SECOND);
+        let counts = crate::Mall::new(&settings).run(&mut paced, None).unwrap();
+        let least = Duration::from_secs_f64(paced.records as f64 / f64::from(PER_SECOND));
+        assert!(paced.began.elapsed() >= least, "{} records came too early", paced.records);
+        assert_eq!(paced.target.lines as u64, counts.lines);
+        assert!(paced.target.finished && paced.target.rows as u64 > counts.changes);
+        assert_eq!(paced.records, (paced.target.lines + paced.target.rows) as u64);
+    }
+}

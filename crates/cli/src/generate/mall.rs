@@ -15,7 +15,7 @@ pub struct GenerateMall {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// How many days the shop is watched.
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=3_650))]
     pub days: u32,
     /// How many customers it has at the beginning.
     #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
