@@ -6,6 +6,7 @@ mod bench;
 mod http;
 mod project;
 mod retail;
+mod servers;
 mod test;
 
 use anyhow::Result;

@@ -2,6 +2,7 @@
 
 use crate::project::{build_release, cargo, must, shown};
 use crate::retail;
+use crate::servers::{self, Running, Server};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use std::io::{BufRead, BufReader};
@@ -13,12 +14,24 @@ pub(crate) struct TestArgs {
     /// Leaves out the release build and the run of the example from it.
     #[arg(long)]
     skip_release: bool,
+    /// Real servers to test against as well, by the scripts in `services/`; those that do not run are started and, in
+    /// the end, stopped. Without any, the tests that need them are skipped.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    servers: Vec<Server>,
 }
 
 pub(crate) fn run(args: &TestArgs) -> Result<()> {
     must(cargo(["fmt", "--all", "--check"]))?;
     must(cargo(["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))?;
-    let suites = run_tests()?;
+    let mut suites = run_tests(&["--workspace"], false)?;
+    if args.servers.is_empty() {
+        println!("tests against real servers: skipped; name some with --servers");
+    } else {
+        let _running = Running::start(&args.servers)?;
+        for name in servers::crates(&args.servers) {
+            suites.extend(run_tests(&["--package", name], true)?);
+        }
+    }
     if args.skip_release {
         println!("release: skipped");
     } else {
@@ -30,9 +43,13 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
     Ok(())
 }
 
-/// Runs the tests of all crates and gives the closing line of each suite.
-fn run_tests() -> Result<Vec<String>> {
-    let mut command = cargo(["test", "--workspace"]);
+/// Runs tests and gives the closing line of each suite. `ignored` are those that need a server, and only those.
+fn run_tests(which: &[&str], ignored: bool) -> Result<Vec<String>> {
+    let mut command = cargo(["test"]);
+    command.args(which);
+    if ignored {
+        command.args(["--", "--ignored"]);
+    }
     eprintln!("$ {}", shown(&command));
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot run the tests")?;
     let stdout = child.stdout.take().expect("it is piped");

@@ -9,6 +9,7 @@ use proxima_engine::{MakeSourceDecoder, NodeId, Route, SinkNode, SourceNode, Top
 use proxima_event::Sink;
 use proxima_event::decode::{Format, source_decoder};
 use proxima_graph::{ObjectSpec, PathReader, PathSpec, RelationColumns};
+use proxima_kafka::{KafkaSink, KafkaSource};
 use proxima_serve::Search;
 use proxima_sink::{Counters, DiscardSink, IndexConfig, IndexSink, KvReader, KvStore};
 use proxima_source::{FileConfig, FileSource, Framing};
@@ -94,7 +95,14 @@ fn common_format(source: &str, readers: &[&Table]) -> Result<Format> {
 
 fn source_node(job: &JobPlan, name: &str, format: Format, readers: &[&Table]) -> Result<SourceNode> {
     let plan = job.sources.get(name).with_context(|| format!("no source is named \"{name}\""))?;
-    let SourcePlan::File { path, follow } = plan;
+    let dimension = readers.iter().all(|table| table.dimension);
+    let (path, follow) = match plan {
+        SourcePlan::File { path, follow } => (path, follow),
+        SourcePlan::Kafka(config) => {
+            let source = Box::new(KafkaSource::new((**config).clone()));
+            return Ok(SourceNode { name: name.into(), source, dimension });
+        }
+    };
     let framing = match format {
         Format::Csv => Framing::Csv { delimiter: b',', quote: b'"' },
         Format::Json | Format::Maxwell | Format::Debezium | Format::Canal => Framing::Lines,
@@ -102,7 +110,6 @@ fn source_node(job: &JobPlan, name: &str, format: Format, readers: &[&Table]) ->
     let mut config = FileConfig::new(name, path, framing);
     config.follow = *follow;
     let source = FileSource::new(config).with_context(|| format!("source \"{name}\" cannot be read"))?;
-    let dimension = readers.iter().all(|table| table.dimension);
     Ok(SourceNode { name: name.into(), source: Box::new(source), dimension })
 }
 
@@ -144,6 +151,10 @@ fn add_targets(
                 let reader = ElasticReader::new(&cluster, config.clone());
                 assembly.indexes.insert(index_name(&target.index), Arc::new(reader));
                 Box::new(ElasticSink::new(&cluster, config).map_err(fits)?)
+            }
+            SinkKind::Kafka(plan) => {
+                let config = plan.target(&job.name, &target.index, &target.schema, &target.key);
+                Box::new(KafkaSink::open(config)?)
             }
             SinkKind::Discard => {
                 let counters = Arc::new(Counters::default());

@@ -2,8 +2,10 @@
 
 use crate::security::Security;
 use arrow::datatypes::SchemaRef;
+use chrono::DateTime;
 use regex::Regex;
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// How long the first contact may take. Brokers that are being started together with the job need some seconds.
@@ -16,7 +18,7 @@ const DISCOVER: Duration = Duration::from_secs(5);
 const FETCH_BYTES: usize = 64 << 20;
 
 /// How the brokers are reached.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Connection {
     /// Addresses, `host:port`, separated by commas. One that answers names the others.
     pub brokers: String,
@@ -48,6 +50,18 @@ pub enum Topics {
     Pattern(Regex),
 }
 
+impl PartialEq for Topics {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Names(one), Self::Names(other)) => one == other,
+            (Self::Pattern(one), Self::Pattern(other)) => one.as_str() == other.as_str(),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Topics {}
+
 impl Topics {
     /// All topics whose whole name matches the regular expression.
     ///
@@ -55,7 +69,12 @@ impl Topics {
     /// When it is no regular expression, with the reason.
     pub fn pattern(expression: &str) -> Result<Self, String> {
         let whole = format!("^(?:{expression})$");
-        Regex::new(&whole).map(Self::Pattern).map_err(|error| error.to_string())
+        let reason = |error: regex::Error| {
+            // The library draws the expression over several lines; the last one says what is wrong.
+            let told = error.to_string();
+            told.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+        };
+        Regex::new(&whole).map(Self::Pattern).map_err(reason)
     }
 }
 
@@ -69,6 +88,25 @@ pub enum Start {
     Latest,
     /// At the first message that is not older than this: milliseconds since 1970 in UTC.
     Timestamp(i64),
+}
+
+impl FromStr for Start {
+    type Err = String;
+
+    /// `earliest`, `latest`, or a time such as `2026-11-21T08:00:00+08:00`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "earliest" => Ok(Self::Earliest),
+            "latest" => Ok(Self::Latest),
+            time => match DateTime::parse_from_rfc3339(time) {
+                Ok(time) => Ok(Self::Timestamp(time.timestamp_millis())),
+                Err(_) => {
+                    let wanted = "\"earliest\", \"latest\" or a time such as \"2026-11-21T08:00:00+08:00\"";
+                    Err(format!("\"{text}\" is not {wanted}"))
+                }
+            },
+        }
+    }
 }
 
 /// Which messages of transactions are read.
@@ -92,7 +130,7 @@ pub enum LostOffsets {
 }
 
 /// What a Kafka source is told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceConfig {
     /// The source's name in the job.
     pub source: String,
@@ -167,6 +205,14 @@ impl SinkConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_start_is_a_word_or_a_time() {
+        assert_eq!("latest".parse(), Ok(Start::Latest));
+        assert_eq!("1970-01-01T08:00:01+08:00".parse(), Ok(Start::Timestamp(1_000)));
+        let wrong = "2026-11-21".parse::<Start>().unwrap_err();
+        assert!(wrong.starts_with("\"2026-11-21\" is not \"earliest\", \"latest\" or a time"), "{wrong}");
+    }
 
     #[test]
     fn a_pattern_matches_whole_names() {

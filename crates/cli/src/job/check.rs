@@ -95,6 +95,10 @@ fn check_sources(
 ) -> BTreeMap<String, SourcePlan> {
     let mut plans = BTreeMap::new();
     for (name, source) in sources {
+        if let Some(topics) = &source.kafka {
+            let config = topics.check(name, folder, !overlay.without_inputs, problems);
+            plans.extend(config.map(|config| (name.clone(), SourcePlan::Kafka(Box::new(config)))));
+        }
         let Some(written) = &source.path else { continue };
         let path = inputs::resolve(folder, &written.value.text, &written.place);
         let follow = source.follow.as_ref().is_some_and(|follow| follow.value);
@@ -120,6 +124,10 @@ fn check_sinks(
         SinkWord::Elastic => {
             let plan = sink.elastic.as_ref()?.check(name, folder, !overlay.without_inputs, problems)?;
             Some(SinkKind::Elastic(Box::new(plan)))
+        }
+        SinkWord::Kafka => {
+            let plan = sink.kafka.as_ref()?.check(folder, !overlay.without_inputs, problems)?;
+            Some(SinkKind::Kafka(Box::new(plan)))
         }
     };
     sinks.iter().filter_map(|(name, sink)| Some((name.clone(), check(name, sink)?))).collect()

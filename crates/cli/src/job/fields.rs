@@ -135,6 +135,11 @@ impl<'p> Fields<'p> {
             self.missing(name, advice);
             return None;
         }
+        self.texts(name)
+    }
+
+    /// A string, or a list of strings.
+    pub fn texts(&mut self, name: &'static str) -> Option<Located<Vec<Text>>> {
         self.typed(name, "a string or a list of them", |value| match value {
             Value::Text(text) => Some(vec![text.clone()]),
             Value::List(nodes) if !nodes.is_empty() => {
@@ -146,6 +151,28 @@ impl<'p> Fields<'p> {
             }
             _ => None,
         })
+    }
+
+    /// A table of any keys whose values are strings, whole numbers, true or false: what is handed on to a library.
+    pub fn any_texts(&mut self, name: &'static str) -> Vec<(String, Located<String>)> {
+        let mut section = self.section(name);
+        let table = std::mem::take(&mut section.table);
+        let mut texts = Vec::new();
+        for (name, entry) in table {
+            let key = section.key(&name);
+            let value = match &entry.node.value {
+                Value::Text(text) => text.text.clone(),
+                Value::Integer(number) => number.to_string(),
+                Value::Boolean(truth) => truth.to_string(),
+                other => {
+                    let problem = wrong_kind(&entry.node.place, &key, "a string, a whole number, true or false", other);
+                    section.problem(problem);
+                    continue;
+                }
+            };
+            texts.push((name, Located { value, place: entry.node.place, key }));
+        }
+        texts
     }
 
     /// `true` or `false`.

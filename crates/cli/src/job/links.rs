@@ -23,6 +23,11 @@ fn check_tables(raw: &RawJob, views: &Place, tables: &[Table], problems: &mut Ve
             let message = format!("table {name} reads source \"{source}\", which the job does not have");
             problems.push(Problem::error(&place, "", message).advise(advise_word(source, &names(&raw.sources))));
         }
+        let of_topics = raw.sources.iter().any(|(known, raw)| known == source && raw.kafka.is_some());
+        if of_topics && format == "csv" {
+            let message = format!("table {name} reads source \"{source}\" as csv, but messages have no header");
+            problems.push(Problem::error(&place, "", message).advise("write the topic's messages as JSON"));
+        }
         let first = formats.entry(source).or_insert(table);
         if first.format != *format {
             let other = &first.name;
@@ -59,6 +64,11 @@ fn check_targets(raw: &RawJob, views: &Place, targets: &[Target], problems: &mut
 /// A name with columns in it, and any name in a cluster, must be one that a cluster takes.
 fn check_index(raw: &RawJob, views: &Place, target: &Target, problems: &mut Vec<Problem>) {
     let sink = raw.sinks.iter().find(|(name, _)| *name == target.sink);
+    if sink.is_some_and(|(_, sink)| sink.kafka.is_some()) && target.index.contains(['{', '}']) {
+        let message = format!("table {}: \"{}\" cannot name a topic", target.name, target.index);
+        let advice = "a target of Kafka is one topic; a topic for each value of a column is not possible";
+        return problems.push(Problem::error(&at(views, target.position), "", message).advise(advice));
+    }
     let in_cluster = sink.is_some_and(|(_, sink)| sink.elastic.is_some());
     if !in_cluster && !target.index.contains(['{', '}']) {
         return;

@@ -8,6 +8,7 @@ pub mod check;
 pub mod elastic;
 pub mod fields;
 pub mod inputs;
+pub mod kafka;
 pub mod links;
 pub mod nearest;
 pub mod overrides;

@@ -1,9 +1,11 @@
 //! A checked job, which leaves nothing to guess: every default is filled in, every name leads somewhere.
 
 use super::elastic::ElasticPlan;
+use super::kafka::KafkaSinkPlan;
 use super::problem::Problem;
 use chrono_tz::Tz;
 use proxima_graph::{Merger, PathConfig, PathKind};
+use proxima_kafka::SourceConfig;
 use proxima_serve::NamedQuery;
 use proxima_view::Plan;
 use std::collections::BTreeMap;
@@ -44,10 +46,13 @@ pub struct JobPlan {
 }
 
 impl JobPlan {
-    /// Whether some source goes on as its files grow, so that the job has no end.
+    /// Whether some source goes on as its files or topics grow, so that the job has no end.
     #[must_use]
     pub fn follows(&self) -> bool {
-        self.sources.values().any(|SourcePlan::File { follow, .. }| *follow)
+        self.sources.values().any(|source| match source {
+            SourcePlan::File { follow, .. } => *follow,
+            SourcePlan::Kafka(topics) => !topics.until_end,
+        })
     }
 }
 
@@ -79,6 +84,8 @@ pub enum SourcePlan {
         /// Whether reading goes on as files grow and come.
         follow: bool,
     },
+    /// Topics of Kafka.
+    Kafka(Box<SourceConfig>),
 }
 
 /// A kind of sink.
@@ -90,6 +97,8 @@ pub enum SinkKind {
     Discard,
     /// Elasticsearch or OpenSearch.
     Elastic(Box<ElasticPlan>),
+    /// Topics of Kafka.
+    Kafka(Box<KafkaSinkPlan>),
 }
 
 /// A relation or a type of objects: a query.

@@ -2,6 +2,7 @@
 
 use super::elastic::RawElastic;
 use super::fields::{Fields, Located};
+use super::kafka::{RawKafkaSink, RawKafkaSource};
 use super::problem::Place;
 use super::queries::RawNamedQuery;
 use super::tree::Text;
@@ -57,6 +58,8 @@ pub struct RawSource {
     pub path: Option<Located<Text>>,
     /// `follow`
     pub follow: Option<Located<bool>>,
+    /// The keys of a source of topics.
+    pub kafka: Option<RawKafkaSource>,
 }
 
 /// The kinds of sources.
@@ -64,6 +67,8 @@ pub struct RawSource {
 pub enum SourceWord {
     /// Files.
     File,
+    /// Topics.
+    Kafka,
 }
 
 /// `[sinks.NAME]`
@@ -75,6 +80,8 @@ pub struct RawSink {
     pub kind: Option<Located<SinkWord>>,
     /// The keys of a sink for a cluster.
     pub elastic: Option<RawElastic>,
+    /// The keys of a sink for topics.
+    pub kafka: Option<RawKafkaSink>,
 }
 
 /// The kinds of sinks.
@@ -86,14 +93,17 @@ pub enum SinkWord {
     Discard,
     /// Elasticsearch or OpenSearch.
     Elastic,
+    /// Topics of Kafka.
+    Kafka,
 }
 
 /// The kinds of sinks by their words.
-const SINKS: [(&str, SinkWord); 4] = [
+const SINKS: [(&str, SinkWord); 5] = [
     ("index", SinkWord::Index),
     ("discard", SinkWord::Discard),
     ("elasticsearch", SinkWord::Elastic),
     ("opensearch", SinkWord::Elastic),
+    ("kafka", SinkWord::Kafka),
 ];
 
 /// `[relations.NAME]` or `[objects.NAME]`
@@ -191,35 +201,31 @@ impl RawEpoch {
 
 impl RawSource {
     fn read(fields: &mut Fields<'_>) -> Self {
-        let kind = fields.required_word("kind", &[("file", SourceWord::File)]);
-        let place = fields.place.clone();
-        match kind {
-            Some(_) => Self {
-                place,
-                kind,
-                path: fields.required_text("path", "name a file, a folder or a glob"),
-                follow: fields.boolean("follow"),
-            },
-            None => {
-                fields.ignore_rest();
-                Self { place, kind, path: None, follow: None }
+        let kind = fields.required_word("kind", &[("file", SourceWord::File), ("kafka", SourceWord::Kafka)]);
+        let mut source = Self { place: fields.place.clone(), kind, path: None, follow: None, kafka: None };
+        match source.kind.as_ref().map(|kind| kind.value) {
+            Some(SourceWord::File) => {
+                source.path = fields.required_text("path", "name a file, a folder or a glob");
+                source.follow = fields.boolean("follow");
             }
+            Some(SourceWord::Kafka) => source.kafka = Some(RawKafkaSource::read(fields)),
+            None => fields.ignore_rest(),
         }
+        source
     }
 }
 
 impl RawSink {
     fn read(fields: &mut Fields<'_>) -> Self {
         let kind = fields.required_word("kind", &SINKS);
-        let elastic = match &kind {
-            Some(Located { value: SinkWord::Elastic, .. }) => Some(RawElastic::read(fields)),
-            Some(_) => None,
-            None => {
-                fields.ignore_rest();
-                None
-            }
-        };
-        Self { place: fields.place.clone(), kind, elastic }
+        let mut sink = Self { place: fields.place.clone(), kind, elastic: None, kafka: None };
+        match sink.kind.as_ref().map(|kind| kind.value) {
+            Some(SinkWord::Elastic) => sink.elastic = Some(RawElastic::read(fields)),
+            Some(SinkWord::Kafka) => sink.kafka = Some(RawKafkaSink::read(fields)),
+            Some(SinkWord::Index | SinkWord::Discard) => {}
+            None => fields.ignore_rest(),
+        }
+        sink
     }
 }
 

@@ -129,7 +129,7 @@ body_limit = "1 Mouse"
         "job.toml:9:7: epoch.lag: 1 is not a whole number of at least 2",
         "job.toml:10:10: sources.orders.path: this key is missing; name a file, a folder or a glob",
         r#"job.toml:12:1: sources.orders.paht: unknown key; did you mean "path"?"#,
-        r#"job.toml:14:8: sources.clicks.kind: unknown kind "carrier-pigeon"; known here: "file""#,
+        r#"job.toml:14:8: sources.clicks.kind: unknown kind "carrier-pigeon"; known here: "file" or "kafka""#,
         "job.toml:18:8: sources.lines.path: there is no file nowhere/*.csv; name a file, a folder or a glob, relative to \
          the file this is written in",
         r#"job.toml:19:10: sources.lines.follow: "yes" is not true or false"#,
@@ -336,6 +336,76 @@ kind = "elasticsearch"
         "job.toml:19:15: sinks.keyed.api_key_env: environment variable PROXIMA_TEST_NO_SUCH_VARIABLE is not set",
         r#"job.toml:20:8: sinks.nowhere.addresses: this key is missing; write addresses = ["http://host:9200"]"#,
         "views.sql:3:1: table codes: the index's name codes_{day} has a column day, which the target does not have",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_connect_file_puts_topics_in_the_place_of_files() {
+    let folder = folder(GOOD, &VIEWS.replace("csv", "json"));
+    let (connect, password) = (folder.path().join("cluster.toml"), folder.path().join("password"));
+    fs::write(&password, "s3cret\n").expect("written");
+    let parts = r#"
+[sources.orders]
+kind = "kafka"
+brokers = "one:9092,two:9092"
+topics = ["orders", "returns"]
+start = "2026-11-21T08:00:00+08:00"
+until = "end"
+group = "shop"
+isolation = "read_uncommitted"
+fetch_bytes = "8 MiB"
+lost_offsets = "skip"
+security = { user = "proxima", password_file = "password", mechanism = "PLAIN", ca_file = "ca.pem" }
+properties = { "socket.keepalive.enable" = true, "statistics.interval.ms" = 1000 }
+[sinks.index]
+kind = "kafka"
+brokers = "one:9092"
+transactions = true
+"#;
+    fs::write(&connect, parts).expect("written");
+    let overlay = Overlay { connect: vec![connect], ..overlay(&[]) };
+    let plan = load(folder.path(), &overlay).unwrap_or_else(|problems| panic!("{problems}"));
+    let SourcePlan::Kafka(orders) = &plan.sources["orders"] else { panic!("{:?}", plan.sources) };
+    let names = proxima_kafka::Topics::Names(vec!["orders".into(), "returns".into()]);
+    assert_eq!((&orders.topics, orders.start), (&names, proxima_kafka::Start::Timestamp(1_795_219_200_000)));
+    assert_eq!((orders.group.as_str(), orders.fetch_bytes, orders.until_end), ("shop", 8 << 20, true));
+    assert_eq!(orders.connection.properties["statistics.interval.ms"], "1000");
+    let security = &orders.connection.security;
+    assert_eq!(security.login.as_ref().map(|login| login.password.as_str()), Some("s3cret"));
+    assert_eq!(security.tls.as_ref().and_then(|tls| tls.ca_file.clone()), Some(folder.path().join("ca.pem")));
+    assert!(!plan.follows() && !format!("{plan:?}").contains("s3cret"));
+    let SinkKind::Kafka(sink) = &plan.sinks["index"] else { panic!("{:?}", plan.sinks) };
+    let target = &plan.views.targets[0];
+    let config = sink.target(&plan.name, &target.index, &target.schema, &target.key);
+    assert_eq!((config.topic.as_str(), config.transactional_id.as_deref()), ("codes", Some("proxima-retail-codes")));
+}
+
+#[test]
+fn what_is_wrong_with_topics_is_told() {
+    let sources = r#"[sources.orders]
+kind = "kafka"
+brokers = "one"
+topics = "orders"
+start = "yesterday"
+fetch_bytes = "1 KiB"
+security = { user = "proxima" }
+properties = { "group.id" = "x" }
+[sources.all]
+kind = "kafka"
+pattern = "ods_("
+"#;
+    let job = GOOD.replace("[sources.orders]\nkind = \"file\"\npath = \"orders\"\n", sources);
+    let told = told(&folder(&job, VIEWS), &Overlay::default());
+    let expected = [
+        r#"job.toml:9:11: sources.orders.brokers: "one" is no list of addresses; write host:port, several separated by commas"#,
+        r#"job.toml:11:9: sources.orders.start: "yesterday" is not "earliest", "latest" or a time such as "2026-11-21T08:00:00+08:00""#,
+        r#"job.toml:12:15: sources.orders.fetch_bytes: out of bounds; write 1 MiB or more; the default is 64 MiB"#,
+        r#"job.toml:13:21: sources.orders.security.user: a user without a password; name it with password_env = "…" or password_file = "…""#,
+        r#"job.toml:14:29: sources.orders.properties.group.id: this property cannot be set; what a job promises rests on it; look for a key of its own"#,
+        r#"job.toml:15:10: sources.all.brokers: this key is missing; write brokers = "host:9092", several separated by commas"#,
+        r#"job.toml:17:11: sources.all.pattern: no regular expression: unclosed group"#,
+        r#"views.sql:1:1: table orders reads source "orders" as csv, but messages have no header; write the topic's messages as JSON"#,
     ];
     assert_eq!(told, expected);
 }

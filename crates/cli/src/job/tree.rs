@@ -93,11 +93,12 @@ pub fn parse_value(origin: &Arc<Origin>, source: &str) -> Option<Node> {
     DeValue::parse(source).ok().map(|value| lines.node(value))
 }
 
-/// Lays `over` upon `base`: tables key by key, everything else replaced.
+/// Lays `over` upon `base`: tables key by key, everything else replaced, also a table whose `kind` becomes another:
+/// its keys mean nothing to the new one.
 pub fn merge(base: &mut Node, over: Node) {
     let place = over.place;
     match (&mut base.value, over.value) {
-        (Value::Table(base), Value::Table(over)) => {
+        (Value::Table(base), Value::Table(over)) if !changes_kind(base, &over) => {
             for (key, entry) in over {
                 match base.get_mut(&key) {
                     Some(below) => merge(&mut below.node, entry.node),
@@ -107,6 +108,14 @@ pub fn merge(base: &mut Node, over: Node) {
         }
         (_, value) => *base = Node { place, value },
     }
+}
+
+fn changes_kind(base: &Table, over: &Table) -> bool {
+    let kind = |table: &Table| match &table.get("kind")?.node.value {
+        Value::Text(text) => Some(text.text.clone()),
+        _ => None,
+    };
+    kind(over).is_some_and(|over| kind(base).is_some_and(|base| base != over))
 }
 
 /// Turns byte offsets of a source into places.
