@@ -25,5 +25,5 @@ pub use health::Health;
 pub use offsets::{Committed, OffsetStore, Outcome};
 pub use rejected::Rejected;
 pub use sink::{RejectedWrite, Sink, SinkError};
-pub use source::{Intake, PartitionId, Position, Resume, Source, SourceError, Stopped};
+pub use source::{Intake, PartitionId, Position, Release, Resume, Source, SourceError, Stopped};
 pub use store::{KeyValueRead, StoreError};

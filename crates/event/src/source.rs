@@ -89,6 +89,9 @@ pub trait Intake: Send + Sync {
     fn records_max(&self) -> usize;
 }
 
+/// Hears how far nobody will ever read again. It may be slow, and must not fail.
+pub type Release = Box<dyn Fn(&[Position]) + Send>;
+
 /// A connector that reads. It runs on a thread of its own.
 pub trait Source: Send {
     /// Reads until the end of a bounded source, or until [`Intake::stopped`]. Returning `Ok` says that no more comes.
@@ -96,6 +99,12 @@ pub trait Source: Send {
     /// # Errors
     /// When the outside failed in a way that retrying did not cure.
     fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError>;
+
+    /// What is to be called with the positions of the oldest checkpoint that is kept, each time they move: the source
+    /// may let go of what lies before them. Taken before [`Source::run`]. `None` for sources that keep nothing.
+    fn release(&self) -> Option<Release> {
+        None
+    }
 }
 
 /// Why a source gave up.
