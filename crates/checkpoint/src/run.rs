@@ -164,6 +164,9 @@ impl Recovery {
                 }
             }
         }
+        if reasons.is_empty() && !self.job.fresh && self.log.has_lost_checkpoints() {
+            reasons.push("the log's entries of checkpoints are torn or missing".to_owned());
+        }
         if reasons.is_empty() { Ok(()) } else { Err(CheckpointError::Damaged { reasons: reasons.join("; ") }) }
     }
 

@@ -85,3 +85,63 @@ fn classify_cuts(facts: &SweepFacts, own_cuts: &BTreeSet<CutsName>, cuts: CutsNa
     };
     if needed { Use::Needed } else { Use::Garbage }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: Generation = Generation(5);
+
+    fn state(generation: u64, epoch: u64) -> String {
+        StateName { epoch: Epoch(epoch), generation: Generation(generation), worker: 0, part: 0 }.print()
+    }
+
+    fn cuts(generation: u64, number: u64, first: u64) -> CutsName {
+        CutsName { generation: Generation(generation), number, first: Epoch(first) }
+    }
+
+    /// Checkpoints of the epochs 20 and 30 are kept; the run has just made the second.
+    fn facts() -> SweepFacts {
+        SweepFacts {
+            generation: OWN,
+            floor: 7,
+            files: [state(3, 12), state(5, 30)].into(),
+            oldest: Epoch(20),
+            newest: Epoch(30),
+            dead_cuts: [(cuts(3, 0, 10), Some(Epoch(20))), (cuts(3, 1, 21), Some(Epoch(25))), (cuts(4, 0, 21), None)]
+                .into(),
+        }
+    }
+
+    fn swept(names: &[String]) -> Vec<String> {
+        garbage(&facts(), names)
+    }
+
+    #[test]
+    fn log_entries_go_below_the_floor() {
+        assert_eq!(swept(&[6, 7, 8].map(names::log_entry)), [names::log_entry(6)]);
+    }
+
+    #[test]
+    fn state_goes_that_no_kept_checkpoint_names() {
+        let needed = [state(3, 12), state(5, 30), state(5, 31), state(6, 1)];
+        let dead = [state(3, 13), state(4, 40), state(5, 29)];
+        assert_eq!(swept(&[&needed[..], &dead].concat()), dead);
+    }
+
+    #[test]
+    fn cuts_go_that_are_not_behind_the_oldest_kept_checkpoint() {
+        let dead = [cuts(3, 0, 10), cuts(4, 0, 21), cuts(4, 1, 30)].map(CutsName::print);
+        let needed =
+            [cuts(3, 1, 21), cuts(5, 0, 10), cuts(5, 1, 22), cuts(5, 2, 25), cuts(6, 0, 1)].map(CutsName::print);
+        assert_eq!(swept(&[&dead[..], &needed].concat()), dead);
+        // It ends at epoch 20 where the next one begins.
+        let behind = [cuts(5, 0, 10), cuts(5, 1, 21)].map(CutsName::print);
+        assert_eq!(swept(&behind), behind[..1]);
+    }
+
+    #[test]
+    fn what_is_not_ours_stays() {
+        assert_eq!(swept(&["log/notes.txt", "state/5/x", "cuts/readme"].map(str::to_owned)), [""; 0]);
+    }
+}

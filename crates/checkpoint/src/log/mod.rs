@@ -43,6 +43,7 @@ impl Log {
 
     /// Reads what is new. Returns whether there is anything.
     pub(crate) fn refresh(&mut self) -> Result<bool, StoreError> {
+        let before = self.slots.last_key_value().map(|(&last, _)| last);
         let listed = self.retry.run(|| self.store.list(names::LOG))?;
         let mut slots = BTreeMap::new();
         for seq in listed.iter().filter_map(|listed| names::log_seq(&listed.name)) {
@@ -53,9 +54,9 @@ impl Log {
             // What is listed and not there was swept in between.
             slots.extend(slot.map(|slot| (seq, slot)));
         }
-        let before = std::mem::replace(&mut self.slots, slots);
-        let last = |slots: &BTreeMap<u64, _>| slots.last_key_value().map(|(&last, _)| last);
-        Ok(last(&self.slots) != last(&before))
+        let last = slots.last_key_value().map(|(&last, _)| last);
+        self.slots = slots;
+        Ok(last != before)
     }
 
     /// The entries that count, by place.
@@ -73,6 +74,19 @@ impl Log {
     /// The highest generation that the log knows of.
     pub(crate) fn generation(&self) -> Option<Generation> {
         self.slots.values().flatten().map(|entry| entry.generation()).max()
+    }
+
+    /// Whether there were checkpoints in a log that shows none: to begin from nothing then would be to lose them
+    /// silently. Sweeping, and runs that go on from a checkpoint, are signs of them.
+    pub(crate) fn has_lost_checkpoints(&self) -> bool {
+        let begins = || {
+            self.slots.values().flatten().filter_map(|entry| match &**entry {
+                Entry::Begin(begin) => Some(begin),
+                Entry::Checkpoint(_) => None,
+            })
+        };
+        let swept = self.slots.first_key_value().is_some_and(|(&first, _)| first > 1);
+        !begins().any(|begin| begin.fresh) && (swept || begins().any(|begin| begin.based_on.is_some()))
     }
 
     /// Puts an entry behind the last that is known.
@@ -137,4 +151,72 @@ enum Place {
 pub(crate) fn lost(name: &str) -> StoreError {
     let reason = "the store acknowledged it, and does not have it in full".to_owned();
     StoreError { tried: "write", place: name.to_owned(), reason, lasting: false }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::tests::{begin, checkpoint};
+    use super::*;
+    use crate::store::LocalStore;
+
+    fn log(store: &LocalStore) -> Log {
+        let mut log = Log::new(Arc::new(store.clone()), Retry::default());
+        log.refresh().unwrap();
+        log
+    }
+
+    fn with_floor(entry: Entry, floor: u64) -> Entry {
+        match entry {
+            Entry::Checkpoint(checkpoint) => Entry::Checkpoint(CheckpointEntry { floor, ..checkpoint }),
+            Entry::Begin(begin) => Entry::Begin(Begin { floor, ..begin }),
+        }
+    }
+
+    #[test]
+    fn who_knows_less_finds_its_place_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(folder.path()).unwrap();
+        let mut first = log(&store);
+        assert_eq!(first.append(begin(1, None)).unwrap(), Appended::At(1));
+        let mut second = log(&store);
+        assert_eq!(second.append(begin(2, None)).unwrap(), Appended::At(2));
+        assert_eq!(first.append(checkpoint(1, 4)).unwrap(), Appended::Taken);
+        assert_eq!(first.generation(), Some(Generation(2)), "it has read on");
+    }
+
+    #[test]
+    fn says_whether_there_is_anything_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(folder.path()).unwrap();
+        let (mut reader, mut writer) = (log(&store), log(&store));
+        assert!(!reader.refresh().unwrap());
+        writer.append(begin(1, None)).unwrap();
+        assert!(reader.refresh().unwrap());
+        assert!(!reader.refresh().unwrap());
+    }
+
+    #[test]
+    fn a_torn_entry_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(folder.path()).unwrap();
+        let mut log = log(&store);
+        store.put(&names::log_entry(1), b"torn").unwrap();
+        assert_eq!(log.append(begin(1, None)).unwrap(), Appended::At(2));
+    }
+
+    #[test]
+    fn a_place_that_was_swept_is_no_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(folder.path()).unwrap();
+        let mut stale = log(&store);
+        let mut other = log(&store);
+        other.append(begin(1, None)).unwrap();
+        other.append(checkpoint(1, 4)).unwrap();
+        assert_eq!(other.append(with_floor(checkpoint(1, 8), 2)).unwrap(), Appended::At(3));
+        store.delete(&names::log_entry(1)).unwrap();
+        assert_eq!(stale.append(checkpoint(9, 99)).unwrap(), Appended::Succeeded);
+        let entries = log(&store).entries();
+        assert_eq!(entries.keys().copied().collect::<Vec<_>>(), [2, 3], "what is below the floor does not count");
+        assert_eq!(entries[&3], Arc::new(with_floor(checkpoint(1, 8), 2)));
+    }
 }

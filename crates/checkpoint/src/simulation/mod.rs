@@ -95,6 +95,33 @@ fn the_protocol_holds_under_faults() {
     simulate_many(0..60);
 }
 
+/// Files and entries are damaged behind the back of a job: the newest checkpoint that is whole is found.
+#[test]
+fn the_newest_whole_checkpoint_is_found() {
+    for seed in 0..40 {
+        let world = Arc::new(World::new(seed, true, 0.0));
+        let id = world.register();
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| process_to_the_end(&world, id));
+            while !run.is_finished() {
+                world.wait_for_all_to_wait();
+                world.let_through(id);
+            }
+        });
+        let expected = world.damage();
+        let id = world.register();
+        let found = std::thread::scope(|scope| {
+            let look = scope.spawn(|| process::look(&world, id));
+            while !look.is_finished() {
+                world.wait_for_all_to_wait();
+                world.let_through(id);
+            }
+            look.join().unwrap()
+        });
+        assert_eq!(found, expected, "seed {seed}");
+    }
+}
+
 /// For the nights: `PROXIMA_SEEDS=1000..20000 cargo test -p proxima-checkpoint --release -- --ignored under_many`.
 #[test]
 #[ignore = "runs for minutes"]

@@ -54,6 +54,17 @@ pub(super) fn process_to_the_end(world: &Arc<World>, id: usize) -> FinalRun {
     FinalRun { offset: process.offset }
 }
 
+/// The place of the checkpoint that a recovery finds; `None` when none is whole.
+pub(super) fn look(world: &Arc<World>, id: usize) -> Option<u64> {
+    let _gone = Gone(world, id);
+    let store = Arc::new(ProcessStore { world: Arc::clone(world), id });
+    match Recovery::read(store, RETRY, job()) {
+        Ok(recovery) => Some(recovery.checkpoint().expect("a log without checkpoints is damaged").seq()),
+        Err(CheckpointError::Damaged { .. }) => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
 /// Tells the world when a process is gone, also by a panic.
 struct Gone<'a>(&'a World, usize);
 

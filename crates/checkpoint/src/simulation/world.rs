@@ -1,5 +1,7 @@
 //! The store with its faults, the sinks, the order in which processes get on, and what is known of the whole history.
 
+use crate::log::Entry;
+use crate::names;
 use crate::store::{Append, Listed, Put, Store, StoreError};
 use parking_lot::{Condvar, Mutex};
 use rand::{RngExt, SeedableRng};
@@ -286,10 +288,45 @@ impl World {
         assert_eq!(next, end, "every record is in the sink");
     }
 
+    /// Damages some files of state and entries of the log. Returns the place of the newest checkpoint that was spared,
+    /// with all its files.
+    pub(super) fn damage(&self) -> Option<u64> {
+        let mut state = self.state.lock();
+        let State { rng, objects, .. } = &mut *state;
+        let entries: Vec<_> =
+            objects.iter().filter_map(|(name, bytes)| Some((names::log_seq(name)?, Entry::decode(bytes)?))).collect();
+        let floor = entries.iter().map(|(_, entry)| entry.floor()).max().unwrap_or(0);
+        let victims: Vec<_> = objects.keys().filter(|name| !name.starts_with(names::CUTS)).cloned().collect();
+        let mut damaged = BTreeSet::new();
+        for _ in 0..rng.random_range(1..6) {
+            let name = victims[rng.random_range(0..victims.len())].clone();
+            match objects.get_mut(&name) {
+                Some(bytes) if rng.random_bool(0.7) && !bytes.is_empty() => {
+                    let at = rng.random_range(0..bytes.len());
+                    bytes[at] ^= 0x10;
+                }
+                _ if name.starts_with(names::STATE) => drop(objects.remove(&name)),
+                _ => continue,
+            }
+            // Damaged twice at one place it may be whole again.
+            if !damaged.insert(name.clone()) {
+                objects.remove(&name);
+            }
+        }
+        let whole = entries.iter().rev().filter(|(seq, entry)| match entry {
+            Entry::Checkpoint(checkpoint) => {
+                let mut names = checkpoint.files.iter().map(|file| &file.name);
+                *seq >= floor && !damaged.contains(&names::log_entry(*seq)) && names.all(|name| !damaged.contains(name))
+            }
+            Entry::Begin(_) => false,
+        });
+        whole.map(|(seq, _)| *seq).next()
+    }
+
     pub(super) fn check_store(&self) {
         let state = self.state.lock();
-        let names: Vec<_> = state.objects.keys().collect();
-        assert!(names.len() <= OBJECTS_MAX, "{} objects are left: {names:#?}", names.len());
+        let left: Vec<_> = state.objects.keys().collect();
+        assert!(left.len() <= OBJECTS_MAX, "{} objects are left: {left:#?}", left.len());
     }
 }
 

@@ -138,3 +138,112 @@ fn urgency(chain: &[Link], wasteful: &HashSet<StateName>) -> Option<u64> {
     }
     chain.iter().any(|link| wasteful.contains(&link.file)).then_some(100)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operators::OperatorFacts;
+    use crate::state::format::{Section, encode};
+    use proptest::prelude::*;
+    use proxima_event::{Generation, KeyGroup};
+
+    const OPERATOR: OperatorId = OperatorId(1);
+
+    fn chains() -> Chains {
+        let facts = OperatorFacts { id: OPERATOR, name: "a".to_owned() };
+        Chains::new(&[StoredOperator::new(&facts, Epoch(2))])
+    }
+
+    /// Takes in the file of an epoch: of each section the group, whether it is full, and its bytes.
+    fn add(chains: &mut Chains, epoch: u64, sections: &[(u16, bool, usize)]) -> StateName {
+        let name = StateName { epoch: Epoch(epoch), generation: Generation(1), worker: 0, part: 0 };
+        let section = |&(group, full, bytes): &(u16, bool, usize)| {
+            let kind = if full { Kind::Full } else { Kind::Changes };
+            // Noise, so that it does not compress to nothing.
+            let bytes = (0..bytes as u64).map(|at| xxhash_rust::xxh3::xxh3_64(&at.to_le_bytes()) as u8).collect();
+            Section { operator: OPERATOR, group: KeyGroup(group), kind, bytes }
+        };
+        let (bytes, infos) = encode(&sections.iter().map(section).collect::<Vec<_>>()).unwrap();
+        let file = FileRef { name: name.print(), bytes: bytes.len() as u64, checksum: 0 };
+        chains.add(name, &file, &infos);
+        name
+    }
+
+    fn epochs(chains: &Chains, group: u16) -> Vec<u64> {
+        chains.of((OPERATOR, KeyGroup(group))).map(|(name, _)| name.epoch.0).collect()
+    }
+
+    fn planned(chains: &Chains, budget: u64) -> Vec<u16> {
+        chains.plan_rewrites(budget).into_iter().map(|(_, group)| group.0).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn keeps_what_is_behind_the_last_full_section(
+            files in prop::collection::vec(prop::collection::btree_map(0_u16..4, prop::bool::weighted(0.3), 0..4), 0..12),
+        ) {
+            let mut chains = chains();
+            let mut naive: [Vec<u64>; 4] = Default::default();
+            for (epoch, sections) in (2..).zip(&files) {
+                let listed: Vec<_> = sections.iter().map(|(&group, &full)| (group, full, 9)).collect();
+                add(&mut chains, epoch, &listed);
+                for (&group, &full) in sections {
+                    if full {
+                        naive[group as usize].clear();
+                    }
+                    naive[group as usize].push(epoch);
+                }
+            }
+            for group in 0..4 {
+                prop_assert_eq!(&epochs(&chains, group), &naive[group as usize]);
+            }
+            let mut needed = naive.concat();
+            needed.sort_unstable();
+            needed.dedup();
+            let files: Vec<_> = chains.files().iter().map(|file| StateName::parse(&file.name).unwrap().epoch.0).collect();
+            prop_assert_eq!(files, needed);
+        }
+    }
+
+    #[test]
+    fn state_from_before_an_operator_began_is_dead() {
+        let mut chains = chains();
+        add(&mut chains, 1, &[(0, true, 10)]);
+        assert!(chains.files().is_empty());
+        add(&mut chains, 2, &[(0, false, 10)]);
+        assert_eq!(epochs(&chains, 0), [2]);
+    }
+
+    #[test]
+    fn groups_whose_changes_outweigh_them_are_rewritten_the_heaviest_first() {
+        let mut chains = chains();
+        add(&mut chains, 2, &[(0, true, 50_000), (1, true, 50_000), (2, true, 100)]);
+        add(&mut chains, 3, &[(0, false, 40_000), (1, false, 60_000), (2, false, 10_000)]);
+        assert_eq!(planned(&chains, u64::MAX), [1]);
+        add(&mut chains, 4, &[(0, false, 90_000), (2, false, 10_000)]);
+        assert_eq!(planned(&chains, u64::MAX), [0, 2, 1]);
+        assert_eq!(planned(&chains, 1), [0], "one at least");
+        assert_eq!(planned(&chains, 201_000), [0, 2]);
+    }
+
+    #[test]
+    fn a_long_chain_is_rewritten() {
+        let mut chains = chains();
+        for epoch in 2..67 {
+            assert_eq!(planned(&chains, u64::MAX), [0_u16; 0], "{epoch}");
+            add(&mut chains, epoch, &[(0, false, 1)]);
+        }
+        add(&mut chains, 67, &[(0, false, 1)]);
+        assert_eq!(planned(&chains, u64::MAX), [0]);
+    }
+
+    #[test]
+    fn a_file_that_is_mostly_dead_is_emptied() {
+        let mut chains = chains();
+        add(&mut chains, 2, &[(0, true, 100_000), (1, true, 1000)]);
+        add(&mut chains, 3, &[(0, true, 100_000)]);
+        assert_eq!(planned(&chains, u64::MAX), [1]);
+        add(&mut chains, 4, &[(1, true, 1000)]);
+        assert_eq!((planned(&chains, u64::MAX), chains.files().len()), (vec![], 2));
+    }
+}
