@@ -42,13 +42,15 @@ struct Parts<'a> {
 }
 
 impl Reader {
-    /// Reads the record that begins at `at`; `None` when it is not valid JSON.
+    /// Reads the record that begins at `at`; `None` when it is not valid JSON. `ahead` may read a row at once, and says
+    /// where it ends.
     pub(super) fn read<'a>(
         &mut self,
         input: Input<'a>,
         at: usize,
         names: &Names,
         changes: &mut Vec<Change>,
+        ahead: &mut dyn FnMut(usize) -> Option<usize>,
     ) -> Option<(Found<'a>, Option<Forms>)> {
         if input.text(at, input.end) == Some("null") {
             return Some((Found::Skipped, None));
@@ -64,11 +66,11 @@ impl Reader {
                 parts.is_mark = true;
                 skip::end_of(input, at).map(Then::On)
             }
-            "payload" => match members(input, at, |name, at| parts.member(input, name, at, names))? {
+            "payload" => match members(input, at, |name, at| parts.member(input, name, at, names, ahead))? {
                 Walked::End(end) => Some(Then::On(end)),
                 Walked::Stopped => Some(Then::Stop),
             },
-            _ => parts.member(input, name, at, names),
+            _ => parts.member(input, name, at, names, ahead),
         })?;
         let Walked::End(end) = walked else { return Some((Found::Skipped, None)) };
         let found = parts.found(end, changes);
@@ -98,11 +100,25 @@ impl Reader {
 }
 
 impl<'a> Parts<'a> {
-    fn member(&mut self, input: Input<'a>, name: &str, at: usize, names: &Names) -> Option<Then> {
+    fn member(
+        &mut self,
+        input: Input<'a>,
+        name: &str,
+        at: usize,
+        names: &Names,
+        ahead: &mut dyn FnMut(usize) -> Option<usize>,
+    ) -> Option<Then> {
         let end;
         match name {
             "before" => (self.before, end) = present(input, at)?,
-            "after" => (self.after, end) = present(input, at)?,
+            "after" => {
+                // A schema may say that values are written in another way than those before.
+                let row = if self.schema.is_none() && input.byte(at)? == b'{' { ahead(at) } else { None };
+                (self.after, end) = match row {
+                    Some(end) => (Some(at..end), end),
+                    None => present(input, at)?,
+                };
+            }
             "op" => {
                 (self.op, end) = word(input, at)?;
                 // Truncations and messages of the database have no rows.

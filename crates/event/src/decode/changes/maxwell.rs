@@ -9,7 +9,14 @@ use super::{Change, Found};
 use crate::decode::json::{Input, skip};
 
 /// Reads the record that begins at `at`; `None` when it is not valid JSON.
-pub(super) fn read<'a>(input: Input<'a>, at: usize, names: &Names, changes: &mut Vec<Change>) -> Option<Found<'a>> {
+/// `ahead` may read the row of a table's change at once, and says where it ends.
+pub(super) fn read<'a>(
+    input: Input<'a>,
+    at: usize,
+    names: &Names,
+    changes: &mut Vec<Change>,
+    ahead: &mut dyn FnMut(&str, &str, usize) -> Option<usize>,
+) -> Option<Found<'a>> {
     let (mut database, mut table, mut kind, mut data, mut old) = (None, None, None, None, None);
     let walked = members(input, at, |name, at| {
         let end;
@@ -17,7 +24,16 @@ pub(super) fn read<'a>(input: Input<'a>, at: usize, names: &Names, changes: &mut
             "database" => (database, end) = word(input, at)?,
             "table" => (table, end) = word(input, at)?,
             "type" => (kind, end) = word(input, at)?,
-            "data" => (data, end) = present(input, at)?,
+            "data" => {
+                let row = match (database, table, kind) {
+                    (Some(database), Some(table), Some(_)) if input.byte(at)? == b'{' => ahead(database, table, at),
+                    _ => None,
+                };
+                (data, end) = match row {
+                    Some(end) => (Some(at..end), end),
+                    None => present(input, at)?,
+                };
+            }
             "old" => (old, end) = present(input, at)?,
             _ => return skip::end_of(input, at).map(Then::On),
         }

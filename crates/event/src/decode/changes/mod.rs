@@ -73,6 +73,10 @@ pub(super) struct ChangeDecoder {
     names: Names,
     tables: Vec<Rows>,
     changes: Vec<Change>,
+    /// The table that took the last record: the next one's too, most often.
+    last: usize,
+    /// The table that has read ahead.
+    ahead: Option<usize>,
 }
 
 impl ChangeDecoder {
@@ -84,17 +88,27 @@ impl ChangeDecoder {
             names: Names(tables.iter().map(name).collect()),
             tables: tables.iter().map(|table| Rows::new(format, table)).collect(),
             changes: Vec::new(),
+            last: 0,
+            ahead: None,
         }
     }
 
     /// Takes in one record; says whether it was a table's.
     fn record(&mut self, page: &Page<'_>, input: Input<'_>, start: usize) -> Result<bool, String> {
-        let Self { format, debezium, names, tables, changes } = self;
+        let Self { format, debezium, names, tables, changes, last, ahead } = self;
         changes.clear();
         let read = match format {
-            Format::Debezium => debezium.read(input, start, names, changes),
+            Format::Debezium => debezium.read(input, start, names, changes, &mut |at| {
+                *ahead = Some(*last);
+                tables.get_mut(*last)?.read_ahead(input, at)
+            }),
             Format::Canal => canal::read(input, start, names, changes).map(|found| (found, None)),
-            _ => maxwell::read(input, start, names, changes).map(|found| (found, None)),
+            _ => maxwell::read(input, start, names, changes, &mut |database, table, at| {
+                let first = names.of(database, table).next()?;
+                *ahead = Some(first);
+                tables[first].read_ahead(input, at)
+            })
+            .map(|found| (found, None)),
         };
         let Some((found, forms)) = read else { return Err(invalid(input, start)) };
         let (database, table) = match found {
@@ -110,7 +124,7 @@ impl ChangeDecoder {
                 tables[at].obey(forms);
             }
             tables[at].take(record, changes)?;
-            wanted = true;
+            (wanted, *last) = (true, at);
         }
         Ok(wanted)
     }
@@ -125,13 +139,18 @@ impl ChangeDecoder {
             if start == line.end {
                 continue;
             }
-            match self.record(page, input, start) {
-                Ok(true) => {}
+            let taken = self.record(page, input, start);
+            if let Some(rows) = self.ahead.take().and_then(|at| self.tables.get_mut(at)) {
+                rows.forget();
+            }
+            match taken {
+                Ok(true) => {
+                    for (rows, table) in self.tables.iter_mut().zip(&mut out.tables) {
+                        rows.hand_over_full(data, table);
+                    }
+                }
                 Ok(false) => out.skipped += 1,
                 Err(reason) => page.reject(line, reason, &mut out.rejected),
-            }
-            for (rows, table) in self.tables.iter_mut().zip(&mut out.tables) {
-                rows.hand_over_full(data, table);
             }
         }
     }

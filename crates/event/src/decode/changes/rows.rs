@@ -23,6 +23,8 @@ pub(super) struct Rows {
     /// The key's columns, by number.
     key: Vec<usize>,
     weights: Vec<i64>,
+    /// Where the last row lies if it was read before it was known to be one.
+    ahead: Option<Range<usize>>,
     /// Where each row stood, if there is a key.
     sequences: Vec<u64>,
     /// The columns and the sequence.
@@ -58,6 +60,7 @@ impl Rows {
             rows_max: config.batch_rows.max(1),
             key: changes.key,
             weights: Vec::new(),
+            ahead: None,
             sequences: Vec::new(),
             with_sequence: with_sequence(&config.schema),
             forms: None,
@@ -82,9 +85,27 @@ impl Rows {
         self.forms = Some(Arc::clone(forms));
     }
 
+    /// Reads the object at `at` as a row if it looks like the ones before, and says where it ends. It is one only if it
+    /// is part of the record that is taken next; else it is forgotten. Saves looking for its end and then reading it.
+    pub(super) fn read_ahead(&mut self, input: Input<'_>, at: usize) -> Option<usize> {
+        if self.ahead.is_some() {
+            return None;
+        }
+        let end = self.predictor.object(&mut self.columns, input, at)?;
+        self.ahead = Some(at..end);
+        Some(end)
+    }
+
+    /// Forgets what was read ahead and was no row.
+    pub(super) fn forget(&mut self) {
+        if self.ahead.take().is_some() {
+            self.columns.rewind(self.weights.len());
+        }
+    }
+
     /// Appends the rows of a record, all or none.
     pub(super) fn take(&mut self, record: Record<'_>, changes: &[Change]) -> Result<(), String> {
-        let before = self.columns.rows();
+        let before = self.weights.len();
         let taken = (0..).zip(changes).try_for_each(|(nth, change)| self.change(record, change, nth));
         if taken.is_err() {
             self.columns.rewind(before);
@@ -129,6 +150,13 @@ impl Rows {
 
     /// Appends the row that an object holds.
     fn whole(&mut self, record: Record<'_>, object: &Range<usize>, weight: i64, sequence: u64) -> Result<(), String> {
+        if self.ahead.as_ref() == Some(object) {
+            self.ahead = None;
+            self.stats.predicted += 1;
+            self.mark(weight, sequence);
+            return Ok(());
+        }
+        self.forget();
         let input = Input { end: object.end, ..record.input };
         let (_, predicted) = self.predictor.read(&mut self.columns, input, object.start, 1);
         if predicted == 1 {

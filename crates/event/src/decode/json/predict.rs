@@ -70,6 +70,28 @@ impl Predictor {
         (at, count)
     }
 
+    /// Reads the object that begins at `at` if one of the known shapes fits, wherever it ends, and says where that is.
+    pub(in crate::decode) fn object(&mut self, columns: &mut Columns, input: Input<'_>, at: usize) -> Option<usize> {
+        for place in 0..self.shapes.len() {
+            if let Some(end) = self.run_object(place, columns, input, at) {
+                self.lessons = 0;
+                self.shapes[..=place].rotate_right(1);
+                return Some(end);
+            }
+        }
+        None
+    }
+
+    fn run_object(&self, place: usize, columns: &mut Columns, input: Input<'_>, at: usize) -> Option<usize> {
+        let shape = &self.shapes[place];
+        #[cfg(target_arch = "x86_64")]
+        if self.avx2 {
+            // SAFETY: `avx2` is only set where the machine has all that the function is compiled for.
+            return unsafe { object_avx2(shape, columns, input, at) };
+        }
+        object::<Portable>(shape, columns, input, at)
+    }
+
     /// Learns from the record at `at`, which `input` ends with and which no shape fitted.
     pub(in crate::decode) fn learn(&mut self, columns: &Columns, input: Input<'_>, at: usize) {
         self.lessons = self.lessons.wrapping_add(1);
@@ -99,6 +121,23 @@ fn run_avx2(shape: &Shape, columns: &mut Columns, input: Input<'_>, at: usize, r
     run::<Avx2>(shape, columns, input, at, rows)
 }
 
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2")]
+fn object_avx2(shape: &Shape, columns: &mut Columns, input: Input<'_>, at: usize) -> Option<usize> {
+    object::<Avx2>(shape, columns, input, at)
+}
+
+/// Reads one object of this shape, whatever is behind it.
+#[inline(always)]
+fn object<S: Scan>(shape: &Shape, columns: &mut Columns, input: Input<'_>, at: usize) -> Option<usize> {
+    let Some(end) = values::<S>(shape, columns, input, at).filter(|&end| end <= input.end) else {
+        columns.undo();
+        return None;
+    };
+    columns.end_shaped_row(&shape.present, &shape.absent);
+    Some(end)
+}
+
 /// Reads records of one shape.
 #[inline(always)]
 fn run<S: Scan>(shape: &Shape, columns: &mut Columns, input: Input<'_>, mut at: usize, rows: usize) -> (usize, usize) {
@@ -116,7 +155,18 @@ fn run<S: Scan>(shape: &Shape, columns: &mut Columns, input: Input<'_>, mut at: 
 
 /// Appends the values of one record and says where the next one begins.
 #[inline(always)]
-fn record<S: Scan>(shape: &Shape, columns: &mut Columns, input: Input<'_>, mut at: usize) -> Option<usize> {
+fn record<S: Scan>(shape: &Shape, columns: &mut Columns, input: Input<'_>, at: usize) -> Option<usize> {
+    let at = values::<S>(shape, columns, input, at)?;
+    match at.cmp(&input.end) {
+        std::cmp::Ordering::Less => (input.padded[at] == b'\n').then_some(at + 1),
+        std::cmp::Ordering::Equal => Some(at),
+        std::cmp::Ordering::Greater => None,
+    }
+}
+
+/// Appends the values of one record or object and says where it ends.
+#[inline(always)]
+fn values<S: Scan>(shape: &Shape, columns: &mut Columns, input: Input<'_>, mut at: usize) -> Option<usize> {
     for step in &shape.steps {
         if !S::begins_with(input.window::<WINDOW>(at)?, &step.literal) {
             return None;
@@ -136,11 +186,7 @@ fn record<S: Scan>(shape: &Shape, columns: &mut Columns, input: Input<'_>, mut a
             Slot::Other(node) => other(columns, node, input, at)?,
         };
     }
-    match at.cmp(&input.end) {
-        std::cmp::Ordering::Less => (input.padded[at] == b'\n').then_some(at + 1),
-        std::cmp::Ordering::Equal => Some(at),
-        std::cmp::Ordering::Greater => None,
-    }
+    Some(at)
 }
 
 /// Appends a string without escapes, and says where it ends.
