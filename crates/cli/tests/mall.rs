@@ -5,10 +5,14 @@
 
 use proxima_mallgen::{Answers, Counts, Files, Mall, Settings};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long answers may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The job's folder.
 fn job() -> PathBuf {
@@ -83,4 +87,114 @@ fn partitions_in_any_order_make_no_difference() {
     let shop = tempfile::tempdir().unwrap();
     let counts = generate(shop.path(), 2, 5);
     assert_run(shop.path(), counts, "2", &["--set", "epoch.records=1000", "--set", "epoch.interval=1ms"]);
+}
+
+/// A run that serves.
+struct Serving {
+    child: Child,
+    data: tempfile::TempDir,
+}
+
+impl Serving {
+    fn start(shop: &Path) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
+        command.arg("run").arg(job()).args(["--listen", "127.0.0.1:0", "--data"]).arg(data.path());
+        for name in ["logs", "changes"] {
+            command.arg("--set").arg(format!("sources.{name}.path={}", shop.join(name).display()));
+        }
+        let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        Self { child, data }
+    }
+
+    fn ask(&self, query: &str) -> Option<Value> {
+        let note: Value = serde_json::from_slice(&fs::read(self.data.path().join("server.json")).ok()?).ok()?;
+        let url = format!("http://{}/v1/queries/{query}", note["address"].as_str()?);
+        let text = ureq::get(&url).call().ok()?.body_mut().read_to_string().ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// Asks until the answer is as wanted.
+    fn wait(&mut self, query: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let begin = Instant::now();
+        let mut last = None;
+        while begin.elapsed() < PATIENCE {
+            assert!(self.child.try_wait().unwrap().is_none(), "the run ended by itself");
+            last = self.ask(query);
+            if let Some(answer) = last.take_if(|answer| wanted(answer)) {
+                return answer;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{query} never gave what was wanted, at last {last:?}")
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn answers(shop: &Path, index: &str) -> Vec<Value> {
+    let text = fs::read_to_string(shop.join("answers").join(index).with_extension("jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn cents(value: &Value) -> i64 {
+    (value.as_f64().unwrap() * 100.0).round() as i64
+}
+
+#[test]
+fn named_queries_answer_from_what_the_key_holds() {
+    let shop = tempfile::tempdir().unwrap();
+    generate(shop.path(), 3, 1);
+    let mut serving = Serving::start(shop.path());
+
+    let devices = answers(shop.path(), "active_devices");
+    let mut hours = BTreeMap::<(String, i64), i64>::new();
+    for device in &devices {
+        *hours.entry((device["day"].as_str().unwrap().into(), device["hour"].as_i64().unwrap())).or_default() += 1;
+    }
+    let rows = |answer: &Value| {
+        let row = |row: &Value| {
+            let day = row["days"].as_str().unwrap()[..10].to_owned();
+            ((day, row["hours"].as_i64().unwrap()), row["documents"].as_i64().unwrap())
+        };
+        answer["rows"].as_array().unwrap().iter().map(row).collect::<BTreeMap<_, _>>()
+    };
+    serving.wait("active_devices_by_hour?day=2026-03-03", |answer| rows(answer) == hours);
+
+    let lines = answers(shop.path(), "orders_wide");
+    for by in ["sex", "province", "sku_name"] {
+        let mut groups = BTreeMap::<String, (i64, i64)>::new();
+        for line in lines.iter().filter(|line| line["day"] == "2026-03-02" && line["status"] != "1003") {
+            let group = groups.entry(line[by].as_str().unwrap().into()).or_default();
+            group.0 += line["units"].as_i64().unwrap();
+            group.1 += cents(&line["amount"]);
+        }
+        let rows = |answer: &Value| {
+            let row = |row: &Value| {
+                let units = row["units"].as_f64().unwrap() as i64;
+                (row["groups"].as_str().unwrap().to_owned(), (units, cents(&row["amount"])))
+            };
+            answer["rows"].as_array().unwrap().iter().map(row).collect::<BTreeMap<_, _>>()
+        };
+        serving.wait(&format!("orders_by?day=2026-03-02&by={by}&groups=100"), |answer| rows(answer) == groups);
+    }
+
+    let named = |line: &&Value| line["sku_name"].as_str().unwrap().split(' ').any(|word| word == "lamp");
+    let lamps = lines.iter().filter(named).count();
+    assert!(lamps > 3, "{lamps} lines with lamps");
+    let found = serving.wait("search_orders?words=lamp&size=2&from=1", |answer| {
+        answer["hits"]["total"]["value"].as_u64() == Some(lamps as u64)
+    });
+    let hits = found["hits"]["hits"].as_array().unwrap();
+    assert_eq!(hits.len(), 2);
+    assert!(hits[0]["highlight"]["sku_name"][0].as_str().unwrap().contains("<em>lamp</em>"), "{found}");
+    let share = found["aggregations"]["sexes"]["buckets"].as_array().unwrap();
+    let sum: u64 = share.iter().map(|bucket| bucket["doc_count"].as_u64().unwrap()).sum();
+    assert_eq!(sum, lamps as u64);
 }
