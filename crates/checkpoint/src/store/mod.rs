@@ -11,7 +11,20 @@ pub use local::LocalStore;
 pub use object::{ObjectStore, ObjectStoreConfig};
 pub use retry::Retry;
 
+use std::sync::Arc;
 use thiserror::Error;
+
+/// Opens the store at an address: `s3://bucket/prefix`, `file:///path`, or the path of a folder.
+///
+/// # Errors
+/// When the folder cannot be made, or the address cannot be understood.
+pub fn open(address: &str, config: &ObjectStoreConfig) -> Result<Arc<dyn Store>, StoreError> {
+    match address.split_once("://") {
+        None => Ok(Arc::new(LocalStore::open(address)?)),
+        Some(("file", path)) => Ok(Arc::new(LocalStore::open(path)?)),
+        Some(_) => Ok(Arc::new(ObjectStore::open(address, config)?)),
+    }
+}
 
 /// Keeps named objects. Calls block until the answer is known.
 ///
@@ -104,4 +117,21 @@ pub struct StoreError {
     pub reason: String,
     /// Whether trying again is of no use: a wrong password, a missing right.
     pub lasting: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_says_which_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoints");
+        let config = ObjectStoreConfig::default();
+        open(path.to_str().unwrap(), &config).unwrap().put("log/1", b"x").unwrap();
+        let same = open(&format!("file://{}", path.display()), &config).unwrap();
+        assert_eq!(same.get("log/1").unwrap().unwrap(), b"x");
+        let error = open("hdfs://here", &config).err().unwrap();
+        assert!(error.to_string().starts_with("cannot open hdfs://here: the address must begin with s3://"), "{error}");
+    }
 }

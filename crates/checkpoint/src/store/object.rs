@@ -1,4 +1,4 @@
-//! An object store as a store: S3 and what speaks its language, or a folder by way of a `file://` address.
+//! An object store as a store: S3 and what speaks its language.
 
 use super::{Listed, Put, Store, StoreError};
 use bytes::Bytes;
@@ -48,7 +48,9 @@ impl ObjectStore {
     /// When the address or the configuration cannot be understood.
     pub fn open(address: &str, config: &ObjectStoreConfig) -> Result<Self, StoreError> {
         let refused = |reason: String| StoreError { tried: "open", place: address.to_owned(), reason, lasting: true };
-        let place = address.strip_prefix("s3://").ok_or_else(|| refused("the address must begin with s3://".into()))?;
+        let place = address
+            .strip_prefix("s3://")
+            .ok_or_else(|| refused("the address must begin with s3:// or file://, or be a path".into()))?;
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
         let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
         if let Some(endpoint) = &config.endpoint {
@@ -204,6 +206,9 @@ mod tests {
         let config = ObjectStoreConfig { access_key: Some("me".to_owned()), secret_key, ..Default::default() };
         assert!(!format!("{config:?}").contains("hush"));
         let error = ObjectStore::open("gs://bucket", &config).err().unwrap();
-        assert_eq!(error.to_string(), "cannot open gs://bucket: the address must begin with s3://");
+        assert_eq!(
+            error.to_string(),
+            "cannot open gs://bucket: the address must begin with s3:// or file://, or be a path"
+        );
     }
 }
