@@ -164,7 +164,9 @@ impl Courier {
             tracing::warn!(target = %self.target, sink = self.cluster.config.name, reason, "a sink waits");
         }
         let times = if backoff.tries() == 0 { "once".to_owned() } else { format!("{} times", backoff.tries() + 1) };
-        self.health.wait_for(format!("{}: {reason} (tried {times})", self.cluster.address()));
+        // A lost connection names the address that was lost.
+        let at = if reason.starts_with("http") { String::new() } else { format!("{}: ", self.cluster.address()) };
+        self.health.wait_for(format!("{at}{reason} (tried {times})"));
         let end = Instant::now() + backoff.next();
         loop {
             if self.health.is_stopped() {

@@ -183,6 +183,7 @@ fn sort_value(kind: Kind, shown: &str) -> &str {
         (_, "9223372036854775807" | "-9223372036854775808" | "\"Infinity\"" | "\"-Infinity\"") => "null",
         (Kind::Truth, "0") => "false",
         (Kind::Truth, "1") => "true",
+        (Kind::Truth, _) => "null",
         (_, shown) => shown,
     }
 }
