@@ -34,6 +34,9 @@ pub(crate) struct Fault<'a> {
     reason: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     caused_by: Option<Box<Fault<'a>>>,
+    /// What failed first, where many shards did.
+    #[serde(borrow, default)]
+    root_cause: Vec<Fault<'a>>,
 }
 
 /// The answer to a request that was refused as a whole.
@@ -106,7 +109,8 @@ impl Fault<'_> {
     /// The sentence of the fault and of what it came from, with its kind before it.
     pub(crate) fn text(&self) -> String {
         let own = self.reason.as_deref().unwrap_or("no reason given");
-        let cause = self.caused_by.as_ref().map(|cause| format!("; {}", cause.text())).unwrap_or_default();
+        let cause = self.caused_by.as_deref().or(self.root_cause.first()).filter(|cause| cause.reason != self.reason);
+        let cause = cause.map(|cause| format!("; {}", cause.text())).unwrap_or_default();
         format!("{}: {own}{cause}", self.kind)
     }
 }
@@ -177,6 +181,11 @@ mod tests {
     fn a_refusal_has_a_sentence() {
         let body = br#"{"error":{"type":"security_exception","reason":"missing credentials"},"status":401}"#;
         assert_eq!(refusal(body), "security_exception: missing credentials");
+        let body = br#"{"error":{"root_cause":[{"type":"query_shard_exception","reason":"No mapping found for [x]"}],
+            "type":"search_phase_execution_exception","reason":"all shards failed"},"status":400}"#;
+        let expected =
+            "search_phase_execution_exception: all shards failed; query_shard_exception: No mapping found for [x]";
+        assert_eq!(refusal(body), expected);
         assert_eq!(refusal(b"<html>bad gateway</html>\n"), "<html>bad gateway</html>");
     }
 }

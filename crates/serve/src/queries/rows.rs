@@ -129,8 +129,17 @@ fn figures(bucket: &Value, row: &mut Map<String, Value>) {
     for (name, inside) in bucket.as_object().into_iter().flatten() {
         let figure = inside.get("value").or_else(|| inside.get("values")).or_else(|| inside.get("doc_count"));
         if let Some(figure) = figure {
-            row.insert(name.clone(), figure.clone());
+            row.insert(name.clone(), plain(figure));
         }
+    }
+}
+
+/// A figure in one form for all servers: some write a sum of whole numbers as 142.0.
+fn plain(figure: &Value) -> Value {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match figure.as_f64() {
+        Some(number) if figure.is_f64() && number.fract() == 0.0 && number.abs() < EXACT => json!(number as i64),
+        _ => figure.clone(),
     }
 }
 
@@ -154,9 +163,9 @@ mod tests {
     fn buckets_in_buckets_are_rows() {
         let body = json!({"aggs": {"day": {"aggs": {"sex": {"terms": {}}}}}});
         let answer = r#"{"hits":{"total":{"value":3}},"aggregations":{"day":{"buckets":[{"key":1,"key_as_string":"d1",
-            "doc_count":3,"sex":{"buckets":[{"key":"f","doc_count":2,"spend":{"value":1.5}},{"key":"m","doc_count":1,
+            "doc_count":3,"sex":{"buckets":[{"key":"f","doc_count":2,"spend":{"value":1.5},"sum":{"value":142.0}},{"key":"m","doc_count":1,
             "spend":{"value":null},"new":{"doc_count":1}}]}}]}}}"#;
-        let expected = r#"{"total":3,"rows":[{"day":"d1","sex":"f","documents":2,"spend":1.5},{"day":"d1","sex":"m","documents":1,"spend":null,"new":1}]}"#;
+        let expected = r#"{"total":3,"rows":[{"day":"d1","sex":"f","documents":2,"spend":1.5,"sum":142},{"day":"d1","sex":"m","documents":1,"spend":null,"new":1}]}"#;
         assert_eq!(shape("day.sex", &body, answer), expected);
         assert!(Rows::parse("day.age", &body).unwrap_err().contains("no aggregation \"age\" there"));
     }
