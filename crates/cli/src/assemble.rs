@@ -10,6 +10,7 @@ use proxima_event::Sink;
 use proxima_event::decode::{Format, source_decoder};
 use proxima_graph::{ObjectSpec, PathReader, PathSpec, RelationColumns};
 use proxima_kafka::{KafkaSink, KafkaSource};
+use proxima_redis::RedisSink;
 use proxima_serve::Search;
 use proxima_sink::{Counters, DiscardSink, IndexConfig, IndexSink, KvReader, KvStore};
 use proxima_source::{FileConfig, FileSource, Framing};
@@ -155,6 +156,10 @@ fn add_targets(
             SinkKind::Kafka(plan) => {
                 let config = plan.target(&job.name, &target.index, &target.schema, &target.key);
                 Box::new(KafkaSink::open(config)?)
+            }
+            SinkKind::Redis(plan) => {
+                let config = plan.target(&target.index, &target.key);
+                Box::new(RedisSink::open(plan.servers.clone(), config)?)
             }
             SinkKind::Discard => {
                 let counters = Arc::new(Counters::default());

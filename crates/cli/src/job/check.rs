@@ -129,6 +129,10 @@ fn check_sinks(
             let plan = sink.kafka.as_ref()?.check(folder, !overlay.without_inputs, problems)?;
             Some(SinkKind::Kafka(Box::new(plan)))
         }
+        SinkWord::Redis => {
+            let plan = sink.redis.as_ref()?.check(folder, !overlay.without_inputs, problems)?;
+            Some(SinkKind::Redis(Box::new(plan)))
+        }
     };
     sinks.iter().filter_map(|(name, sink)| Some((name.clone(), check(name, sink)?))).collect()
 }

@@ -16,6 +16,7 @@ pub mod plan;
 pub mod problem;
 pub mod queries;
 pub mod raw;
+pub mod redis;
 pub mod secret;
 pub mod sql;
 pub mod tree;

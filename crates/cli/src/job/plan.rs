@@ -3,6 +3,7 @@
 use super::elastic::ElasticPlan;
 use super::kafka::KafkaSinkPlan;
 use super::problem::Problem;
+use super::redis::RedisPlan;
 use chrono_tz::Tz;
 use proxima_graph::{Merger, PathConfig, PathKind};
 use proxima_kafka::SourceConfig;
@@ -99,6 +100,8 @@ pub enum SinkKind {
     Elastic(Box<ElasticPlan>),
     /// Topics of Kafka.
     Kafka(Box<KafkaSinkPlan>),
+    /// Redis.
+    Redis(Box<RedisPlan>),
 }
 
 /// A relation or a type of objects: a query.

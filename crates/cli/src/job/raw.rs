@@ -5,6 +5,7 @@ use super::fields::{Fields, Located};
 use super::kafka::{RawKafkaSink, RawKafkaSource};
 use super::problem::Place;
 use super::queries::RawNamedQuery;
+use super::redis::RawRedis;
 use super::tree::Text;
 use proxima_graph::{Merger, PathKind};
 use std::time::Duration;
@@ -82,6 +83,8 @@ pub struct RawSink {
     pub elastic: Option<RawElastic>,
     /// The keys of a sink for topics.
     pub kafka: Option<RawKafkaSink>,
+    /// The keys of a sink for Redis.
+    pub redis: Option<RawRedis>,
 }
 
 /// The kinds of sinks.
@@ -95,15 +98,18 @@ pub enum SinkWord {
     Elastic,
     /// Topics of Kafka.
     Kafka,
+    /// Redis.
+    Redis,
 }
 
 /// The kinds of sinks by their words.
-const SINKS: [(&str, SinkWord); 5] = [
+const SINKS: [(&str, SinkWord); 6] = [
     ("index", SinkWord::Index),
     ("discard", SinkWord::Discard),
     ("elasticsearch", SinkWord::Elastic),
     ("opensearch", SinkWord::Elastic),
     ("kafka", SinkWord::Kafka),
+    ("redis", SinkWord::Redis),
 ];
 
 /// `[relations.NAME]` or `[objects.NAME]`
@@ -218,10 +224,11 @@ impl RawSource {
 impl RawSink {
     fn read(fields: &mut Fields<'_>) -> Self {
         let kind = fields.required_word("kind", &SINKS);
-        let mut sink = Self { place: fields.place.clone(), kind, elastic: None, kafka: None };
+        let mut sink = Self { place: fields.place.clone(), kind, elastic: None, kafka: None, redis: None };
         match sink.kind.as_ref().map(|kind| kind.value) {
             Some(SinkWord::Elastic) => sink.elastic = Some(RawElastic::read(fields)),
             Some(SinkWord::Kafka) => sink.kafka = Some(RawKafkaSink::read(fields)),
+            Some(SinkWord::Redis) => sink.redis = Some(RawRedis::read(fields)),
             Some(SinkWord::Index | SinkWord::Discard) => {}
             None => fields.ignore_rest(),
         }

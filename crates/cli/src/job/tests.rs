@@ -409,3 +409,65 @@ pattern = "ods_("
     ];
     assert_eq!(told, expected);
 }
+
+#[test]
+fn a_sink_of_redis_is_read() {
+    let sinks = r#"[sinks.index]
+kind = "redis"
+addresses = ["one:26379", "two:26379"]
+mode = "sentinel"
+master = "mall"
+username = "shop"
+password_file = "password"
+database = 2
+wait_replicas = 1
+layout = "json"
+pattern = "dim:{table}:{id}"
+tombstone_ttl = "2 hours"
+"#;
+    let folder = folder(&GOOD.replace("[sinks.index]\nkind = \"index\"\n", sinks), VIEWS);
+    fs::write(folder.path().join("password"), "s3cret\n").expect("written");
+    let plan = load(folder.path(), &Overlay::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(!format!("{plan:?}").contains("s3cret"));
+    let SinkKind::Redis(redis) = &plan.sinks["index"] else { panic!("{:?}", plan.sinks) };
+    let mode = proxima_redis::Mode::Sentinel { master: "mall".into(), password: None };
+    let password = Some(proxima_redis::Secret::new("s3cret"));
+    assert_eq!((&redis.servers.mode, &redis.servers.password), (&mode, &password));
+    assert_eq!((redis.servers.database, redis.servers.wait_replicas), (2, 1));
+    let target = redis.target("codes", &[0]);
+    assert_eq!(target.tombstone_ttl, Duration::from_secs(7200));
+    assert_eq!(target.pattern.key("codes", "17"), "dim:codes:17");
+}
+
+#[test]
+fn what_is_wrong_with_a_sink_of_redis_is_told() {
+    let sinks = r#"[sinks.index]
+kind = "redis"
+addresses = "localhost"
+mode = "sentinel"
+pattern = "dim:{id}"
+ca_file = "job.toml"
+password_env = "PROXIMA_TEST_NO_SUCH_VARIABLE"
+[sinks.slots]
+kind = "redis"
+addresses = "localhost:1"
+mode = "cluster"
+database = 1
+layout = "jsom"
+[sinks.named]
+kind = "redis"
+addresses = "localhost:1"
+master = "mall"
+"#;
+    let job = GOOD.replace("[sinks.index]\nkind = \"index\"\n", sinks);
+    let told = told(&folder(&job, VIEWS), &Overlay::default());
+    let expected = [
+        r#"job.toml:12:13: sinks.index.addresses: "localhost" is not an address; write host:port, such as "127.0.0.1:6379""#,
+        r#"job.toml:13:8: sinks.index.mode: Sentinels are asked for a master by its name; write master = "mymaster""#,
+        r#"job.toml:14:11: sinks.index.pattern: a key pattern holds {table}; write pattern = "dim:{table}:{id}""#,
+        "job.toml:21:12: sinks.slots.database: a cluster has database 0 alone; leave this key out",
+        r#"job.toml:22:10: sinks.slots.layout: unknown layout "jsom"; did you mean "json"?"#,
+        r#"job.toml:26:10: sinks.named.master: only Sentinels know a master; write mode = "sentinel""#,
+    ];
+    assert_eq!(told, expected);
+}
