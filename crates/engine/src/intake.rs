@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// Chunks that wait for one worker at the most. Two keep it busy while the source reads the next.
 const QUEUED_MAX: usize = 3;
+/// A worker wakes waiting sources when it has so many left.
+const QUEUED_WAKE: usize = 1;
 /// How often a waiting source looks whether it should stop.
 const WAIT: Duration = Duration::from_millis(50);
 
@@ -158,7 +160,8 @@ impl EpochIntake {
         let item = state.queues[worker].pop_front();
         let open = state.queues[worker].front().map_or(state.open, |next| next.epoch);
         let ended = state.ended && state.queues[worker].is_empty();
-        if item.is_some() {
+        // Not for each chunk: a source that is woken offers several.
+        if item.is_some() && state.queues[worker].len() <= QUEUED_WAKE {
             self.room.notify_all();
         }
         Work { item, open, ended }

@@ -25,8 +25,9 @@ use std::time::{Duration, Instant};
 /// How long flushed writes may be in memory alone.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
-/// Pages kept in memory; the file system keeps the rest.
-const CACHE_BYTES: usize = 32 << 20;
+/// Pages kept in memory; the file system keeps the rest. What is written between two flushes is mostly new, so more of
+/// them would hardly be of use again.
+const CACHE_BYTES: usize = 8 << 20;
 
 type Table<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
 
