@@ -4,7 +4,7 @@ use crate::cuts::{Cut, CutsQueue};
 use crate::error::CheckpointError;
 use crate::fail::{FailPoint, fail_point};
 use crate::run::{Recovery, Restart, Resumption, Run};
-use crate::state::{Section, StateKey};
+use crate::state::{Section, StateKey, within_budget};
 use crate::store::Retry;
 use crate::writers::Writers;
 use parking_lot::Mutex;
@@ -71,6 +71,8 @@ pub struct Checkpoints {
     generation: Generation,
     keep: usize,
     run: Mutex<Run>,
+    /// The groups that are due to be written in full since the last commit. Workers ask, and must not wait for a commit.
+    due: Mutex<Vec<(StateKey, u64)>>,
     offsets: Mutex<Vec<Box<dyn OffsetStore>>>,
     cuts: Arc<CutsQueue>,
     cuts_thread: Option<JoinHandle<()>>,
@@ -95,6 +97,7 @@ impl Checkpoints {
         let checkpoints = Self {
             generation,
             keep: config.keep.max(1),
+            due: Mutex::new(run.chains().due()),
             run: Mutex::new(run),
             offsets: Mutex::new(config.offsets),
             cuts,
@@ -141,7 +144,7 @@ impl Checkpoints {
     /// weigh more than they do, or take long to read back.
     #[must_use]
     pub fn plan_rewrites(&self, budget_bytes: u64) -> Vec<StateKey> {
-        self.run.lock().chains().plan_rewrites(budget_bytes)
+        within_budget(&self.due.lock(), budget_bytes)
     }
 
     /// Commits a checkpoint: all state up to this epoch was handed over, all sinks hold the epoch. Waits for what is
@@ -161,6 +164,7 @@ impl Checkpoints {
         let mut run = self.run.lock();
         let seq = run.commit(epoch, positions.clone(), counters, written)?;
         self.cuts.roll();
+        *self.due.lock() = run.chains().due();
         self.tell(seq, epoch, &positions)?;
         let committed = {
             let mut status = self.status.lock();

@@ -86,9 +86,8 @@ impl Chains {
         self.groups.get(&key).into_iter().flatten().map(|link| (link.file, link.at))
     }
 
-    /// The groups that should be written in full at the next checkpoint: the longest overdue first, and no more than
-    /// `budget_bytes` in all, but at least one if any is due.
-    pub(crate) fn plan_rewrites(&self, budget_bytes: u64) -> Vec<StateKey> {
+    /// The groups that should be written in full, and the bytes of their sections: the longest overdue first.
+    pub(crate) fn due(&self) -> Vec<(StateKey, u64)> {
         let wasteful: HashSet<StateName> =
             self.files.iter().filter(|(_, live)| is_wasteful(live)).map(|(&name, _)| name).collect();
         let mut due: Vec<_> = self
@@ -97,16 +96,21 @@ impl Chains {
             .filter_map(|(&key, chain)| Some((urgency(chain, &wasteful)?, key, chain_bytes(chain))))
             .collect();
         due.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-        let mut left = budget_bytes;
-        let mut planned = Vec::new();
-        for (_, key, bytes) in due {
-            if bytes <= left || planned.is_empty() {
-                planned.push(key);
-                left = left.saturating_sub(bytes);
-            }
-        }
-        planned
+        due.into_iter().map(|(_, key, bytes)| (key, bytes)).collect()
     }
+}
+
+/// The first of the groups that are due, no more than `budget_bytes` in all, but one at the least.
+pub(crate) fn within_budget(due: &[(StateKey, u64)], budget_bytes: u64) -> Vec<StateKey> {
+    let mut left = budget_bytes;
+    let mut planned = Vec::new();
+    for &(key, bytes) in due {
+        if bytes <= left || planned.is_empty() {
+            planned.push(key);
+            left = left.saturating_sub(bytes);
+        }
+    }
+    planned
 }
 
 /// Lets go of a section, and of its file with the last one.
@@ -174,7 +178,7 @@ mod tests {
     }
 
     fn planned(chains: &Chains, budget: u64) -> Vec<u16> {
-        chains.plan_rewrites(budget).into_iter().map(|(_, group)| group.0).collect()
+        within_budget(&chains.due(), budget).into_iter().map(|(_, group)| group.0).collect()
     }
 
     proptest! {

@@ -5,7 +5,7 @@ mod format;
 mod restore;
 mod write;
 
-pub(crate) use chains::Chains;
+pub(crate) use chains::{Chains, within_budget};
 pub use format::{Kind, Section};
 pub(crate) use restore::Damage;
 pub use restore::{Restored, StoredSection};
