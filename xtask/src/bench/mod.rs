@@ -53,6 +53,8 @@ enum Name {
     Decode,
     /// Reading files alone: blocks cut at record ends.
     Read,
+    /// Reading and decoding a topic of a real Kafka alone, which is started.
+    Kafka,
 }
 
 pub(crate) fn run(args: &BenchArgs) -> Result<()> {
@@ -62,6 +64,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         Name::Pairs => crate_bench("proxima-graph", "pairs"),
         Name::Decode => crate_bench("proxima-event", "decode"),
         Name::Read => crate_bench("proxima-source", "read"),
+        Name::Kafka => crate_bench("proxima-kafka", "kafka"),
     }
 }
 
