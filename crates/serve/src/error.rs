@@ -15,6 +15,7 @@ pub(crate) const CODES: &[&str] = &[
     "index_exception",
     "index_not_found",
     "internal",
+    "log_exception",
     "malformed_json",
     "method_not_allowed",
     "not_ready",
@@ -23,10 +24,12 @@ pub(crate) const CODES: &[&str] = &[
     "path_not_found",
     "query_not_found",
     "route_not_found",
+    "source_not_found",
     "store_exception",
     "timeout",
     "too_busy",
     "too_many_buckets_exception",
+    "unauthorized",
 ];
 
 /// An error on its way to an answer.

@@ -7,6 +7,7 @@
 mod answers;
 mod app;
 mod error;
+mod ingest;
 mod metrics;
 mod pretty;
 pub mod queries;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use answers::{Document, Failure, Field, IndexInfo, Search, SimilarPath};
 pub use app::app;
+pub use ingest::{Ingest, IngestAnswer, IngestRoute, Ingested};
 pub use proxima_graph::{Neighbour, Similar};
 pub use queries::NamedQuery;
 pub use server::{Answer, Server, ask, serve};

@@ -2,6 +2,7 @@
 
 use crate::answers::{Search, SimilarPath};
 use crate::error::ApiError;
+use crate::ingest::IngestRoute;
 use crate::metrics::Requests;
 use crate::queries::NamedQuery;
 use crate::status::StatusSource;
@@ -34,6 +35,7 @@ pub struct AppState {
     pub(crate) indexes: BTreeMap<String, Arc<dyn Search>>,
     pub(crate) paths: BTreeMap<String, Arc<dyn SimilarPath>>,
     pub(crate) queries: BTreeMap<String, Arc<NamedQuery>>,
+    pub(crate) ingests: BTreeMap<String, Arc<IngestRoute>>,
     pub(crate) limits: Limits,
     pub(crate) requests: Requests,
     searches: Arc<Semaphore>,
@@ -49,8 +51,8 @@ impl AppState {
         limits: Limits,
     ) -> Self {
         let searches = Arc::new(Semaphore::new(limits.searches));
-        let queries = BTreeMap::new();
-        Self { status, indexes, paths, queries, limits, requests: Requests::default(), searches }
+        let (queries, ingests) = (BTreeMap::new(), BTreeMap::new());
+        Self { status, indexes, paths, queries, ingests, limits, requests: Requests::default(), searches }
     }
 
     /// The same routes with these queries.
@@ -58,6 +60,18 @@ impl AppState {
     pub fn with_queries(mut self, queries: impl IntoIterator<Item = (String, NamedQuery)>) -> Self {
         self.queries = queries.into_iter().map(|(name, query)| (name, Arc::new(query))).collect();
         self
+    }
+
+    /// The same routes with these sources, which take records.
+    #[must_use]
+    pub fn with_ingests(mut self, ingests: BTreeMap<String, IngestRoute>) -> Self {
+        self.ingests = ingests.into_iter().map(|(name, route)| (name, Arc::new(route))).collect();
+        self
+    }
+
+    /// The source of this name, if it takes records.
+    pub(crate) fn ingest(&self, name: &str) -> Result<Arc<IngestRoute>, ApiError> {
+        find(&self.ingests, name, "source_not_found", "source that takes records")
     }
 
     /// The index of this name.

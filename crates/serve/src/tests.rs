@@ -4,7 +4,8 @@ use crate::error::CODES;
 use crate::queries::{Kind, NamedQuery, Parameter};
 use crate::routes::ROUTES;
 use crate::{
-    AppState, Document, Failure, Field, IndexInfo, Limits, RunState, Search, SimilarPath, SourceStatus, Status, app,
+    AppState, Document, Failure, Field, IndexInfo, Ingest, IngestAnswer, IngestRoute, Ingested, Limits, RunState,
+    Search, SimilarPath, SourceStatus, Status, app,
 };
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -84,6 +85,82 @@ impl SimilarPath for Pairs {
     }
 }
 
+/// Takes every request but two; the number of records is the length of body and key.
+struct Note;
+
+impl Ingest for Note {
+    fn accept(&self, body: &[u8], key: &str, answer: IngestAnswer) {
+        let failure = |status, code| Failure { status, code, message: "as the test wants".to_owned() };
+        let records = (body.len() + key.len()) as u64;
+        // Another thread answers, as the log's does.
+        let outcome = match body {
+            b"busy" => Err(failure(429, "too_busy")),
+            b"full" => Err(failure(503, "log_exception")),
+            _ => Ok(Ingested { records, duplicate: key == "again" }),
+        };
+        std::thread::spawn(move || answer(outcome));
+    }
+}
+
+async fn post_with(app: &Router, uri: &str, headers: &[(&str, &str)], body: &str) -> axum::response::Response {
+    let method = if body == "preflight" { "OPTIONS" } else { "POST" };
+    let mut request = Request::builder().method(method).uri(uri);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    app.clone().oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn records_are_taken_with_their_key_and_token() {
+    let app = echo();
+    let body = |response: axum::response::Response| async {
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        serde_json::from_slice::<Value>(&bytes).unwrap()
+    };
+    let plain = post_with(&app, "/v1/ingest/daily", &[("content-type", "text/plain")], "{}").await;
+    assert_eq!(body(plain).await, json!({ "records": 2, "duplicate": false }));
+    let again = post_with(&app, "/v1/ingest/daily", &[("idempotency-key", "again")], "{}").await;
+    assert_eq!(body(again).await, json!({ "records": 7, "duplicate": true }));
+
+    for (uri, headers, status) in [
+        ("/v1/ingest/kept", vec![], 401),
+        ("/v1/ingest/kept", vec![("authorization", "Bearer s3cre")], 401),
+        ("/v1/ingest/kept?token=s3cret2", vec![], 401),
+        ("/v1/ingest/kept", vec![("authorization", "Bearer s3cret")], 200),
+        ("/v1/ingest/kept?token=s3cret", vec![], 200),
+        ("/v1/ingest/lost", vec![], 404),
+    ] {
+        assert_eq!(post_with(&app, uri, &headers, "{}").await.status(), status, "{uri} {headers:?}");
+    }
+    let busy = post_with(&app, "/v1/ingest/daily", &[], "busy").await;
+    assert_eq!((busy.status().as_u16(), busy.headers()["retry-after"].to_str().unwrap()), (429, "1"));
+    let full = refused(&app, "POST", "/v1/ingest/daily", "full").await;
+    assert_eq!((full.0, full.1.as_str()), (503, "log_exception"));
+}
+
+#[tokio::test]
+async fn pages_of_listed_origins_may_post() {
+    let app = echo();
+    let (known, stranger) = ([("origin", "https://shop.example")], [("origin", "https://evil.example")]);
+    let preflight = post_with(&app, "/v1/ingest/kept", &known, "preflight").await;
+    assert_eq!(preflight.status(), 204);
+    let told = |name: &str| preflight.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(told("access-control-allow-origin"), "https://shop.example");
+    assert_eq!(told("access-control-allow-methods"), "POST");
+    assert!(told("access-control-allow-headers").contains("idempotency-key"));
+    for headers in [&stranger[..], &[]] {
+        let preflight = post_with(&app, "/v1/ingest/kept", headers, "preflight").await;
+        assert!(!preflight.headers().contains_key("access-control-allow-origin"));
+    }
+    // A page may read the reason of an error too.
+    let wrong = post_with(&app, "/v1/ingest/kept", &known, "{}").await;
+    assert_eq!(
+        (wrong.status().as_u16(), &wrong.headers()["access-control-allow-origin"]),
+        (401, &known[0].1.parse().unwrap())
+    );
+}
+
 fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).unwrap()
 }
@@ -98,7 +175,10 @@ fn app_with(state: RunState, indexes: Vec<(&str, Arc<dyn Search>)>, limits: Limi
     let paths: BTreeMap<String, Arc<dyn SimilarPath>> = [("together".to_owned(), Arc::new(Pairs) as _)].into();
     let status = Arc::new(move || status_of(state));
     let state = AppState::new(status, indexes, paths, limits).with_queries([("daily".to_owned(), query())]);
-    app(Arc::new(state))
+    let open = IngestRoute { log: Arc::new(Note), token: None, origins: Vec::new() };
+    let origins = vec!["https://shop.example".to_owned()];
+    let kept = IngestRoute { log: Arc::new(Note), token: Some("s3cret".to_owned()), origins };
+    app(Arc::new(state.with_ingests([("daily".to_owned(), open), ("kept".to_owned(), kept)].into())))
 }
 
 fn query() -> NamedQuery {

@@ -2,6 +2,7 @@
 
 mod health;
 mod indexes;
+mod ingest;
 mod pages;
 mod queries;
 mod similar;
@@ -12,7 +13,7 @@ use crate::state::AppState;
 use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub(crate) struct Route {
 
 const GET: &[&str] = &["get"];
 const GET_POST: &[&str] = &["get", "post"];
+const OPTIONS_POST: &[&str] = &["options", "post"];
 
 /// All routes. Ids are wildcards: they may hold slashes.
 pub(crate) const ROUTES: &[Route] = &[
@@ -52,6 +54,11 @@ pub(crate) const ROUTES: &[Route] = &[
     Route { path: "/v1/indexes/{name}/_doc/{*id}", methods: GET, handler: || get(indexes::document) },
     Route { path: "/v1/queries", methods: GET, handler: || get(queries::list) },
     Route { path: "/v1/queries/{name}", methods: GET_POST, handler: || get(queries::ask).post(queries::ask) },
+    Route {
+        path: "/v1/ingest/{name}",
+        methods: OPTIONS_POST,
+        handler: || post(ingest::post).options(ingest::preflight),
+    },
     Route { path: "/v1/similar/{path}/{*id}", methods: GET, handler: || get(similar::similar) },
 ];
 
