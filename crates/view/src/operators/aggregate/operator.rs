@@ -161,7 +161,9 @@ impl Aggregate {
     fn end_epoch(&mut self) {
         let mut gone = Vec::new();
         let tracked = self.table.is_tracked();
-        for (at, &group) in self.touched.groups.iter().enumerate() {
+        // Groups without a payload are only ever added: there is something to do where that is noted.
+        let looked_at = if self.stride > 0 || tracked { &*self.touched.groups } else { &[] };
+        for (at, &group) in looked_at.iter().enumerate() {
             let (mut mark, payload) = self.table.marked_mut(group);
             mark.turn_off();
             if self.stride > 0 && payload[ROWS] == 0 && !self.spec.keys.is_empty() {
