@@ -41,7 +41,10 @@ pub(crate) async fn claim(cluster: &Cluster, target: &str, generation: u64) -> R
         Standing::Run { seq_no, primary_term, .. } => {
             vec![("if_seq_no", seq_no.to_string()), ("if_primary_term", primary_term.to_string())]
         }
-        Standing::Nothing => vec![("op_type", "create".to_owned())],
+        Standing::Nothing => {
+            make_index(cluster).await?;
+            vec![("op_type", "create".to_owned())]
+        }
         Standing::Forbidden(reason) => return Ok(without(reason, claim(false))),
     };
     let query: Vec<_> = condition.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -53,6 +56,17 @@ pub(crate) async fn claim(cluster: &Cluster, target: &str, generation: u64) -> R
         // Somebody was quicker; the next look tells who.
         409 => Err(Unready::Again(format!("another run writes to {INDEX} at the same time"))),
         403 => Ok(without(reply::refusal(&reply.body), claim(false))),
+        status => Err(refused(status, &reply.body)),
+    }
+}
+
+/// The index is small and its loss would harm nothing but safety: one shard, and a copy where there is a second node.
+async fn make_index(cluster: &Cluster) -> Result<(), Unready> {
+    let body = json!({ "settings": { "index.number_of_shards": 1, "index.auto_expand_replicas": "0-1" } });
+    let reply = cluster.call(&Call::new(Method::PUT, &[INDEX]).json(&body)).await?;
+    match reply.status {
+        // It stands already, or we may not make it; the write tells what matters.
+        200..=299 | 400 | 403 => Ok(()),
         status => Err(refused(status, &reply.body)),
     }
 }

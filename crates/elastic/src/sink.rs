@@ -22,6 +22,9 @@ use tokio::task::JoinHandle;
 /// The longest id that the servers take, in bytes.
 const ID_BYTES_MAX: usize = 512;
 
+/// How many refused writes wait to be taken; further ones are in the log alone.
+const REJECTED_MAX: usize = 10_000;
+
 /// The id of a row whose key is an empty text, which the servers do not take for an id.
 const EMPTY: &str = "\\E";
 
@@ -104,7 +107,7 @@ impl ElasticSink {
         if id.len() > ID_BYTES_MAX {
             let reason = format!("the key has {} bytes as text, at most {ID_BYTES_MAX} are possible", id.len());
             let document = String::from_utf8_lossy(&self.document).into_owned();
-            self.rejected.push(RejectedWrite { target: self.courier.target.to_string(), key: id, reason, document });
+            self.keep(vec![RejectedWrite { target: self.courier.target.to_string(), key: id, reason, document }]);
             return;
         }
         self.index.clear();
@@ -155,9 +158,19 @@ impl ElasticSink {
     fn settle(&mut self, requests: Vec<UnderWay>) -> Result<(), SinkError> {
         for request in requests {
             let ended = self.courier.cluster.wait(request.task).map_err(|error| self.failed("write to", &error))?;
-            self.rejected.extend(ended.map_err(|error| self.failed("write to", &error))?);
+            let rejected = ended.map_err(|error| self.failed("write to", &error))?;
+            self.keep(rejected);
         }
         Ok(())
+    }
+
+    /// Keeps refused writes until somebody takes them.
+    fn keep(&mut self, rejected: Vec<RejectedWrite>) {
+        let Some(first) = rejected.first() else { return };
+        let (count, key, reason) = (rejected.len(), &first.key, &first.reason);
+        tracing::warn!(target = %self.courier.target, count, key, reason, "the cluster has refused writes");
+        let room = REJECTED_MAX.saturating_sub(self.rejected.len());
+        self.rejected.extend(rejected.into_iter().take(room));
     }
 
     fn failed(&self, tried: &'static str, reason: &dyn std::fmt::Display) -> SinkError {

@@ -122,9 +122,9 @@ fn collect<'a>(value: &'a Value, path: &str, texts: &mut Vec<&'a str>) {
         Value::Object(members) => {
             for (name, value) in members {
                 let rest = path.strip_prefix(name.as_str());
-                match rest.and_then(|rest| if rest.is_empty() { Some(rest) } else { rest.strip_prefix('.') }) {
-                    Some(rest) => collect(value, rest, texts),
-                    None => {}
+                let rest = rest.and_then(|rest| if rest.is_empty() { Some(rest) } else { rest.strip_prefix('.') });
+                if let Some(rest) = rest {
+                    collect(value, rest, texts);
                 }
             }
         }
