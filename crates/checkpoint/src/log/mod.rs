@@ -44,19 +44,26 @@ impl Log {
     /// Reads what is new. Returns whether there is anything.
     pub(crate) fn refresh(&mut self) -> Result<bool, StoreError> {
         let before = self.slots.last_key_value().map(|(&last, _)| last);
-        let listed = self.retry.run(|| self.store.list(names::LOG))?;
-        let mut slots = BTreeMap::new();
-        for seq in listed.iter().filter_map(|listed| names::log_seq(&listed.name)) {
-            let slot = match self.slots.remove(&seq) {
-                Some(known) => Some(known),
-                None => self.read(seq)?,
-            };
-            // What is listed and not there was swept in between.
-            slots.extend(slot.map(|slot| (seq, slot)));
-        }
+        let retry = self.retry;
+        let slots = retry.run(|| self.read_all())?;
         let last = slots.last_key_value().map(|(&last, _)| last);
         self.slots = slots;
         Ok(last != before)
+    }
+
+    /// Every entry that is there. When one is listed and gone before it is read, the log was swept meanwhile: then there
+    /// are others behind it, which must not be missed, and all is listed again.
+    fn read_all(&self) -> Result<BTreeMap<u64, Option<Arc<Entry>>>, StoreError> {
+        let listed = self.store.list(names::LOG)?;
+        let mut slots = BTreeMap::new();
+        for seq in listed.iter().filter_map(|listed| names::log_seq(&listed.name)) {
+            let slot = match self.slots.get(&seq) {
+                Some(known) => known.clone(),
+                None => self.read(seq)?.ok_or_else(|| swept(seq))?,
+            };
+            slots.insert(seq, slot);
+        }
+        Ok(slots)
     }
 
     /// The entries that count, by place.
@@ -134,7 +141,7 @@ impl Log {
     }
 
     fn read(&self, seq: u64) -> Result<Option<Option<Arc<Entry>>>, StoreError> {
-        let bytes = self.retry.run(|| self.store.get(&names::log_entry(seq)))?;
+        let bytes = self.store.get(&names::log_entry(seq))?;
         Ok(bytes.map(|bytes| Entry::decode(&bytes).map(Arc::new)))
     }
 }
@@ -145,6 +152,12 @@ enum Place {
     Other,
     /// A torn entry, which nobody can count on.
     Void,
+}
+
+/// An entry vanished between the list and the read.
+fn swept(seq: u64) -> StoreError {
+    let reason = "the log was swept while it was read".to_owned();
+    StoreError { tried: "read", place: names::log_entry(seq), reason, lasting: false }
 }
 
 /// The store said that it holds an object, and does not.

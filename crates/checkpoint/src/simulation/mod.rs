@@ -95,6 +95,13 @@ fn the_protocol_holds_under_faults() {
     simulate_many(0..60);
 }
 
+/// A stale run listed the log, slept, and found its successor's entries swept when it came to read them: it passed them
+/// over and took itself for the newest.
+#[test]
+fn entries_that_are_swept_before_they_are_read_are_not_overlooked() {
+    simulate(1376);
+}
+
 /// Files and entries are damaged behind the back of a job: the newest checkpoint that is whole is found.
 #[test]
 fn the_newest_whole_checkpoint_is_found() {

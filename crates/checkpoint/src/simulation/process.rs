@@ -46,7 +46,8 @@ pub(super) fn process_to_the_end(world: &Arc<World>, id: usize) -> FinalRun {
     let _gone = Gone(world, id);
     let mut process = Process::begin(world, id).unwrap();
     process.run(process.replay.len() + 40).unwrap();
-    for _ in 0..2 {
+    // As many as are kept, and one more that says in the log what no longer counts.
+    for _ in 0..=KEEP {
         process.checkpoint().unwrap();
         process.run(1).unwrap();
         process.run.sweep(KEEP).unwrap();
