@@ -1,5 +1,7 @@
 //! The sink while its server is killed and comes back, and while it cannot be reached at all.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use proxima_elastic::{Cluster, ClusterConfig};

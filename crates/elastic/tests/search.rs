@@ -1,5 +1,7 @@
 //! The same random requests to the embedded index, Elasticsearch and OpenSearch have the same answers.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use arrow::array::{

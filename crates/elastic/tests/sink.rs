@@ -1,5 +1,7 @@
 //! The sink against real servers: replays, stale writers, deletes, patterns, refusals.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use proxima_elastic::{Cluster, ClusterConfig, ElasticSink, Existing, Refresh};

@@ -100,7 +100,8 @@ fn write(brokers: &str, topic: &str) {
              \"channel\":\"a channel with a long name\",\"page\":\"items\"}}}}",
             n % 2
         );
-        let partition = i32::try_from(n / 1_000 % u64::from(PARTITIONS.unsigned_abs())).expect("there are few partitions");
+        let partition =
+            i32::try_from(n / 1_000 % u64::from(PARTITIONS.unsigned_abs())).expect("there are few partitions");
         let mut record = BaseRecord::<(), str>::to(topic).partition(partition).payload(&event);
         while let Err((_, refused)) = producer.send(record) {
             producer.poll(Duration::from_millis(10));
