@@ -95,6 +95,10 @@ pub struct RunArgs {
     /// Exit when every bounded source is read and every result is written.
     #[arg(long)]
     pub until_end: bool,
+    /// Drop what earlier runs have left and read every source from its beginning. Without it a run goes on from the
+    /// last checkpoint.
+    #[arg(long)]
+    pub fresh: bool,
 }
 
 /// Where to ask.

@@ -17,6 +17,7 @@ use proxima_source::{FileConfig, FileSource, Framing};
 use proxima_view::operators::{Net, NetSpec};
 use proxima_view::{Lowered, Plan, Table};
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Rows of a decoded batch: few enough to stay in the cache from step to step.
@@ -37,22 +38,92 @@ pub struct Assembly {
     pub discarded: BTreeMap<String, Arc<Counters>>,
 }
 
-/// Joins the parts of a job. `first` says that it has never run before in this data folder.
+/// What a job computes, before its results have a place.
+pub struct Draft<'a> {
+    job: &'a JobPlan,
+    topology: Topology,
+    lowered: Lowered,
+    /// The streams that fill tables of the key-value store.
+    objects: Vec<(String, NodeId)>,
+    paths: Vec<(String, NodeId)>,
+}
+
+/// Joins what a job reads to what it computes.
 ///
 /// # Errors
-/// When a source cannot be read or a store cannot be opened.
-pub fn assemble(job: &JobPlan, data: &DataFolder, first: bool) -> Result<Assembly> {
-    let mut assembly = Assembly::default();
-    let tables = add_tables(job, &mut assembly.topology)?;
-    let lowered = job.views.lower(&mut assembly.topology, &tables);
-    add_targets(job, data, first, &lowered, &mut assembly)?;
+/// When a source cannot be read.
+pub fn draft(job: &JobPlan) -> Result<Draft<'_>> {
+    let mut topology = Topology::new();
+    let tables = add_tables(job, &mut topology)?;
+    let lowered = job.views.lower(&mut topology, &tables);
+    let (mut objects, mut paths) = (Vec::new(), Vec::new());
     if !job.paths.is_empty() {
-        let store = KvStore::open(&data.key_values())?;
-        add_objects(job, &store, &lowered, &mut assembly.topology)?;
-        add_paths(job, &store, &lowered, &mut assembly)?;
-        assembly.store = Some(store.reader());
+        objects = add_objects(job, &lowered, &mut topology)?;
+        paths = add_paths(job, &lowered, &mut topology)?;
     }
-    Ok(assembly)
+    Ok(Draft { job, topology, lowered, objects, paths })
+}
+
+/// What the places of the results hold when a run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// Nothing of this job, or what it shall forget.
+    Nothing,
+    /// Parts of what a run has written that ended before its first checkpoint.
+    Parts,
+    /// What a checkpoint goes on from.
+    Checkpoint,
+}
+
+impl Draft<'_> {
+    /// The names of the operators.
+    #[must_use]
+    pub fn operators(&self) -> Vec<String> {
+        self.topology.operators()
+    }
+
+    /// Gives the results their places.
+    ///
+    /// # Errors
+    /// When a store cannot be opened, or what the run goes on from is gone.
+    pub fn place(mut self, data: &DataFolder, before: Before) -> Result<Assembly> {
+        let mut assembly = Assembly { topology: std::mem::take(&mut self.topology), ..Assembly::default() };
+        add_targets(self.job, data, before, &self.lowered, &mut assembly)?;
+        if !self.paths.is_empty() {
+            self.add_store(data, before, &mut assembly)?;
+        }
+        Ok(assembly)
+    }
+
+    fn add_store(&self, data: &DataFolder, before: Before, assembly: &mut Assembly) -> Result<()> {
+        let file = data.key_values();
+        check_there(&file, before)?;
+        let store = KvStore::open(&file)?;
+        for (table, _) in &self.paths {
+            // A path that is loaded publishes all that it holds, in parts that depend on the number of workers.
+            store.clear(table)?;
+        }
+        for (table, input) in self.objects.iter().chain(&self.paths).cloned() {
+            let sink = Box::new(store.sink(table.clone()));
+            assembly.topology.sink(SinkNode { name: table, input, sink });
+        }
+        for (name, path) in &self.job.paths {
+            let reader = PathReader::new(Arc::new(store.reader()), name, &path.config());
+            assembly.paths.insert(name.clone(), Arc::new(reader));
+        }
+        assembly.store = Some(store.reader());
+        Ok(())
+    }
+}
+
+/// Refuses to go on from a checkpoint whose results are gone: it holds what the operators know, not what they wrote.
+fn check_there(results: &Path, before: Before) -> Result<()> {
+    ensure!(
+        before != Before::Checkpoint || results.exists(),
+        "{} is gone, and no checkpoint holds it: put it back, or start anew with --fresh",
+        results.display()
+    );
+    Ok(())
 }
 
 /// Adds the sources that some table reads, and the tables. The tables of a source share one decoder.
@@ -126,7 +197,7 @@ fn make_decoder(job: &JobPlan, format: Format, readers: &[&Table]) -> MakeSource
 fn add_targets(
     job: &JobPlan,
     data: &DataFolder,
-    first: bool,
+    before: Before,
     lowered: &Lowered,
     assembly: &mut Assembly,
 ) -> Result<()> {
@@ -137,6 +208,7 @@ fn add_targets(
             SinkKind::Index => {
                 let name = index_name(&target.index);
                 let config = IndexConfig::new(&name, Arc::clone(&target.schema), target.key.clone());
+                check_there(&data.indexes().join(&name), before)?;
                 let sink = IndexSink::open(&data.indexes(), &config)?;
                 assembly.indexes.insert(name, Arc::new(sink.reader()));
                 Box::new(sink)
@@ -148,6 +220,7 @@ fn add_targets(
                 };
                 clusters.insert(&target.sink, Arc::clone(&cluster));
                 let fits = |error| anyhow::anyhow!("table {}: {error}", target.name);
+                let first = before == Before::Nothing;
                 let config = plan.target(&target.index, &target.schema, &target.key, first).map_err(fits)?;
                 let reader = ElasticReader::new(&cluster, config.clone());
                 assembly.indexes.insert(index_name(&target.index), Arc::new(reader));
@@ -173,7 +246,8 @@ fn add_targets(
     Ok(())
 }
 
-fn add_objects(job: &JobPlan, store: &KvStore, lowered: &Lowered, topology: &mut Topology) -> Result<()> {
+fn add_objects(job: &JobPlan, lowered: &Lowered, topology: &mut Topology) -> Result<Vec<(String, NodeId)>> {
+    let mut outputs = Vec::new();
     for (name, object) in &job.objects {
         let schema = query_schema(&job.views, &object.query);
         let id = proxima_graph::object_id_column(&schema)?;
@@ -185,14 +259,13 @@ fn add_objects(job: &JobPlan, store: &KvStore, lowered: &Lowered, topology: &mut
             move || Box::new(Net::new(net.clone())),
         );
         let spec = ObjectSpec { name: name.clone(), id };
-        let input = proxima_graph::lower_objects(topology, &spec, rows);
-        let table = proxima_graph::object_table(name);
-        topology.sink(SinkNode { name: table.clone(), input, sink: Box::new(store.sink(table)) });
+        outputs.push((proxima_graph::object_table(name), proxima_graph::lower_objects(topology, &spec, rows)));
     }
-    Ok(())
+    Ok(outputs)
 }
 
-fn add_paths(job: &JobPlan, store: &KvStore, lowered: &Lowered, assembly: &mut Assembly) -> Result<()> {
+fn add_paths(job: &JobPlan, lowered: &Lowered, topology: &mut Topology) -> Result<Vec<(String, NodeId)>> {
+    let mut outputs = Vec::new();
     for (name, path) in &job.paths {
         let query = &job.relations[&path.relation].query;
         let schema = query_schema(&job.views, query);
@@ -203,13 +276,10 @@ fn add_paths(job: &JobPlan, store: &KvStore, lowered: &Lowered, assembly: &mut A
             publish_epochs: publish_epochs(job, path),
             hot_above: path.hot_above,
         };
-        let input = proxima_graph::lower(&mut assembly.topology, &spec, lowered.queries[query]);
-        let table = proxima_graph::path_table(name);
-        assembly.topology.sink(SinkNode { name: table.clone(), input, sink: Box::new(store.sink(table)) });
-        let reader = PathReader::new(Arc::new(store.reader()), name, &path.config());
-        assembly.paths.insert(name.clone(), Arc::new(reader));
+        let input = proxima_graph::lower(topology, &spec, lowered.queries[query]);
+        outputs.push((proxima_graph::path_table(name), input));
     }
-    Ok(())
+    Ok(outputs)
 }
 
 /// How many epochs the path's interval is, at least one.

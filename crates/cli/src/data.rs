@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 
 /// What tells our folder from any other, and which run wrote it last.
 const MARKER: &str = "proxima.json";
-/// What a run makes and the next one makes anew. Nothing else in the folder is ever removed.
-const RESULTS: [&str; 5] = ["index", "kv.redb", "rejected", "server.json", "summary.json"];
+/// What runs make. Nothing else in the folder is ever removed, but for the checkpoints by those who keep them.
+const RESULTS: [&str; 3] = ["index", "kv.redb", "rejected"];
+/// What is true of one run only.
+const PASSING: [&str; 2] = ["server.json", "summary.json"];
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Marker {
@@ -31,6 +33,9 @@ pub struct ServerInfo {
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
+    job: String,
+    /// The last run that used it.
+    generation: Generation,
     /// Held for as long as a run uses the folder; the system lets go of it even if the process is killed.
     _lock: Option<File>,
 }
@@ -39,26 +44,59 @@ impl DataFolder {
     /// The folder as a reader sees it. It need not exist.
     #[must_use]
     pub fn existing(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), _lock: None }
+        Self { path: path.into(), job: String::new(), generation: Generation(0), _lock: None }
     }
 
-    /// Takes the folder for a run of `job`: empties it of earlier results and begins the next generation.
+    /// Takes the folder for a run of `job`. What earlier runs left stays until [`clear`](Self::clear).
     ///
     /// # Errors
     /// When another run uses it, when it is not ours or another job's, or when it cannot be written.
-    pub fn begin_run(path: impl Into<PathBuf>, job: &str) -> Result<(Self, Generation)> {
+    pub fn open(path: impl Into<PathBuf>, job: &str) -> Result<Self> {
         let path = path.into();
         fs::create_dir_all(&path).with_context(|| format!("cannot create the data folder {}", path.display()))?;
         let marker = read_marker(&path, job)?;
         let lock = lock(&path)?;
-        let generation = marker.map_or(0, |marker| marker.generation) + 1;
+        let generation = Generation(marker.map_or(0, |marker| marker.generation));
+        let folder = Self { path, job: job.to_owned(), generation, _lock: Some(lock) };
         // The marker comes first: from now on the folder is ours to empty.
-        let marker = serde_json::to_vec(&Marker { job: job.to_owned(), generation })?;
-        replace(&path.join(MARKER), &marker)?;
-        for name in RESULTS {
-            remove(&path.join(name))?;
-        }
-        Ok((Self { path, _lock: Some(lock) }, Generation(generation)))
+        folder.begin(generation)?;
+        PASSING.iter().try_for_each(|name| remove(&folder.path.join(name)))?;
+        Ok(folder)
+    }
+
+    /// The last run that used the folder.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// The number of a run that makes no checkpoints, which would number it.
+    #[must_use]
+    pub fn next_generation(&self) -> Generation {
+        Generation(self.generation.0 + 1)
+    }
+
+    /// Notes the run that uses the folder now.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn begin(&self, generation: Generation) -> Result<()> {
+        let marker = serde_json::to_vec(&Marker { job: self.job.clone(), generation: generation.0 })?;
+        replace(&self.path.join(MARKER), &marker)
+    }
+
+    /// Removes the results of earlier runs.
+    ///
+    /// # Errors
+    /// When they cannot be removed.
+    pub fn clear(&self) -> Result<()> {
+        RESULTS.iter().try_for_each(|name| remove(&self.path.join(name)))
+    }
+
+    /// Where checkpoints are, unless the job says otherwise.
+    #[must_use]
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
     }
 
     /// Where the indexes are: a folder each.
@@ -164,16 +202,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_run_begins_the_next_generation_in_an_empty_folder() {
+    fn a_cleared_folder_keeps_what_is_not_ours() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("data");
-        let (folder, first) = DataFolder::begin_run(&path, "mall").unwrap();
+        let folder = DataFolder::open(&path, "mall").unwrap();
+        folder.begin(Generation(1)).unwrap();
         fs::create_dir_all(folder.indexes().join("daily")).unwrap();
         fs::write(folder.key_values(), "old").unwrap();
         fs::write(path.join("notes.txt"), "a user's own").unwrap();
         drop(folder);
-        let (folder, second) = DataFolder::begin_run(&path, "mall").unwrap();
-        assert_eq!((first, second), (Generation(1), Generation(2)));
+        let folder = DataFolder::open(&path, "mall").unwrap();
+        assert_eq!((folder.generation(), folder.next_generation()), (Generation(1), Generation(2)));
+        assert!(folder.indexes().exists() && folder.key_values().exists());
+        folder.clear().unwrap();
         assert!(!folder.indexes().exists() && !folder.key_values().exists());
         assert!(path.join("notes.txt").exists());
     }
@@ -181,8 +222,8 @@ mod tests {
     #[test]
     fn a_folder_in_use_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let _first = DataFolder::begin_run(dir.path().join("data"), "mall").unwrap();
-        let error = DataFolder::begin_run(dir.path().join("data"), "mall").unwrap_err().to_string();
+        let _first = DataFolder::open(dir.path().join("data"), "mall").unwrap();
+        let error = DataFolder::open(dir.path().join("data"), "mall").unwrap_err().to_string();
         assert!(error.contains("in use by another run"), "{error}");
     }
 
@@ -190,19 +231,19 @@ mod tests {
     fn a_folder_of_somebody_else_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("index")).unwrap();
-        let error = DataFolder::begin_run(dir.path(), "mall").unwrap_err().to_string();
+        let error = DataFolder::open(dir.path(), "mall").unwrap_err().to_string();
         assert!(error.contains("not a data folder"), "{error}");
         assert!(dir.path().join("index").exists());
         let other = dir.path().join("other");
-        drop(DataFolder::begin_run(&other, "retail").unwrap());
-        let error = DataFolder::begin_run(&other, "mall").unwrap_err().to_string();
+        drop(DataFolder::open(&other, "retail").unwrap());
+        let error = DataFolder::open(&other, "mall").unwrap_err().to_string();
         assert!(error.contains("job \"retail\""), "{error}");
     }
 
     #[test]
     fn a_server_that_is_gone_is_not_named() {
         let dir = tempfile::tempdir().unwrap();
-        let (folder, _) = DataFolder::begin_run(dir.path().join("data"), "mall").unwrap();
+        let folder = DataFolder::open(dir.path().join("data"), "mall").unwrap();
         let alive = ServerInfo { address: "127.0.0.1:1".into(), pid: std::process::id() };
         folder.announce(&alive).unwrap();
         assert_eq!(folder.server(), Some(alive.clone()));

@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod assemble;
+pub mod checkpoints;
 pub mod client;
 pub mod commands;
 pub mod data;

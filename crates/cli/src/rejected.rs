@@ -1,12 +1,12 @@
 //! Keeps rejected records: a line of JSON each, in a file for each source.
 
 use parking_lot::Mutex;
-use proxima_event::Rejected;
 use proxima_event::rejected::RejectedLine;
-use std::collections::HashMap;
+use proxima_event::{Position, Rejected};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Writes rejected records until so many of a source are kept. All are counted elsewhere.
@@ -22,10 +22,23 @@ struct Kept {
 }
 
 impl RejectedFiles {
-    /// Files in `folder`, each with at most `keep` records.
-    #[must_use]
-    pub fn new(folder: PathBuf, keep: u64) -> Self {
-        Self { folder, keep, files: Mutex::default() }
+    /// Files in `folder`, each with at most `keep` records. Those of an earlier run are gone on with: what stands in them
+    /// from behind these positions will be rejected again, and is taken out.
+    ///
+    /// # Errors
+    /// When the files of an earlier run cannot be rewritten.
+    pub fn open(folder: PathBuf, keep: u64, positions: &[Position]) -> io::Result<Self> {
+        let mut files = HashMap::new();
+        let sources: BTreeSet<_> = positions.iter().map(|position| &position.partition.source).collect();
+        for source in sources {
+            let own = positions.iter().filter(|position| position.partition.source == *source);
+            let ends = own.map(|position| (&*position.partition.name, position.offset)).collect();
+            let path = folder.join(format!("{source}.jsonl"));
+            if path.exists() {
+                files.insert(Arc::clone(source), Kept::go_on(&path, &ends)?);
+            }
+        }
+        Ok(Self { folder, keep, files: Mutex::new(files) })
     }
 
     /// Keeps these records. A file that cannot be written is logged, and does not stop the run.
@@ -55,6 +68,33 @@ impl RejectedFiles {
     }
 }
 
+impl Kept {
+    /// Goes on with a file, without the records at or behind these offsets of their partitions.
+    fn go_on(path: &Path, ends: &HashMap<&str, u64>) -> io::Result<Self> {
+        let part = path.with_extension("part");
+        let mut kept = Self { file: BufWriter::new(File::create(&part)?), records: 0 };
+        for line in BufReader::new(File::open(path)?).lines() {
+            let line = line?;
+            // A line that a crash has cut off belongs to a record that comes again.
+            let Ok(place) = serde_json::from_str::<KeptPlace>(&line) else { continue };
+            if ends.get(&*place.partition).is_some_and(|&end| place.offset < end) {
+                writeln!(kept.file, "{line}")?;
+                kept.records += 1;
+            }
+        }
+        kept.file.flush()?;
+        fs::rename(&part, path)?;
+        Ok(kept)
+    }
+}
+
+/// Where a record that was kept stood.
+#[derive(serde::Deserialize)]
+struct KeptPlace {
+    partition: String,
+    offset: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,7 +103,7 @@ mod tests {
     #[test]
     fn keeps_as_many_as_told_for_each_source() {
         let dir = tempfile::tempdir().unwrap();
-        let files = RejectedFiles::new(dir.path().join("rejected"), 2);
+        let files = RejectedFiles::open(dir.path().join("rejected"), 2, &[]).unwrap();
         for source in ["orders", "orders", "orders", "clicks"] {
             let partition = Arc::new(PartitionId { source: source.into(), name: "a.csv".into() });
             let record = b"x,\xff".to_vec();
@@ -74,5 +114,25 @@ mod tests {
         let line: serde_json::Value = serde_json::from_str(lines("clicks").trim()).unwrap();
         assert_eq!((line["partition"].as_str(), line["line"].as_u64()), (Some("a.csv"), Some(2)));
         assert_eq!(line["record"], "x,\u{fffd}");
+    }
+
+    #[test]
+    fn what_will_be_rejected_again_is_taken_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let partition = Arc::new(PartitionId { source: "orders".into(), name: "a.csv".into() });
+        let rejected = |offset| Rejected {
+            partition: Arc::clone(&partition),
+            offset,
+            line: 0,
+            reason: "bad".into(),
+            record: b"x".to_vec(),
+        };
+        RejectedFiles::open(dir.path().into(), 9, &[]).unwrap().keep(&[rejected(7), rejected(20)]);
+        let position = Position { partition: Arc::clone(&partition), identity: String::new(), offset: 20 };
+        RejectedFiles::open(dir.path().into(), 9, &[position]).unwrap().keep(&[rejected(20), rejected(31)]);
+        let kept = fs::read_to_string(dir.path().join("orders.jsonl")).unwrap();
+        let offsets: Vec<u64> =
+            kept.lines().map(|line| serde_json::from_str::<KeptPlace>(line).unwrap().offset).collect();
+        assert_eq!(offsets, [7, 20, 31]);
     }
 }

@@ -1,6 +1,7 @@
 //! A run from its start to its end: engine, stores, server and progress together.
 
-use crate::assemble::{Assembly, assemble};
+use crate::assemble::{Assembly, Before, Draft, draft};
+use crate::checkpoints::{self, Begun};
 use crate::client::reachable;
 use crate::data::{DataFolder, ServerInfo};
 use crate::failure::Failure;
@@ -11,7 +12,7 @@ use crate::progress::Progress;
 use crate::rejected::RejectedFiles;
 use crate::stop::Stop;
 use anyhow::{Context, Result};
-use proxima_engine::{EpochConfig, KeepRejected, RunConfig, RunError, RunHandle};
+use proxima_engine::{EpochConfig, KeepRejected, Restored, RunConfig, RunError, RunHandle};
 use proxima_event::Generation;
 use proxima_serve::{AppState, IndexInfo, Limits, RunState, Search, Server, SimilarPath, StatusSource};
 use proxima_sink::{Counters, KvReader};
@@ -39,6 +40,8 @@ pub struct RunRequest {
     pub workers: usize,
     /// Whether to end when every bounded source is read and every result is written.
     pub until_end: bool,
+    /// Whether to drop what earlier runs have left, and to read every source from its beginning.
+    pub fresh: bool,
 }
 
 /// Runs a job.
@@ -60,8 +63,11 @@ enum Ended {
 
 fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     let RunRequest { plan, data, workers, .. } = request;
-    let (data, generation) = DataFolder::begin_run(data, &plan.name)?;
-    let Assembly { topology, indexes, store, paths, discarded } = assemble(plan, &data, generation == Generation(1))?;
+    let data = DataFolder::open(data, &plan.name)?;
+    let draft = draft(plan)?;
+    let begun = begin(request, &data, &draft)?;
+    let (generation, before) = (begun.generation, begun.before);
+    let Assembly { topology, indexes, store, paths, discarded } = draft.place(&data, before)?;
     let readers = Readers {
         indexes,
         paths: paths.into_iter().map(|(name, reader)| (name, reader as Arc<dyn SimilarPath>)).collect(),
@@ -73,7 +79,7 @@ fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
         .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
     let address = reachable(server.address());
     data.announce(&ServerInfo { address: address.to_string(), pid: std::process::id() })?;
-    let handle = proxima_engine::run(topology, run_config(plan, &data, *workers, generation))?;
+    let handle = proxima_engine::run(topology, run_config(plan, &data, (*workers, generation), begun.kept)?)?;
     monitor.started(handle.control());
     let ended = follow(handle, &monitor, stop, || {
         if plan.follows() && !request.until_end {
@@ -92,15 +98,55 @@ fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     ended
 }
 
-fn run_config(plan: &JobPlan, data: &DataFolder, workers: usize, generation: Generation) -> RunConfig {
-    let kept = RejectedFiles::new(data.rejected(), plan.rejected_keep);
+/// How a run begins.
+struct Beginning {
+    generation: Generation,
+    before: Before,
+    /// What it goes on from, and how it makes checkpoints, if it makes any.
+    kept: Option<Begun>,
+}
+
+/// Finds what the run goes on from, clears what it does not, and begins it.
+fn begin(request: &RunRequest, data: &DataFolder, draft: &Draft<'_>) -> Result<Beginning> {
+    let RunRequest { plan, workers, fresh, .. } = request;
+    let Some(checkpoint) = &plan.checkpoint else {
+        data.clear()?;
+        let generation = data.next_generation();
+        data.begin(generation)?;
+        return Ok(Beginning { generation, before: Before::Nothing, kept: None });
+    };
+    let found = checkpoints::find(plan, checkpoint, data, &draft.operators(), (*workers, *fresh))?;
+    let before = match found.is_resumed() {
+        true => Before::Checkpoint,
+        false if *fresh || data.generation() == Generation(0) => Before::Nothing,
+        false => Before::Parts,
+    };
+    if before != Before::Checkpoint {
+        data.clear()?;
+    }
+    let begun = found.begin(checkpoint)?;
+    data.begin(begun.generation)?;
+    Ok(Beginning { generation: begun.generation, before, kept: Some(begun) })
+}
+
+fn run_config(
+    plan: &JobPlan,
+    data: &DataFolder,
+    (workers, generation): (usize, Generation),
+    kept: Option<Begun>,
+) -> Result<RunConfig> {
     let epochs = EpochConfig {
         interval: plan.epoch.interval,
         records: usize::try_from(plan.epoch.records).unwrap_or(usize::MAX),
         lag: plan.epoch.lag,
     };
+    let (checkpoints, restored) = match kept {
+        Some(begun) => (Some(begun.checkpointing), begun.restored),
+        None => (None, Restored::default()),
+    };
+    let kept = RejectedFiles::open(data.rejected(), plan.rejected_keep, checkpoints::positions(&restored))?;
     let rejected: KeepRejected = Arc::new(move |rejected| kept.keep(rejected));
-    RunConfig { workers, epochs, generation, rejected, ..RunConfig::default() }
+    Ok(RunConfig { workers, epochs, generation, rejected, checkpoints, restored })
 }
 
 /// Follows the run until every bounded source is read and every result written, or until it is told to stop. Calls

@@ -350,6 +350,9 @@ impl<'a> WorkerLoop<'a> {
             }
             worker.step_or_park(Some(IDLE));
         }
+        if self.index == 0 && !intake.is_stopped() {
+            intake.progress(intake.last() + 1);
+        }
     }
 
     /// The first epoch that is not through all sinks on all workers.

@@ -126,6 +126,12 @@ pub(crate) struct Graph {
 }
 
 impl Topology {
+    /// The names of the operators, each once: what their state is known by.
+    #[must_use]
+    pub fn operators(&self) -> Vec<String> {
+        self.graph.operator_names().collect()
+    }
+
     /// An empty graph.
     #[must_use]
     pub fn new() -> Self {

@@ -1,9 +1,9 @@
 //! Holds a job's parts against each other and against the files they name.
 
 use super::fields::{Located, advise_word, is_name};
-use super::plan::{EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, SinkKind, SourcePlan};
+use super::plan::{CheckpointPlan, EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, SinkKind, SourcePlan};
 use super::problem::{Place, Problem};
-use super::raw::{RawEpoch, RawHttp, RawJob, RawPath, RawQuery, RawSink, RawSource, SinkWord};
+use super::raw::{RawCheckpoint, RawEpoch, RawHttp, RawJob, RawPath, RawQuery, RawSink, RawSource, SinkWord};
 use super::sql::{self, Purpose, Query};
 use super::tree::Text;
 use super::{Overlay, index_name, inputs, links, queries};
@@ -29,11 +29,13 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
     let queries = check_queries(&raw, views.as_ref(), problems);
     let http = check_http(raw.http, problems);
     let epoch = check_epoch(raw.epoch, problems);
+    let checkpoint = check_checkpoint(folder, raw.checkpoint);
     Some(JobPlan {
         name: name?,
         folder: folder.to_path_buf(),
         zone: zone?,
         epoch,
+        checkpoint,
         sources,
         sinks,
         relations: query_plans("relations", &raw.relations),
@@ -85,6 +87,20 @@ fn check_epoch(raw: RawEpoch, problems: &mut Vec<Problem>) -> EpochPlan {
         records: raw.records.map_or(default.records, |records| records.value),
         lag: raw.lag.map_or(default.lag, |lag| lag.value),
     }
+}
+
+fn check_checkpoint(folder: &Path, raw: RawCheckpoint) -> Option<CheckpointPlan> {
+    let default = CheckpointPlan::default();
+    let at = raw.at.map(|at| match at.value.text {
+        remote if remote.starts_with("s3://") => remote,
+        local => inputs::resolve(folder, &local, &at.place).to_string_lossy().into_owned(),
+    });
+    let enabled = raw.enabled.is_none_or(|enabled| enabled.value);
+    enabled.then(|| CheckpointPlan {
+        every: raw.every.map_or(default.every, |every| every.value),
+        keep: raw.keep.map_or(default.keep, |keep| to_usize(keep.value)),
+        at,
+    })
 }
 
 fn check_sources(

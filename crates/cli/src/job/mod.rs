@@ -23,7 +23,7 @@ pub mod tree;
 pub mod units;
 
 pub use elastic::ElasticPlan;
-pub use plan::{EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, SinkKind, SourcePlan};
+pub use plan::{CheckpointPlan, EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, SinkKind, SourcePlan};
 pub use problem::{Origin, Place, Problem, Problems, Severity};
 
 use fields::Fields;

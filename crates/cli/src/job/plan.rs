@@ -24,6 +24,8 @@ pub struct JobPlan {
     pub zone: Tz,
     /// When an epoch ends, and how many may be under way.
     pub epoch: EpochPlan,
+    /// How checkpoints are made, if they are.
+    pub checkpoint: Option<CheckpointPlan>,
     /// Its sources, by name.
     pub sources: BTreeMap<String, SourcePlan>,
     /// Its sinks, by name.
@@ -72,6 +74,24 @@ impl Default for EpochPlan {
     /// Short enough that results look live, long enough that the work of ending an epoch does not show.
     fn default() -> Self {
         Self { interval: Duration::from_millis(50), records: 1 << 18, lag: 4 }
+    }
+}
+
+/// `[checkpoint]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointPlan {
+    /// How long from one to the next.
+    pub every: Duration,
+    /// How many are kept at the least.
+    pub keep: usize,
+    /// A folder or `s3://bucket/prefix`; `None` is a folder inside the data folder.
+    pub at: Option<String>,
+}
+
+impl Default for CheckpointPlan {
+    /// Each second: what a crash costs is read again in a moment.
+    fn default() -> Self {
+        Self { every: Duration::from_secs(1), keep: 3, at: None }
     }
 }
 

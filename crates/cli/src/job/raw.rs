@@ -19,6 +19,8 @@ pub struct RawJob {
     pub zone: Option<Located<Text>>,
     /// `[epoch]`
     pub epoch: RawEpoch,
+    /// `[checkpoint]`
+    pub checkpoint: RawCheckpoint,
     /// `[sources.*]`
     pub sources: Vec<(String, RawSource)>,
     /// `[sinks.*]`
@@ -46,6 +48,19 @@ pub struct RawEpoch {
     pub records: Option<Located<u64>>,
     /// `lag`
     pub lag: Option<Located<u64>>,
+}
+
+/// `[checkpoint]`
+#[derive(Debug)]
+pub struct RawCheckpoint {
+    /// `enabled`
+    pub enabled: Option<Located<bool>>,
+    /// `every`
+    pub every: Option<Located<Duration>>,
+    /// `keep`
+    pub keep: Option<Located<u64>>,
+    /// `at`
+    pub at: Option<Located<Text>>,
 }
 
 /// `[sources.NAME]`
@@ -163,6 +178,7 @@ impl RawJob {
             name,
             zone,
             epoch: RawEpoch::read(root.section("epoch")),
+            checkpoint: RawCheckpoint::read(root.section("checkpoint")),
             sources: root.sections("sources", |_, fields| RawSource::read(fields)),
             sinks: root.sections("sinks", |_, fields| RawSink::read(fields)),
             relations: root.sections("relations", |_, fields| {
@@ -202,6 +218,19 @@ impl RawEpoch {
         };
         fields.finish();
         epoch
+    }
+}
+
+impl RawCheckpoint {
+    fn read(mut fields: Fields<'_>) -> Self {
+        let checkpoint = Self {
+            enabled: fields.boolean("enabled"),
+            every: fields.duration("every"),
+            keep: fields.number("keep", 1),
+            at: fields.text("at"),
+        };
+        fields.finish();
+        checkpoint
     }
 }
 
