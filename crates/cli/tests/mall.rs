@@ -103,7 +103,7 @@ impl Serving {
         for name in ["logs", "changes"] {
             command.arg("--set").arg(format!("sources.{name}.path={}", shop.join(name).display()));
         }
-        let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         Self { child, data }
     }
 
