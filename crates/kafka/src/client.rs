@@ -26,16 +26,21 @@ pub(crate) enum AskError {
 /// What every client is told.
 pub(crate) fn base_config(connection: &Connection) -> ClientConfig {
     let mut config = ClientConfig::new();
+    apply_base(connection, &mut config);
+    config
+}
+
+/// Adds what every client is told. The job's own properties replace what was set before.
+pub(crate) fn apply_base(connection: &Connection, config: &mut ClientConfig) {
     config.set("bootstrap.servers", &connection.brokers).set("client.id", "proxima");
     // A broker that is back is found again within a second.
     config.set("reconnect.backoff.max.ms", "1000");
-    connection.security.apply(&mut config);
+    connection.security.apply(config);
     for (name, value) in &connection.properties {
         if !RESERVED.contains(&name.as_str()) {
             config.set(name, value);
         }
     }
-    config
 }
 
 /// What a client is told that reads. `queued_bytes` bounds each of its queues.
@@ -58,9 +63,7 @@ pub(crate) fn reader_config(config: &SourceConfig, queued_bytes: usize) -> Clien
     client.set("isolation.level", isolation);
     // The checksums of TCP and of the disk are enough by default, as for every client of Kafka.
     client.set("check.crcs", "false");
-    for (name, value) in base_config(&config.connection).config_map() {
-        client.set(name, value);
-    }
+    apply_base(&config.connection, &mut client);
     client.set("group.id", &config.group);
     client.set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
     client.set("enable.partition.eof", "true").set("auto.offset.reset", "error");

@@ -12,7 +12,7 @@ mod deliver;
 mod record;
 mod transaction;
 
-use crate::client::{AskError, Cluster, base_config, config_reason};
+use crate::client::{AskError, Cluster, apply_base, config_reason};
 use crate::config::{Isolation, SinkConfig, Topics};
 use crate::contact::Contact;
 use crate::topics;
@@ -208,9 +208,7 @@ fn producer_config(config: &SinkConfig) -> ClientConfig {
     client.set("partitioner", "murmur2_random");
     client.set("compression.type", "lz4").set("linger.ms", "5");
     client.set("queue.buffering.max.kbytes", "65536").set("queue.buffering.max.messages", "100000");
-    for (name, value) in base_config(&config.connection).config_map() {
-        client.set(name, value);
-    }
+    apply_base(&config.connection, &mut client);
     client.set("enable.idempotence", "true");
     if let Some(id) = &config.transactional_id {
         client.set("transactional.id", id);
