@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 /// See [`Plan::lower`].
 pub(crate) fn lower(plan: &Plan, topology: &mut Topology, tables: &HashMap<String, NodeId>) -> Lowered {
-    let mut lowering = Lowering { tree: &plan.tree, owners: owners(plan), topology, nodes: Vec::new() };
+    let (tree, tables_of) = (&plan.tree, &plan.table_names);
+    let mut lowering = Lowering { tree, tables: tables_of, owners: owners(plan), topology, nodes: Vec::new() };
     for ix in 0..plan.tree.len() {
         let node = match &plan.tree.node(ix).kind {
             Kind::Table { table, .. } => {
@@ -54,6 +55,8 @@ fn owners(plan: &Plan) -> Vec<String> {
 
 struct Lowering<'a> {
     tree: &'a Tree,
+    /// The names of tables, by their number.
+    tables: &'a HashMap<usize, String>,
     owners: Vec<String>,
     topology: &'a mut Topology,
     nodes: Vec<NodeId>,
@@ -73,7 +76,12 @@ impl Lowering<'_> {
             Kind::Normalize { input, key } => {
                 let inputs = vec![by_key(input, &key)];
                 let spec = NormalizeSpec { output, key };
-                self.topology.operator(name("normalize"), inputs, move || Box::new(Normalize::new(spec.clone())))
+                // Named after its table, whose rows it holds whatever is made of them.
+                let Kind::Table { table, .. } = &tree.node(input).kind else {
+                    unreachable!("only tables are normalised")
+                };
+                let name = format!("{}/normalize", self.tables[table]);
+                self.topology.operator(name, inputs, move || Box::new(Normalize::new(spec.clone())))
             }
             Kind::Bounds { input, time, lifetime_us } => {
                 let spec = TimeBoundSpec { time, lifetime_us };
