@@ -1,6 +1,7 @@
 //! A checked job becomes a topology: sources, tables, views, paths and sinks, joined. It only connects.
 
 use crate::data::DataFolder;
+use crate::ingest::LogIngest;
 use crate::job::{JobPlan, PathPlan, SinkKind, SourcePlan, index_name};
 use anyhow::{Context, Result, ensure};
 use arrow::datatypes::SchemaRef;
@@ -11,9 +12,9 @@ use proxima_event::decode::{Format, source_decoder};
 use proxima_graph::{ObjectSpec, PathReader, PathSpec, RelationColumns};
 use proxima_kafka::{KafkaSink, KafkaSource};
 use proxima_redis::RedisSink;
-use proxima_serve::Search;
+use proxima_serve::{IngestRoute, Search};
 use proxima_sink::{Counters, DiscardSink, IndexConfig, IndexSink, KvReader, KvStore};
-use proxima_source::{FileConfig, FileSource, Framing};
+use proxima_source::{FileConfig, FileSource, Framing, HttpLog, HttpSource};
 use proxima_view::operators::{Net, NetSpec};
 use proxima_view::{Lowered, Plan, Table};
 use std::collections::{BTreeMap, HashMap};
@@ -34,6 +35,8 @@ pub struct Assembly {
     pub store: Option<KvReader>,
     /// The paths that are kept, by name.
     pub paths: BTreeMap<String, Arc<PathReader>>,
+    /// The sources that take records over HTTP, by name.
+    pub ingests: BTreeMap<String, IngestRoute>,
     /// What discarding sinks have counted, by target.
     pub discarded: BTreeMap<String, Arc<Counters>>,
 }
@@ -43,6 +46,7 @@ pub struct Draft<'a> {
     job: &'a JobPlan,
     topology: Topology,
     lowered: Lowered,
+    ingests: BTreeMap<String, IngestRoute>,
     /// The streams that fill tables of the key-value store.
     objects: Vec<(String, NodeId)>,
     paths: Vec<(String, NodeId)>,
@@ -52,16 +56,17 @@ pub struct Draft<'a> {
 ///
 /// # Errors
 /// When a source cannot be read.
-pub fn draft(job: &JobPlan) -> Result<Draft<'_>> {
+pub fn draft<'a>(job: &'a JobPlan, data: &DataFolder) -> Result<Draft<'a>> {
     let mut topology = Topology::new();
-    let tables = add_tables(job, &mut topology)?;
+    let mut ingests = BTreeMap::new();
+    let tables = add_tables(job, data, &mut topology, &mut ingests)?;
     let lowered = job.views.lower(&mut topology, &tables);
     let (mut objects, mut paths) = (Vec::new(), Vec::new());
     if !job.paths.is_empty() {
         objects = add_objects(job, &lowered, &mut topology)?;
         paths = add_paths(job, &lowered, &mut topology)?;
     }
-    Ok(Draft { job, topology, lowered, objects, paths })
+    Ok(Draft { job, topology, lowered, ingests, objects, paths })
 }
 
 /// What the places of the results hold when a run begins.
@@ -87,7 +92,8 @@ impl Draft<'_> {
     /// # Errors
     /// When a store cannot be opened, or what the run goes on from is gone.
     pub fn place(mut self, data: &DataFolder, before: Before) -> Result<Assembly> {
-        let mut assembly = Assembly { topology: std::mem::take(&mut self.topology), ..Assembly::default() };
+        let (topology, ingests) = (std::mem::take(&mut self.topology), std::mem::take(&mut self.ingests));
+        let mut assembly = Assembly { topology, ingests, ..Assembly::default() };
         add_targets(self.job, data, before, &self.lowered, &mut assembly)?;
         if !self.paths.is_empty() {
             self.add_store(data, before, &mut assembly)?;
@@ -127,12 +133,18 @@ fn check_there(results: &Path, before: Before) -> Result<()> {
 }
 
 /// Adds the sources that some table reads, and the tables. The tables of a source share one decoder.
-fn add_tables(job: &JobPlan, topology: &mut Topology) -> Result<HashMap<String, NodeId>> {
+fn add_tables(
+    job: &JobPlan,
+    data: &DataFolder,
+    topology: &mut Topology,
+    ingests: &mut BTreeMap<String, IngestRoute>,
+) -> Result<HashMap<String, NodeId>> {
     let mut nodes = HashMap::new();
     for name in sources_read(job) {
         let readers: Vec<_> = job.views.tables.iter().filter(|table| table.source == name).collect();
         let format = common_format(name, &readers)?;
-        let source = topology.source(source_node(job, name, format, &readers)?);
+        let node = source_node(job, data, name, format, &readers, ingests)?;
+        let source = topology.source(node);
         let decoder = make_decoder(job, format, &readers);
         let names: Vec<String> = readers.iter().map(|table| table.name.clone()).collect();
         nodes.extend(names.clone().into_iter().zip(topology.tables(names, source, decoder)));
@@ -165,7 +177,14 @@ fn common_format(source: &str, readers: &[&Table]) -> Result<Format> {
     Ok(format)
 }
 
-fn source_node(job: &JobPlan, name: &str, format: Format, readers: &[&Table]) -> Result<SourceNode> {
+fn source_node(
+    job: &JobPlan,
+    data: &DataFolder,
+    name: &str,
+    format: Format,
+    readers: &[&Table],
+    ingests: &mut BTreeMap<String, IngestRoute>,
+) -> Result<SourceNode> {
     let plan = job.sources.get(name).with_context(|| format!("no source is named \"{name}\""))?;
     let dimension = readers.iter().all(|table| table.dimension);
     let (path, follow) = match plan {
@@ -173,6 +192,14 @@ fn source_node(job: &JobPlan, name: &str, format: Format, readers: &[&Table]) ->
         SourcePlan::Kafka(config) => {
             let source = Box::new(KafkaSource::new((**config).clone()));
             return Ok(SourceNode { name: name.into(), source, dimension });
+        }
+        SourcePlan::Http(plan) => {
+            ensure!(format != Format::Csv, "source \"{name}\" takes JSON, but table {} reads CSV", readers[0].name);
+            let log = Arc::new(HttpLog::open(plan.log(name, data.ingested(name)))?);
+            let ingest = Arc::new(LogIngest(Arc::clone(&log)));
+            let (token, origins) = (plan.token.clone(), plan.origins.clone());
+            ingests.insert(name.to_owned(), IngestRoute { log: ingest, token, origins });
+            return Ok(SourceNode { name: name.into(), source: Box::new(HttpSource::new(log)), dimension });
         }
     };
     let framing = match format {

@@ -105,6 +105,12 @@ impl DataFolder {
         self.path.join("index")
     }
 
+    /// Where a source keeps what clients posted. It outlives the run: it was promised to them.
+    #[must_use]
+    pub fn ingested(&self, source: &str) -> PathBuf {
+        self.path.join("ingest").join(source)
+    }
+
     /// The key-value store's file.
     #[must_use]
     pub fn key_values(&self) -> PathBuf {

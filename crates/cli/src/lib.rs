@@ -12,6 +12,7 @@ pub mod data;
 pub mod failure;
 pub mod generate;
 pub mod hints;
+pub mod ingest;
 pub mod job;
 pub mod monitor;
 pub mod progress;

@@ -14,7 +14,7 @@ use crate::stop::Stop;
 use anyhow::{Context, Result};
 use proxima_engine::{EpochConfig, KeepRejected, Restored, RunConfig, RunError, RunHandle};
 use proxima_event::Generation;
-use proxima_serve::{AppState, IndexInfo, Limits, RunState, Search, Server, SimilarPath, StatusSource};
+use proxima_serve::{AppState, IndexInfo, IngestRoute, Limits, RunState, Search, Server, SimilarPath, StatusSource};
 use proxima_sink::{Counters, KvReader};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -64,14 +64,15 @@ enum Ended {
 fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     let RunRequest { plan, data, workers, .. } = request;
     let data = DataFolder::open(data, &plan.name)?;
-    let draft = draft(plan)?;
+    let draft = draft(plan, &data)?;
     let begun = begin(request, &data, &draft)?;
     let (generation, before) = (begun.generation, begun.before);
-    let Assembly { topology, indexes, store, paths, discarded } = draft.place(&data, before)?;
+    let Assembly { topology, indexes, store, paths, ingests, discarded } = draft.place(&data, before)?;
     let readers = Readers {
         indexes,
         paths: paths.into_iter().map(|(name, reader)| (name, reader as Arc<dyn SimilarPath>)).collect(),
         store,
+        ingests,
     };
     let monitor = Arc::new(Monitor::new(&plan.name, *workers));
     let listen = &plan.http.listen;
@@ -211,6 +212,7 @@ struct Readers {
     indexes: BTreeMap<String, Arc<dyn Search>>,
     paths: BTreeMap<String, Arc<dyn SimilarPath>>,
     store: Option<KvReader>,
+    ingests: BTreeMap<String, IngestRoute>,
 }
 
 impl Readers {
@@ -219,7 +221,9 @@ impl Readers {
         let limits = Limits { body_bytes: http.body_limit, timeout: http.timeout, searches: http.searches };
         let status = Arc::clone(monitor) as Arc<dyn StatusSource>;
         let queries = plan.queries.iter().map(|(name, query)| (name.clone(), query.clone()));
-        AppState::new(status, self.indexes.clone(), self.paths.clone(), limits).with_queries(queries)
+        AppState::new(status, self.indexes.clone(), self.paths.clone(), limits)
+            .with_queries(queries)
+            .with_ingests(self.ingests.clone())
     }
 
     /// Says what can be asked, and how.

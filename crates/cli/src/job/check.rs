@@ -115,6 +115,10 @@ fn check_sources(
             let config = topics.check(name, folder, !overlay.without_inputs, problems);
             plans.extend(config.map(|config| (name.clone(), SourcePlan::Kafka(Box::new(config)))));
         }
+        if let Some(http) = &source.http {
+            let plan = http.check(folder, !overlay.without_inputs, problems);
+            plans.extend(plan.map(|plan| (name.clone(), SourcePlan::Http(plan))));
+        }
         let Some(written) = &source.path else { continue };
         let path = inputs::resolve(folder, &written.value.text, &written.place);
         let follow = source.follow.as_ref().is_some_and(|follow| follow.value);

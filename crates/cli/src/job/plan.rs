@@ -1,6 +1,7 @@
 //! A checked job, which leaves nothing to guess: every default is filled in, every name leads somewhere.
 
 use super::elastic::ElasticPlan;
+use super::http_source::HttpSourcePlan;
 use super::kafka::KafkaSinkPlan;
 use super::problem::Problem;
 use super::redis::RedisPlan;
@@ -55,6 +56,7 @@ impl JobPlan {
         self.sources.values().any(|source| match source {
             SourcePlan::File { follow, .. } => *follow,
             SourcePlan::Kafka(topics) => !topics.until_end,
+            SourcePlan::Http(_) => true,
         })
     }
 }
@@ -107,6 +109,8 @@ pub enum SourcePlan {
     },
     /// Topics of Kafka.
     Kafka(Box<SourceConfig>),
+    /// What clients post.
+    Http(HttpSourcePlan),
 }
 
 /// A kind of sink.

@@ -2,6 +2,7 @@
 
 use super::elastic::RawElastic;
 use super::fields::{Fields, Located};
+use super::http_source::RawHttpSource;
 use super::kafka::{RawKafkaSink, RawKafkaSource};
 use super::problem::Place;
 use super::queries::RawNamedQuery;
@@ -76,6 +77,8 @@ pub struct RawSource {
     pub follow: Option<Located<bool>>,
     /// The keys of a source of topics.
     pub kafka: Option<RawKafkaSource>,
+    /// The keys of a source that clients post to.
+    pub http: Option<RawHttpSource>,
 }
 
 /// The kinds of sources.
@@ -85,7 +88,13 @@ pub enum SourceWord {
     File,
     /// Topics.
     Kafka,
+    /// What clients post.
+    Http,
 }
+
+/// The kinds of sources by their words.
+const SOURCES: [(&str, SourceWord); 3] =
+    [("file", SourceWord::File), ("kafka", SourceWord::Kafka), ("http", SourceWord::Http)];
 
 /// `[sinks.NAME]`
 #[derive(Debug)]
@@ -236,13 +245,14 @@ impl RawCheckpoint {
 
 impl RawSource {
     fn read(fields: &mut Fields<'_>) -> Self {
-        let kind = fields.required_word("kind", &[("file", SourceWord::File), ("kafka", SourceWord::Kafka)]);
-        let mut source = Self { place: fields.place.clone(), kind, path: None, follow: None, kafka: None };
+        let kind = fields.required_word("kind", &SOURCES);
+        let mut source = Self { place: fields.place.clone(), kind, path: None, follow: None, kafka: None, http: None };
         match source.kind.as_ref().map(|kind| kind.value) {
             Some(SourceWord::File) => {
                 source.path = fields.required_text("path", "name a file, a folder or a glob");
                 source.follow = fields.boolean("follow");
             }
+            Some(SourceWord::Http) => source.http = Some(RawHttpSource::read(fields)),
             Some(SourceWord::Kafka) => source.kafka = Some(RawKafkaSource::read(fields)),
             None => fields.ignore_rest(),
         }

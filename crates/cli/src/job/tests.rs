@@ -129,7 +129,7 @@ body_limit = "1 Mouse"
         "job.toml:9:7: epoch.lag: 1 is not a whole number of at least 2",
         "job.toml:10:10: sources.orders.path: this key is missing; name a file, a folder or a glob",
         r#"job.toml:12:1: sources.orders.paht: unknown key; did you mean "path"?"#,
-        r#"job.toml:14:8: sources.clicks.kind: unknown kind "carrier-pigeon"; known here: "file" or "kafka""#,
+        r#"job.toml:14:8: sources.clicks.kind: unknown kind "carrier-pigeon"; known here: "file", "kafka" or "http""#,
         "job.toml:18:8: sources.lines.path: there is no file nowhere/*.csv; name a file, a folder or a glob, relative to \
          the file this is written in",
         r#"job.toml:19:10: sources.lines.follow: "yes" is not true or false"#,
@@ -470,4 +470,26 @@ master = "mall"
         r#"job.toml:26:10: sinks.named.master: only Sentinels know a master; write mode = "sentinel""#,
     ];
     assert_eq!(told, expected);
+}
+
+#[test]
+fn a_source_over_http_is_read() {
+    let source = "[sources.orders]\nkind = \"http\"\ntoken_file = \"token\"\norigins = [\"https://shop.example\"]\nbacklog_bytes = \"1 MiB\"\n";
+    let job = GOOD.replace("[sources.orders]\nkind = \"file\"\npath = \"orders\"\n", source);
+    let good = folder(&job, &VIEWS.replace("csv", "json"));
+    fs::write(good.path().join("token"), "s3cret\n").expect("written");
+    let plan = load(good.path(), &Overlay::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(plan.follows() && !format!("{plan:?}").contains("s3cret"));
+    let SourcePlan::Http(http) = &plan.sources["orders"] else { panic!("{:?}", plan.sources) };
+    assert_eq!((http.token.as_deref(), http.origins.len()), (Some("s3cret"), 1));
+    assert_eq!(http.log("orders", "x".into()).backlog_bytes, 1 << 20);
+
+    let bad = job.replace("https://shop.example", "shop.example/").replace("token_file", "token_env");
+    let told = told(&folder(&bad, &VIEWS.replace("csv", "json")), &Overlay::default());
+    let expected = [
+        "job.toml:9:13: sources.orders.token_env: environment variable token is not set",
+        r#"job.toml:10:11: sources.orders.origins: "shop.example/" is no origin; write it as browsers do: "https://shop.example", without a path"#,
+    ];
+    // Without a token the rest is not looked at.
+    assert_eq!(told, expected[..told.len()]);
 }
