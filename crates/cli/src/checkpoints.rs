@@ -1,7 +1,7 @@
 //! Joins the engine to the state protocol: where a job's checkpoints are, and what a run goes on from.
 
 use crate::data::DataFolder;
-use crate::job::{CheckpointPlan, JobPlan};
+use crate::job::{CheckpointPlan, JobPlan, SinkKind, SourcePlan};
 use anyhow::{Context, Result, bail};
 use proxima_checkpoint::{
     CheckpointConfig, Checkpoints, JobFacts, Kind, LocalStore, ObjectStore, ObjectStoreConfig, OperatorFacts,
@@ -11,9 +11,12 @@ use proxima_engine::{
     CheckpointStore, Checkpointing, Commit, Cut, OperatorState, Restored, SavedState, Section, SectionKind,
     SourceCounts,
 };
-use proxima_event::{Epoch, Generation, KEY_GROUPS, KeyGroup, KeyGroupSet, Position};
+use proxima_event::offsets::{Committed, OffsetStore, Outcome};
+use proxima_event::{Epoch, Generation, KEY_GROUPS, KeyGroup, KeyGroupSet, Position, StoreError};
+use proxima_kafka::GroupOffsets;
+use proxima_redis::RedisOffsets;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,6 +27,7 @@ const REWRITE_BYTES: u64 = 8 << 20;
 pub struct Found {
     recovery: Recovery,
     specification: String,
+    offsets: Vec<Box<dyn OffsetStore>>,
 }
 
 /// A run that has begun.
@@ -48,6 +52,13 @@ pub fn find(
     (workers, fresh): (usize, bool),
 ) -> Result<Found> {
     let specification = specification(job);
+    let mut offsets = offset_stores(job, plan)?;
+    // Another process may have run the job on another disk.
+    let mut generation_seen = data.generation();
+    for store in &mut offsets {
+        let committed = store.load().context("cannot read the offsets of the last run")?;
+        generation_seen = generation_seen.max(committed.map_or(Generation(0), |committed| committed.generation));
+    }
     let operator = |name: &String| OperatorFacts { id: OperatorId::of(name, &specification), name: name.clone() };
     let facts = JobFacts {
         digest: OperatorId::of(&job.name, &specification).to_string(),
@@ -55,7 +66,7 @@ pub fn find(
         key_groups: KEY_GROUPS,
         operators: operators.iter().map(operator).collect(),
         fresh,
-        generation_seen: data.generation(),
+        generation_seen,
     };
     let store = open_store(plan, data)?;
     let recovery = Recovery::read(store, Retry::default(), facts).context("cannot go on from the last run")?;
@@ -66,7 +77,7 @@ pub fn find(
              sources from their beginnings, or put the old definition back"
         );
     }
-    Ok(Found { recovery, specification })
+    Ok(Found { recovery, specification, offsets })
 }
 
 impl Found {
@@ -81,7 +92,7 @@ impl Found {
     /// # Errors
     /// When the store fails, or another run begins at the same time.
     pub fn begin(self, plan: &CheckpointPlan) -> Result<Begun> {
-        let config = CheckpointConfig { keep: plan.keep, ..CheckpointConfig::default() };
+        let config = CheckpointConfig { keep: plan.keep, offsets: self.offsets, ..CheckpointConfig::default() };
         let (checkpoints, resumption) = Checkpoints::begin(self.recovery, config)?;
         let Resumption { generation, checkpoint, cuts, .. } = resumption;
         let cuts = cuts.into_iter().map(|cut| Cut { epoch: cut.epoch, positions: cut.positions }).collect();
@@ -98,6 +109,48 @@ impl Found {
         }
         let store = Arc::new(Kept { checkpoints, specification: self.specification });
         Ok(Begun { generation, restored, checkpointing: Checkpointing { store, every: plan.every } })
+    }
+}
+
+/// Who is told of each checkpoint: the job's offset store first, for it may fence this run, then consumer groups.
+fn offset_stores(job: &JobPlan, plan: &CheckpointPlan) -> Result<Vec<Box<dyn OffsetStore>>> {
+    let mut stores: Vec<Box<dyn OffsetStore>> = Vec::new();
+    if let Some(name) = &plan.offsets {
+        let Some(SinkKind::Redis(redis)) = job.sinks.get(name) else {
+            bail!("[checkpoint] offsets names \"{name}\", which is no sink of kind redis");
+        };
+        stores.push(Box::new(RedisOffsets::open(redis.servers.clone(), &job.name)?));
+    }
+    for (source, plan) in &job.sources {
+        if let SourcePlan::Kafka(config) = plan {
+            let group = GroupOffsets::new(&config.connection, &config.group).map_err(anyhow::Error::msg)?;
+            stores.push(Box::new(ConsumerGroup { source: source.clone(), group }));
+        }
+    }
+    Ok(stores)
+}
+
+/// Publishes the positions of a Kafka source where lag tools look for them. Nothing is ever read back from there.
+struct ConsumerGroup {
+    source: String,
+    group: GroupOffsets,
+}
+
+impl OffsetStore for ConsumerGroup {
+    fn load(&mut self) -> Result<Option<Committed>, StoreError> {
+        Ok(None)
+    }
+
+    fn commit(&mut self, committed: &Committed) -> Result<Outcome, StoreError> {
+        let is_own = |position: &&Position| *position.partition.source == *self.source;
+        let own: Vec<_> = committed.positions.iter().filter(is_own).cloned().collect();
+        if !own.is_empty()
+            && let Err(error) = self.group.commit(&own)
+        {
+            // The checkpoint stands without it; the next one tells again.
+            tracing::warn!(source = self.source, error, "the offsets of the consumer group could not be published");
+        }
+        Ok(Outcome::Stored)
     }
 }
 
@@ -144,7 +197,7 @@ impl Kept {
     fn sections(&self, state: OperatorState) -> Vec<proxima_checkpoint::Section> {
         let operator = OperatorId::of(&state.operator, &self.specification);
         let empty = |group| proxima_checkpoint::Section { operator, group, kind: Kind::Full, bytes: Vec::new() };
-        let mut sections: HashMap<KeyGroup, _> = state.rewritten.iter().map(|group| (group, empty(group))).collect();
+        let mut sections: BTreeMap<KeyGroup, _> = state.rewritten.iter().map(|group| (group, empty(group))).collect();
         for Section { group, kind, bytes } in state.sections {
             let kind = if kind == SectionKind::Full { Kind::Full } else { Kind::Changes };
             sections.insert(group, proxima_checkpoint::Section { operator, group, kind, bytes });

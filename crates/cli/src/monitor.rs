@@ -85,6 +85,7 @@ fn describe(run: proxima_engine::RunStatus) -> Status {
         name: sink.name,
         writes: sink.rows,
         flushes: sink.flushes,
+        rejected: sink.rejected,
         epochs: sink.epochs,
         waits_for: sink.waits_for,
     };

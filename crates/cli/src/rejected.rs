@@ -2,7 +2,8 @@
 
 use parking_lot::Mutex;
 use proxima_event::rejected::RejectedLine;
-use proxima_event::{Position, Rejected};
+use proxima_event::{Position, Rejected, RejectedWrite};
+use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -48,18 +49,29 @@ impl RejectedFiles {
         }
     }
 
+    /// Keeps these writes, in a file for each target.
+    pub fn keep_writes(&self, rejected: &[RejectedWrite]) {
+        if let Err(error) = self.write_all(rejected.iter().map(|write| (Arc::from(&*write.target), write))) {
+            tracing::error!(folder = %self.folder.display(), %error, "refused writes could not be kept");
+        }
+    }
+
     fn write(&self, rejected: &[Rejected]) -> io::Result<()> {
+        let lines = rejected.iter().map(|record| (Arc::clone(&record.partition.source), RejectedLine::from(record)));
+        self.write_all(lines)
+    }
+
+    fn write_all<T: Serialize>(&self, lines: impl Iterator<Item = (Arc<str>, T)>) -> io::Result<()> {
         let mut files = self.files.lock();
-        for record in rejected {
-            let source = &record.partition.source;
-            if !files.contains_key(source) {
+        for (name, line) in lines {
+            if !files.contains_key(&name) {
                 fs::create_dir_all(&self.folder)?;
-                let file = BufWriter::new(File::create(self.folder.join(format!("{source}.jsonl")))?);
-                files.insert(Arc::clone(source), Kept { file, records: 0 });
+                let file = BufWriter::new(File::create(self.folder.join(format!("{name}.jsonl")))?);
+                files.insert(Arc::clone(&name), Kept { file, records: 0 });
             }
-            let kept = files.get_mut(source).expect("inserted above");
+            let kept = files.get_mut(&name).expect("inserted above");
             if kept.records < self.keep {
-                serde_json::to_writer(&mut kept.file, &RejectedLine::from(record))?;
+                serde_json::to_writer(&mut kept.file, &line)?;
                 kept.file.write_all(b"\n")?;
                 kept.records += 1;
             }

@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::rejected::RejectedFiles;
 use crate::stop::Stop;
 use anyhow::{Context, Result};
-use proxima_engine::{EpochConfig, KeepRejected, Restored, RunConfig, RunError, RunHandle};
+use proxima_engine::{EpochConfig, KeepRejected, KeepRejectedWrites, Restored, RunConfig, RunError, RunHandle};
 use proxima_event::Generation;
 use proxima_serve::{AppState, IndexInfo, IngestRoute, Limits, RunState, Search, Server, SimilarPath, StatusSource};
 use proxima_sink::{Counters, KvReader};
@@ -146,8 +146,11 @@ fn run_config(
         None => (None, Restored::default()),
     };
     let kept = RejectedFiles::open(data.rejected(), plan.rejected_keep, checkpoints::positions(&restored))?;
-    let rejected: KeepRejected = Arc::new(move |rejected| kept.keep(rejected));
-    Ok(RunConfig { workers, epochs, generation, rejected, checkpoints, restored })
+    let records = Arc::new(kept);
+    let writes = Arc::clone(&records);
+    let rejected: KeepRejected = Arc::new(move |rejected| records.keep(rejected));
+    let rejected_writes: KeepRejectedWrites = Arc::new(move |rejected| writes.keep_writes(rejected));
+    Ok(RunConfig { workers, epochs, generation, rejected, rejected_writes, checkpoints, restored })
 }
 
 /// Follows the run until every bounded source is read and every result written, or until it is told to stop. Calls

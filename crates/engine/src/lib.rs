@@ -24,7 +24,7 @@ pub use checkpoint::{
 };
 pub use flow::EpochConfig;
 pub use intake::PartitionStatus;
-pub use run::{KeepRejected, RunConfig, RunControl, RunError, RunHandle, run};
+pub use run::{KeepRejected, KeepRejectedWrites, RunConfig, RunControl, RunError, RunHandle, run};
 pub use status::{OperatorStatus, RunStatus, SinkStatus, SourceStatus};
 
 pub use operator::{EpochEnd, Operator, OperatorStats, Outbox};

@@ -11,7 +11,7 @@ use crate::status::{Counters, RunStatus, SinkCounters, SourceCounters};
 use crate::topology::{Graph, SourceNode, Topology};
 use crossbeam_channel::{Sender, unbounded};
 use parking_lot::Mutex;
-use proxima_event::{Chunk, Generation, Rejected, Sink};
+use proxima_event::{Chunk, Generation, Rejected, RejectedWrite, Sink};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -28,6 +28,9 @@ const IDLE: Duration = Duration::from_millis(20);
 /// Takes the records that could not be decoded.
 pub type KeepRejected = Arc<dyn Fn(&[Rejected]) + Send + Sync>;
 
+/// Takes the writes that the outside has refused.
+pub type KeepRejectedWrites = Arc<dyn Fn(&[RejectedWrite]) + Send + Sync>;
+
 /// How to run a topology.
 #[derive(Clone)]
 pub struct RunConfig {
@@ -39,6 +42,8 @@ pub struct RunConfig {
     pub generation: Generation,
     /// Where rejected records go. They are counted in any case.
     pub rejected: KeepRejected,
+    /// Where refused writes go. They are counted in any case.
+    pub rejected_writes: KeepRejectedWrites,
     /// How checkpoints are made, if they are.
     pub checkpoints: Option<Checkpointing>,
     /// What the run goes on from.
@@ -53,6 +58,7 @@ impl Default for RunConfig {
             epochs: EpochConfig::default(),
             generation: Generation::default(),
             rejected: Arc::new(|_| {}),
+            rejected_writes: Arc::new(|_| {}),
             checkpoints: None,
             restored: Restored::default(),
         }
@@ -224,7 +230,8 @@ fn start_sinks(
             let intake = Arc::clone(&intake);
             health.stop_when(move || intake.is_stopped());
         }
-        let thread = SinkThread { sink, queue: receiver, generation, counters: sink_counters };
+        let rejected = Arc::clone(&config.rejected_writes);
+        let thread = SinkThread { sink, queue: receiver, generation, counters: sink_counters, rejected };
         queues.push(queue);
         threads.push(spawn(format!("sink {name}"), move || {
             if let Err(error) = thread.run(&intake) {

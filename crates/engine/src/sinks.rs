@@ -2,6 +2,7 @@
 
 use crate::drive::{Waiting, first_open};
 use crate::intake::EpochIntake;
+use crate::run::KeepRejectedWrites;
 use crate::status::SinkCounters;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use proxima_event::{Changes, Epoch, Generation, Sink, SinkError, Version};
@@ -110,6 +111,7 @@ pub(crate) struct SinkThread {
     pub(crate) queue: Receiver<Write>,
     pub(crate) generation: Generation,
     pub(crate) counters: Arc<SinkCounters>,
+    pub(crate) rejected: KeepRejectedWrites,
 }
 
 impl SinkThread {
@@ -176,6 +178,11 @@ impl SinkThread {
             return Ok(());
         }
         self.sink.flush()?;
+        let rejected = self.sink.take_rejected();
+        if !rejected.is_empty() {
+            self.counters.rejected.fetch_add(rejected.len() as u64, Ordering::Relaxed);
+            (self.rejected)(&rejected);
+        }
         if std::mem::take(&mut unflushed.checkpoint) {
             self.sink.sync()?;
         }

@@ -28,6 +28,7 @@ impl SourceCounters {
 pub(crate) struct SinkCounters {
     pub(crate) rows: AtomicU64,
     pub(crate) flushes: AtomicU64,
+    pub(crate) rejected: AtomicU64,
     pub(crate) epochs: AtomicU64,
     pub(crate) health: Option<Health>,
 }
@@ -66,6 +67,8 @@ pub struct SinkStatus {
     pub rows: u64,
     /// How often it made its writes visible.
     pub flushes: u64,
+    /// Writes that the outside has refused.
+    pub rejected: u64,
     /// Every epoch before this one is held by it, on every worker.
     pub epochs: u64,
     /// What it waits for, if something outside does not take its writes.
@@ -132,6 +135,7 @@ impl Counters {
             name: name.clone(),
             rows: counters.rows.load(Relaxed),
             flushes: counters.flushes.load(Relaxed),
+            rejected: counters.rejected.load(Relaxed),
             epochs: counters.epochs.load(Relaxed),
             waits_for: counters.health.as_ref().and_then(Health::waits_for),
         });

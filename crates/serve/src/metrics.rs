@@ -117,6 +117,10 @@ fn render_sinks(out: &mut Text, status: &Status) {
     for sink in &status.sinks {
         out.sample("proxima_sink_flushes_total", &[("sink", &sink.name)], sink.flushes);
     }
+    out.family("proxima_sink_rejected_total", "counter", "Writes that the outside has refused for what they hold");
+    for sink in &status.sinks {
+        out.sample("proxima_sink_rejected_total", &[("sink", &sink.name)], sink.rejected);
+    }
     out.family("proxima_sink_epochs", "gauge", "Every epoch before this one is held by the sink");
     for sink in &status.sinks {
         out.sample("proxima_sink_epochs", &[("sink", &sink.name)], sink.epochs);

@@ -159,6 +159,9 @@ pub struct SinkStatus {
     pub writes: u64,
     /// How often it made its writes visible.
     pub flushes: u64,
+    /// Writes that the outside has refused for what they hold.
+    #[serde(default)]
+    pub rejected: u64,
     /// Every epoch before this one is held by it.
     pub epochs: u64,
     /// What it waits for, if something outside does not take its writes; sources wait for it then.

@@ -18,6 +18,8 @@ struct Stored {
     /// State by epoch.
     written: BTreeMap<u64, Vec<OperatorState>>,
     committed: Option<(Commit, Arc<Chains>)>,
+    /// How often key groups to save whole were asked for.
+    asked: u16,
 }
 
 /// The sections of a checkpoint by operator and key group.
@@ -86,8 +88,12 @@ impl CheckpointStore for MemoryCheckpoints {
         Ok(())
     }
 
+    /// A few key groups each time, ever others.
     fn rewrites(&self, _operator: &str) -> KeyGroupSet {
-        KeyGroupSet::all()
+        let mut stored = self.0.lock();
+        stored.asked = stored.asked.wrapping_add(1);
+        let turn = stored.asked % 5;
+        KeyGroupSet::all().iter().filter(|group| group.0 % 5 == turn).collect()
     }
 
     fn write_state(&self, epoch: Epoch, _worker: usize, state: Vec<OperatorState>) -> Result<(), String> {

@@ -29,7 +29,7 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
     let queries = check_queries(&raw, views.as_ref(), problems);
     let http = check_http(raw.http, problems);
     let epoch = check_epoch(raw.epoch, problems);
-    let checkpoint = check_checkpoint(folder, raw.checkpoint);
+    let checkpoint = check_checkpoint(folder, raw.checkpoint, &raw.sinks, problems);
     Some(JobPlan {
         name: name?,
         folder: folder.to_path_buf(),
@@ -89,8 +89,14 @@ fn check_epoch(raw: RawEpoch, problems: &mut Vec<Problem>) -> EpochPlan {
     }
 }
 
-fn check_checkpoint(folder: &Path, raw: RawCheckpoint) -> Option<CheckpointPlan> {
+fn check_checkpoint(
+    folder: &Path,
+    raw: RawCheckpoint,
+    sinks: &[(String, RawSink)],
+    problems: &mut Vec<Problem>,
+) -> Option<CheckpointPlan> {
     let default = CheckpointPlan::default();
+    let offsets = refer(raw.offsets.as_ref(), "sink", sinks, problems);
     let at = raw.at.map(|at| match at.value.text {
         remote if remote.starts_with("s3://") => remote,
         local => inputs::resolve(folder, &local, &at.place).to_string_lossy().into_owned(),
@@ -100,6 +106,7 @@ fn check_checkpoint(folder: &Path, raw: RawCheckpoint) -> Option<CheckpointPlan>
         every: raw.every.map_or(default.every, |every| every.value),
         keep: raw.keep.map_or(default.keep, |keep| to_usize(keep.value)),
         at,
+        offsets,
     })
 }
 

@@ -88,12 +88,14 @@ pub struct CheckpointPlan {
     pub keep: usize,
     /// A folder or `s3://bucket/prefix`; `None` is a folder inside the data folder.
     pub at: Option<String>,
+    /// The sink of kind `redis` that is told the offsets of each checkpoint.
+    pub offsets: Option<String>,
 }
 
 impl Default for CheckpointPlan {
     /// Each second: what a crash costs is read again in a moment.
     fn default() -> Self {
-        Self { every: Duration::from_secs(1), keep: 3, at: None }
+        Self { every: Duration::from_secs(1), keep: 3, at: None, offsets: None }
     }
 }
 

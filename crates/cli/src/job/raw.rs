@@ -62,6 +62,8 @@ pub struct RawCheckpoint {
     pub keep: Option<Located<u64>>,
     /// `at`
     pub at: Option<Located<Text>>,
+    /// `offsets`
+    pub offsets: Option<Located<Text>>,
 }
 
 /// `[sources.NAME]`
@@ -237,6 +239,7 @@ impl RawCheckpoint {
             every: fields.duration("every"),
             keep: fields.number("keep", 1),
             at: fields.text("at"),
+            offsets: fields.text("offsets"),
         };
         fields.finish();
         checkpoint
