@@ -48,23 +48,36 @@ fn indexed(data: &Path, index: &str) -> BTreeSet<String> {
     documents(answer["hits"]["hits"].as_array().unwrap().iter().map(|hit| hit["_source"].clone()))
 }
 
+/// The command that runs the job over a shop to its end.
+fn run(shop: &Path, data: &Path, workers: &str, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
+    command.arg("run").arg(job()).args(["--until-end", "--listen", "127.0.0.1:0", "--workers", workers]);
+    command.arg("--data").arg(data).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    for name in ["logs", "changes"] {
+        command.arg("--set").arg(format!("sources.{name}.path={}", shop.join(name).display()));
+    }
+    command.args(more);
+    command
+}
+
 /// Runs the job over a shop, and compares all that it holds.
 fn assert_run(shop: &Path, counts: Counts, workers: &str, more: &[&str]) {
     let data = tempfile::tempdir().unwrap();
-    let sources = ["logs", "changes"].map(|name| format!("sources.{name}.path={}", shop.join(name).display()));
-    let job = job();
-    let mut args = vec!["run", job.to_str().unwrap(), "--until-end", "--listen", "127.0.0.1:0", "--workers", workers];
-    args.extend(["--data", data.path().to_str().unwrap(), "--set", &sources[0], "--set", &sources[1]]);
-    args.extend(more);
-    proxima(&args);
-    let rejected = fs::read_to_string(data.path().join("rejected/logs.jsonl")).unwrap();
+    let output = run(shop, data.path(), workers, more).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_answers(shop, counts, data.path());
+}
+
+/// Compares all that a run has left with the answer key.
+fn assert_answers(shop: &Path, counts: Counts, data: &Path) {
+    let rejected = fs::read_to_string(data.join("rejected/logs.jsonl")).unwrap();
     assert_eq!(rejected.lines().count() as u64, counts.broken, "each broken line is rejected, and no other one");
     for file in fs::read_dir(shop.join("answers")).unwrap() {
         let path = file.unwrap().path();
         let index = path.file_stem().unwrap().to_str().unwrap();
         let text = fs::read_to_string(&path).unwrap();
         let expected = documents(text.lines().map(|line| serde_json::from_str(line).unwrap()));
-        let found = indexed(data.path(), index);
+        let found = indexed(data, index);
         let missing: Vec<_> = expected.difference(&found).take(3).collect();
         let wrong: Vec<_> = found.difference(&expected).take(3).collect();
         assert!(
@@ -72,6 +85,44 @@ fn assert_run(shop: &Path, counts: Counts, workers: &str, more: &[&str]) {
             "{index}: {missing:#?}, not {wrong:#?}"
         );
     }
+}
+
+/// Where the process dies in the state protocol, and how often it comes there before.
+const DEATHS: [&str; 14] = [
+    "after-begin:1",
+    "after-first-cuts:1",
+    "after-cut:3",
+    "before-cut:9",
+    "before-state-file:1",
+    "after-state-file:2",
+    "before-commit:1",
+    "after-commit:1",
+    "after-cut:40",
+    "after-commit:3",
+    "after-offsets:2",
+    "before-sweep:1",
+    "after-sweep:1",
+    "before-commit:4",
+];
+
+#[test]
+fn a_job_that_dies_again_and_again_answers_as_the_key_does() {
+    let shop = tempfile::tempdir().unwrap();
+    let counts = generate(shop.path(), 5, 3);
+    let data = tempfile::tempdir().unwrap();
+    let cuts = ["--set", "checkpoint.every=10ms", "--set", "epoch.interval=5ms", "--set", "epoch.records=300"];
+    let mut died = 0;
+    for (at, death) in DEATHS.iter().enumerate() {
+        let workers = ["1", "2", "4"][at % 3];
+        let output = run(shop.path(), data.path(), workers, &cuts).env("PROXIMA_FAIL", death).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() || said.contains("the process dies at"), "{death}: {said}");
+        died += usize::from(!output.status.success());
+    }
+    assert!(died >= DEATHS.len() / 2, "{died} deaths only: the job has come to its end too soon to prove anything");
+    let output = run(shop.path(), data.path(), "2", &cuts).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_answers(shop.path(), counts, data.path());
 }
 
 #[test]

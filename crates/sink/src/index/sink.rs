@@ -17,6 +17,7 @@ use super::rows::{self, Node};
 use super::{IndexConfig, IndexError, folder_of, words};
 use proxima_event::encode::id_text;
 use proxima_event::{Changes, Sink, SinkError, Version};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -192,10 +193,38 @@ fn open_files(folder: &Path, mapping: &Mapping) -> Result<(Index, IndexWriter), 
         .num_merge_threads(1)
         .build();
     let writer = index.writer_with_options(options)?;
+    sweep(folder, &index)?;
     let mut merging = LogMergePolicy::default();
     merging.set_del_docs_ratio_before_merge(DELETED_MAX);
     writer.set_merge_policy(Box::new(merging));
     Ok((index, writer))
+}
+
+/// Removes the files of segments that no commit names: a writer that was killed left them, and the next one may want
+/// to write files of the same names.
+fn sweep(folder: &Path, index: &Index) -> Result<(), TantivyError> {
+    let segments = index.searchable_segment_metas()?;
+    let stamps: HashMap<String, Option<u64>> =
+        segments.iter().map(|segment| (segment.id().uuid_string(), segment.delete_opstamp())).collect();
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let Some((segment, rest)) = name.to_str().and_then(segment_of) else { continue };
+        let named = stamps.get(segment).is_some_and(|stamp| match rest.strip_suffix(".del") {
+            Some(deletes) => stamp.is_some_and(|stamp| deletes == stamp.to_string()),
+            None => true,
+        });
+        if !named {
+            std::fs::remove_file(folder.join(&name))?;
+        }
+    }
+    Ok(())
+}
+
+/// The segment that a file belongs to, by its 32 hexadecimal digits, and the rest of the file's name.
+fn segment_of(name: &str) -> Option<(&str, &str)> {
+    let (segment, rest) = name.split_once('.')?;
+    let is_id = segment.len() == 32 && segment.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id.then_some((segment, rest))
 }
 
 fn committed_version(index: &Index) -> Result<Option<u64>, TantivyError> {
