@@ -58,7 +58,8 @@ impl Drop for Running {
     }
 }
 
-fn script(server: Server, command: &str) -> Command {
+/// The script of a server, with one of its commands.
+pub(crate) fn script(server: Server, command: &str) -> Command {
     let name = server.to_possible_value().expect("no server is hidden").get_name().to_owned();
     let mut script = Command::new(root().join("services").join(format!("{name}.sh")));
     script.arg(command).stdin(Stdio::null());
