@@ -2,7 +2,8 @@
 //!
 //! A generated shop flows into Kafka at a steady rate. Meanwhile the job is killed, paused and started again, and so are
 //! the servers. In the end every document in Elasticsearch must be that of the key, which the generator computes with
-//! none of the engine's code. The indexes of `examples/mall` in that Elasticsearch are deleted first.
+//! none of the engine's code. The indexes of `examples/mall` in that Elasticsearch are deleted first, with what runs have
+//! noted there.
 
 mod feed;
 mod victims;
@@ -24,6 +25,8 @@ use victims::{Job, kill_server};
 
 /// Where `services/elasticsearch.sh` listens.
 const ELASTICSEARCH: &str = "http://127.0.0.1:9200";
+/// Where sinks note which run writes to the indexes.
+const RUNS: &str = "proxima-runs";
 /// Where `services/kafka.sh` listens.
 const BROKER: &str = "127.0.0.1:19092";
 /// How long the results may take to be whole after the last record.
@@ -65,7 +68,7 @@ pub(crate) fn run(args: &ChaosArgs) -> Result<()> {
     let name = format!("chaos-{}-{}", args.seed, std::process::id());
     let overlay = overlay(folder.path(), &name)?;
     let answers = answers(&folder.path().join("answers"))?;
-    for (index, _) in &answers {
+    for index in answers.iter().map(|(index, _)| index.as_str()).chain([RUNS]) {
         delete_index(index)?;
     }
     let mut feed = Feed::start(folder.path(), &name, args.kills as f64 * args.pace)?;

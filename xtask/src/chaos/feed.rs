@@ -40,7 +40,7 @@ impl Feed {
             let path = shop.join(folder).join("0.jsonl");
             let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let mut producer = kafka_tool("org.apache.kafka.tools.ConsoleProducer");
-            producer.args(["--topic", &topic, "--command-property", "delivery.timeout.ms=600000"]);
+            producer.args(["--topic", &topic, "--producer-property", "delivery.timeout.ms=600000"]);
             let producer = producer.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
             streams.push(Stream { producer, text, sent: 0 });
         }
