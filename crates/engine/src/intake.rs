@@ -327,8 +327,10 @@ impl EpochIntake {
             match replay.closed(&state.partitions) {
                 Ok(rest) => state.replay = rest,
                 Err(error) => {
+                    // The epoch stays open: a cut that is wrong must not be noted, or the next run would follow it.
                     state.error.get_or_insert(error);
                     self.stopped.store(true, Ordering::Release);
+                    return;
                 }
             }
         }
