@@ -3,7 +3,8 @@
 use parking_lot::Mutex;
 use proxima_engine::RunControl;
 use proxima_serve::{
-    Epochs, Memory, OperatorStatus, PartitionStatus, Queued, RunState, SinkStatus, SourceStatus, Status, StatusSource,
+    Checkpoints, Epochs, Memory, OperatorStatus, PartitionStatus, Queued, RunState, SinkStatus, SourceStatus, Status,
+    StatusSource,
 };
 use std::collections::VecDeque;
 use std::sync::OnceLock;
@@ -104,7 +105,18 @@ fn describe(run: proxima_engine::RunStatus) -> Status {
         sources: run.sources.into_iter().map(describe_source).collect(),
         operators: run.operators.into_iter().map(operator).collect(),
         sinks: run.sinks.into_iter().map(sink).collect(),
+        checkpoints: run.checkpoints.map(describe_checkpoints),
         ..Status::default()
+    }
+}
+
+fn describe_checkpoints(checkpoints: proxima_engine::CheckpointStatus) -> Checkpoints {
+    Checkpoints {
+        committed: checkpoints.committed,
+        epoch: checkpoints.epoch,
+        age_s: checkpoints.at.map(|at| at.elapsed().as_secs_f64()),
+        took_s: checkpoints.took.as_secs_f64(),
+        bytes: checkpoints.bytes,
     }
 }
 

@@ -81,8 +81,27 @@ pub struct Status {
     pub operators: Vec<OperatorStatus>,
     /// The sinks, in the job's order.
     pub sinks: Vec<SinkStatus>,
+    /// The checkpoints of this run, if it makes any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoints: Option<Checkpoints>,
     /// The memory of the process.
     pub memory: Memory,
+}
+
+/// The checkpoints of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoints {
+    /// How many were committed.
+    pub committed: u64,
+    /// The epoch of the last one.
+    pub epoch: u64,
+    /// Seconds since it was committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_s: Option<f64>,
+    /// How long it took, from the cut of its epoch to its commit, in seconds.
+    pub took_s: f64,
+    /// Bytes of state that it wrote, before they were compressed.
+    pub bytes: u64,
 }
 
 /// Epochs of a run.
