@@ -17,6 +17,7 @@ mod columns;
 pub mod config;
 pub mod couple;
 mod entries;
+pub mod graph;
 pub mod identify;
 mod logs;
 pub mod lower;
@@ -32,6 +33,7 @@ pub use config::{
     ColumnError, Merger, ObjectConfig, PathConfig, PathKind, RelationColumns, RelationConfig, object_id_column,
 };
 pub use couple::{Couple, HOT_ABOVE};
+pub use graph::{Direction, Edge, EdgeRow, Graph, KindId, ObjectId, RelationId, Value};
 pub use identify::Identify;
 pub use lower::{ObjectSpec, PathSpec, lower, lower_objects, object_table, path_table};
 pub use objects::ObjectRows;

@@ -1,0 +1,99 @@
+//! What a path is evaluated over: typed objects with dense ids, and relations between them that can be walked both ways.
+
+/// A kind of objects, by its place among the job's kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KindId(pub u16);
+
+/// A relation, by its place among the job's relations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RelationId(pub u16);
+
+/// An object, dense within its kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectId(pub u32);
+
+/// Which way a relation is walked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// From subject to object.
+    Forward,
+    /// From object to subject.
+    Reverse,
+}
+
+impl Direction {
+    /// The other way.
+    #[must_use]
+    pub fn back(self) -> Self {
+        match self {
+            Self::Forward => Self::Reverse,
+            Self::Reverse => Self::Forward,
+        }
+    }
+}
+
+/// One row of a relation, seen from one of its ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// The object at the other end.
+    pub other: ObjectId,
+    /// The row's weight; 1 where the relation has none.
+    pub weight: i64,
+    /// The row's event time in microseconds since 1970; [`NO_TIME`] where the relation has none.
+    pub time_us: i64,
+    /// Where the row's attributes are, for [`Graph::edge_attribute`].
+    pub row: EdgeRow,
+}
+
+/// The time of edges of a relation without times.
+pub const NO_TIME: i64 = i64::MIN;
+
+/// A row of a relation: names its attributes while the graph is held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EdgeRow {
+    /// The shard that holds it.
+    pub shard: u16,
+    /// Its place there.
+    pub place: u32,
+}
+
+/// The value of an attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Not known.
+    Null,
+    /// Yes or no.
+    Bool(bool),
+    /// An integer, or a time in microseconds since 1970.
+    Int(i64),
+    /// A float, or a decimal as the nearest one.
+    Float(f64),
+    /// A text.
+    Text(std::sync::Arc<str>),
+}
+
+/// A graph that paths are evaluated over. The same object may be reached by several edges of one relation.
+///
+/// All answers given while one `&self` is held need not be of one moment: other threads may write between two calls.
+pub trait Graph {
+    /// The id of an object's text, if any relation or attribute has named it.
+    fn id(&self, kind: KindId, name: &str) -> Option<ObjectId>;
+
+    /// The text of an id.
+    fn name(&self, kind: KindId, id: ObjectId) -> Option<std::sync::Arc<str>>;
+
+    /// Appends the edges of an object, in no particular order.
+    fn edges(&self, relation: RelationId, direction: Direction, id: ObjectId, edges: &mut Vec<Edge>);
+
+    /// The newest event time in a relation, in microseconds since 1970; [`NO_TIME`] where it has none.
+    fn newest_us(&self, relation: RelationId) -> i64;
+
+    /// An attribute of an object, by its place among the kind's attributes.
+    fn attribute(&self, kind: KindId, id: ObjectId, attribute: usize) -> Value;
+
+    /// An attribute of an edge, by its place among the relation's attributes.
+    fn edge_attribute(&self, relation: RelationId, row: EdgeRow, attribute: usize) -> Value;
+
+    /// All ids of a kind that any edge or attribute row names now, by rising id.
+    fn objects(&self, kind: KindId) -> Vec<ObjectId>;
+}
