@@ -1,6 +1,6 @@
 //! What SQL can name: the job's tables and views, and the functions. It is what DataFusion's planner asks.
 
-use crate::functions;
+use crate::{aggregates, functions};
 use arrow::datatypes::{DataType, FieldRef, SchemaRef, TimeUnit};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::utils::datafusion_strsim::levenshtein;
@@ -54,10 +54,7 @@ impl Catalog {
         Self {
             relations: HashMap::new(),
             scalars: by_name(scalars, |f| (f.name(), f.aliases())),
-            aggregates: by_name(
-                datafusion_functions_aggregate::all_default_aggregate_functions().into_iter(),
-                |f: &AggregateUDF| (f.name(), f.aliases()),
-            ),
+            aggregates: by_name(aggregates::all().into_iter(), |f: &AggregateUDF| (f.name(), f.aliases())),
             windows: by_name(
                 datafusion_functions_window::all_default_window_functions().into_iter(),
                 |f: &WindowUDF| (f.name(), f.aliases()),
@@ -94,9 +91,9 @@ impl Catalog {
         self.scalars.get(name).map(Arc::as_ref)
     }
 
-    /// An aggregate's first name, for any of its names.
-    pub(crate) fn canonical_aggregate(&self, name: &str) -> Option<&str> {
-        self.aggregates.get(name).map(|function| function.name())
+    /// Whether there is an aggregate of that name.
+    pub(crate) fn has_aggregate(&self, name: &str) -> bool {
+        self.aggregates.contains_key(name)
     }
 
     /// The function whose name is closest to a name that there is not, if one is close.

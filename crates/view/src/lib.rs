@@ -6,6 +6,7 @@
 //!
 //! Names in SQL keep their case, as in Flink: `InvoiceNo` and `invoiceno` are two columns.
 
+mod aggregates;
 mod assign;
 mod build;
 mod catalog;

@@ -2,6 +2,7 @@
 //!
 //! Also takes `FOR SYSTEM_TIME AS OF` out of the tree before the planner, which would drop the clause without a word.
 
+use crate::aggregates;
 use crate::catalog::{AS_OF, Catalog};
 use crate::problem::{Place, Refusal};
 use datafusion_expr::Volatility;
@@ -22,9 +23,6 @@ const CLOCKS: [&str; 8] = [
     "localtime",
     "unix_timestamp",
 ];
-
-/// The aggregates that can be maintained.
-pub(crate) const AGGREGATES: [&str; 6] = ["count", "sum", "min", "max", "avg", "approx_distinct"];
 
 /// Everything in `query` that is outside the supported subset of SQL.
 pub(crate) fn check(query: &Query, catalog: &Catalog) -> Vec<Refusal> {
@@ -111,27 +109,27 @@ impl Checker<'_> {
             }
             return;
         }
-        match (&function.over, self.catalog.canonical_aggregate(&name)) {
+        match (&function.over, self.catalog.has_aggregate(&name)) {
             (Some(_), _) if name == "row_number" => {}
             (Some(_), _) => {
                 let advice =
                     "ROW_NUMBER() OVER (PARTITION BY … ORDER BY …) with a bound is; for sums and counts use GROUP BY";
                 self.refuse(place, format!("window function {name}() is not supported"), advice);
             }
-            (None, Some(canonical)) if AGGREGATES.contains(&canonical) => {}
-            (None, Some(_)) => {
-                let advice = format!("use {}", AGGREGATES.join(", "));
+            (None, true) => {}
+            (None, false) if aggregates::is_unsupported(&name) => {
+                let advice = format!("use {}", aggregates::SUPPORTED.join(", "));
                 self.refuse(place, format!("aggregate {name}() is not supported"), &advice);
             }
-            (None, None) if self.catalog.knows_function(&name) => {
+            (None, false) if self.catalog.knows_function(&name) => {
                 self.refuse(
                     place,
                     format!("{name}() needs OVER (…)"),
                     "write ROW_NUMBER() OVER (PARTITION BY … ORDER BY …)",
                 );
             }
-            (None, None) if name == "unnest" || name == "grouping" => {}
-            (None, None) => {
+            (None, false) if name == "unnest" || name == "grouping" => {}
+            (None, false) => {
                 let near = self.catalog.nearest_function(&name);
                 let advice =
                     near.map_or_else(|| "see DataFusion's scalar functions".into(), |near| format!("is it {near}()?"));

@@ -115,7 +115,7 @@ fn plan_call(expr: &Expr) -> Built<Planned<'_>> {
         }
         _ => {
             return Err(Refusal::new(format!("aggregate {name}() is not supported"))
-                .advise(format!("use {}", crate::syntax::AGGREGATES.join(", "))));
+                .advise(format!("use {}", crate::aggregates::SUPPORTED.join(", "))));
         }
     };
     let argument = match (function, args.as_slice()) {
