@@ -1,5 +1,7 @@
 //! What a path is evaluated over: typed objects with dense ids, and relations between them that can be walked both ways.
 
+use std::collections::HashMap;
+
 /// A kind of objects, by its place among the job's kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KindId(pub u16);
@@ -96,4 +98,48 @@ pub trait Graph {
 
     /// All ids of a kind that any edge or attribute row names now, by rising id.
     fn objects(&self, kind: KindId) -> Vec<ObjectId>;
+
+    /// How many ids of a kind any edge or attribute row names now.
+    fn population(&self, kind: KindId) -> u64 {
+        self.objects(kind).len() as u64
+    }
+
+    /// How many different objects an object is related to with a sum of weights that is not zero.
+    fn degree(&self, relation: RelationId, direction: Direction, id: ObjectId) -> u64 {
+        merged(self, relation, direction, id).len() as u64
+    }
+
+    /// The sum of the squares of an object's weights, those to the same object added first.
+    fn norm2(&self, relation: RelationId, direction: Direction, id: ObjectId) -> i128 {
+        merged(self, relation, direction, id).values().map(|&weight| i128::from(weight) * i128::from(weight)).sum()
+    }
+
+    /// Appends, for every object that is reached from `id` by a walk there and back over one relation, the sum over the
+    /// objects in the middle of the products of both weights, those to the same object added first; `id` itself too.
+    /// Gives false, and appends nothing, when the graph keeps no sums for this object: then they must be gathered.
+    fn pair_sums(
+        &self,
+        _relation: RelationId,
+        _direction: Direction,
+        _id: ObjectId,
+        _sums: &mut Vec<(ObjectId, i128)>,
+    ) -> bool {
+        false
+    }
+}
+
+fn merged<G: Graph + ?Sized>(
+    graph: &G,
+    relation: RelationId,
+    direction: Direction,
+    id: ObjectId,
+) -> HashMap<ObjectId, i64> {
+    let mut edges = Vec::new();
+    graph.edges(relation, direction, id, &mut edges);
+    let mut weights = HashMap::new();
+    for edge in edges {
+        *weights.entry(edge.other).or_insert(0) += edge.weight;
+    }
+    weights.retain(|_, weight| *weight != 0);
+    weights
 }

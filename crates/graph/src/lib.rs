@@ -12,6 +12,7 @@
 //! clock; the reader only reads a store.
 
 pub mod announce;
+pub mod catalogue;
 mod codec;
 mod columns;
 pub mod config;
@@ -24,11 +25,13 @@ pub mod lower;
 mod names;
 pub mod objects;
 mod pairs;
+
 pub mod read;
 mod rows;
 mod slab;
 
 pub use announce::{Announce, Union};
+pub use catalogue::{Attribute, AttributeKind, Catalogue, Kind, Relation};
 pub use config::{
     ColumnError, Merger, ObjectConfig, PathConfig, PathKind, RelationColumns, RelationConfig, object_id_column,
 };
