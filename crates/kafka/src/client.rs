@@ -23,6 +23,32 @@ pub(crate) enum AskError {
     Stopped,
 }
 
+/// Asks again and again while no answer comes, for so long: a broker that has just gone leaves its partitions without a
+/// leader for some seconds.
+///
+/// # Errors
+/// The last one, or at once when the brokers refuse us.
+pub(crate) fn patiently<T>(
+    patience: Duration,
+    stopped: &dyn Fn() -> bool,
+    ask: impl Fn() -> Result<T, AskError>,
+) -> Result<T, AskError> {
+    const PAUSE: Duration = Duration::from_millis(200);
+    let deadline = Instant::now() + patience;
+    loop {
+        match ask() {
+            Err(AskError::Unreachable(reason)) if Instant::now() < deadline => {
+                tracing::debug!(reason, "Kafka is asked again");
+            }
+            answer => return answer,
+        }
+        if stopped() {
+            return Err(AskError::Stopped);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
 /// What every client is told.
 pub(crate) fn base_config(connection: &Connection) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -128,6 +154,11 @@ impl Cluster {
     /// # Errors
     /// When no broker answers.
     pub(crate) fn describe(&self, names: &[String]) -> Result<Vec<TopicDescription>, AskError> {
+        // While no broker answers, a question to the controller has librdkafka connect again as soon as it was refused,
+        // for as long as the question lasts: half a core. One that any broker may answer waits in between.
+        if let Some(first) = names.first() {
+            self.heard(self.client.fetch_metadata(Some(first), ASK).map_err(|error| error.to_string()))?;
+        }
         let answer = native::describe_topics(&self.client, names, ASK);
         self.heard(answer.map_err(|(_, reason)| reason))
     }

@@ -16,6 +16,15 @@ fn rows(from: i64, to: i64) -> RecordBatch {
     RecordBatch::try_from_iter([("n", column)]).unwrap()
 }
 
+/// What this process has used, all threads together, as Linux tells it.
+fn cpu_seconds() -> f64 {
+    const TICKS: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // The name may hold spaces; times are the 12th and 13th behind it.
+    let fields = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2);
+    fields.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / TICKS
+}
+
 #[test]
 #[ignore = "starts three brokers of Kafka"]
 fn nothing_is_lost_or_doubled_when_brokers_go() {
@@ -63,7 +72,7 @@ fn nothing_is_lost_or_doubled_when_brokers_go() {
     for broker in ["1", "2", "3"] {
         kafka.run(&["kill", broker]);
     }
-    let waiting = std::time::Instant::now();
+    let (waiting, used) = (std::time::Instant::now(), cpu_seconds());
     while plain.health().unwrap().waits_for().is_none() {
         assert!(waiting.elapsed() < HANGS, "the sink never says that it waits");
         // A flush would wait for ever; what librdkafka tells is heard when something is written.
@@ -71,6 +80,8 @@ fn nothing_is_lost_or_doubled_when_brokers_go() {
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     kafka.run(&["start"]);
+    let (used, waited) = (cpu_seconds() - used, waiting.elapsed().as_secs_f64());
+    assert!(used < waited / 5.0, "waiting for {waited} s has cost {used} s of a core");
     plain.flush().unwrap();
     assert_eq!(plain.health().unwrap().waits_for(), None);
     let count = write(&mut transactional, true);

@@ -12,11 +12,12 @@ mod deliver;
 mod record;
 mod transaction;
 
-use crate::client::{AskError, Cluster, apply_base, config_reason};
+use crate::client::{AskError, Cluster, apply_base, config_reason, patiently};
 use crate::config::{Isolation, SinkConfig, Topics};
 use crate::contact::Contact;
 use crate::topics;
-use deliver::{Deliveries, Failure};
+pub(crate) use deliver::Deliveries;
+use deliver::Failure;
 use proxima_event::{Changes, Health, RejectedWrite, Sink, SinkError, Version};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -55,9 +56,11 @@ impl KafkaSink {
             AskError::Unreachable(reason) | AskError::Refused(reason) => failed(reason),
         };
         let cluster = Cluster::new(&config.connection, Isolation::default(), &contact).map_err(failed)?;
-        cluster.connect(config.connect, &|| contact.health().is_stopped()).map_err(asked)?;
+        let stopped = || contact.health().is_stopped();
+        cluster.connect(config.connect, &stopped).map_err(asked)?;
         let names = Topics::Names(vec![config.topic.clone()]);
-        topics::required(&cluster, &names, &config.connection.brokers).map_err(asked)?;
+        let required = || topics::required(&cluster, &names, &config.connection.brokers);
+        patiently(config.connect, &stopped, required).map_err(asked)?;
         let producer: BaseProducer<Deliveries> = producer_config(&config)
             .create_with_context(Deliveries::new(&contact))
             .map_err(|error| failed(config_reason(&error)))?;

@@ -15,7 +15,7 @@ mod start;
 mod stream;
 mod watch;
 
-use crate::client::{AskError, Cluster};
+use crate::client::{AskError, Cluster, patiently};
 use crate::config::SourceConfig;
 use crate::contact::Contact;
 use crate::topics;
@@ -85,8 +85,9 @@ fn read(config: &SourceConfig, contact: &Arc<Contact>, intake: &Arc<dyn Intake>)
     let stopped = || intake.stopped();
     let cluster = Cluster::new(&config.connection, config.isolation, contact).map_err(Halt::Failed)?;
     cluster.connect(config.connect, &stopped)?;
-    let described = topics::required(&cluster, &config.topics, &config.connection.brokers)?;
-    let mut partitions = start::begin(config, &cluster, &described, &resume)?;
+    let required = || topics::required(&cluster, &config.topics, &config.connection.brokers);
+    let described = patiently(config.connect, &stopped, required)?;
+    let mut partitions = start::begin(config, &cluster, &described, &resume, &stopped)?;
     for partition in &partitions {
         intake.open(partition.position());
         intake.end_known(&partition.id, partition.end);

@@ -2,7 +2,7 @@
 
 use super::Halt;
 use super::partition::{Partition, partition_name, split_name};
-use crate::client::Cluster;
+use crate::client::{Cluster, patiently};
 use crate::config::{LostOffsets, SourceConfig, Start};
 use crate::native::TopicDescription;
 use proxima_event::{Position, Resume};
@@ -20,6 +20,7 @@ pub(crate) fn begin(
     cluster: &Cluster,
     described: &[TopicDescription],
     resume: &Resume,
+    stopped: &dyn Fn() -> bool,
 ) -> Result<Vec<Partition>, Halt> {
     let stored: HashMap<&str, &Position> =
         resume.positions.iter().map(|position| (&*position.partition.name, position)).collect();
@@ -28,7 +29,7 @@ pub(crate) fn begin(
     let mut partitions = Vec::new();
     for topic in described {
         for &number in &topic.partitions {
-            let (low, high) = cluster.watermarks(&topic.name, number)?;
+            let (low, high) = patiently(config.connect, stopped, || cluster.watermarks(&topic.name, number))?;
             let offset = match stored.get(&*partition_name(&topic.name, number)) {
                 Some(position) => resumed(config, topic, position, (low, high))?,
                 None => match config.start {
