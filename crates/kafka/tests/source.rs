@@ -307,3 +307,21 @@ fn publishes_offsets_for_a_group() {
     let offset = |partition| stored.find_partition(&topic, partition).unwrap().offset();
     assert_eq!((offset(0), offset(1)), (rdkafka::Offset::Offset(9), rdkafka::Offset::Offset(0)));
 }
+
+#[test]
+#[ignore = "starts Kafka"]
+fn lines_are_written_as_they_are() {
+    let cluster = Cluster::shared();
+    let topic = cluster.topic("lines", 2);
+    let writer = proxima_kafka::LineWriter::open(&cluster.connection(), &[&topic]).unwrap();
+    assert_eq!(writer.partitions(&topic), 2);
+    for (number, line) in numbered(0..1_000).enumerate() {
+        writer.write(&topic, i32::from(number % 3 == 0), line.as_bytes()).unwrap();
+    }
+    writer.flush().unwrap();
+    let told = read_all(cluster.config(&topic));
+    assert!(told.texts(&format!("{topic}-1")).into_iter().eq((0..1_000).step_by(3).map(|n| format!("{{\"n\":{n}}}"))));
+    assert_eq!(told.texts(&format!("{topic}-0")).len(), 666);
+    let missing = proxima_kafka::LineWriter::open(&cluster.connection(), &["no-such-topic"]).err().unwrap();
+    assert!(missing.contains("has no topic \"no-such-topic\"; it has "), "{missing}");
+}

@@ -1,16 +1,9 @@
-//! Writes a shop into a folder: `logs/` as a collector would, `changes/` as Maxwell would, and `ddl.sql`.
-//!
-//! A partition is a file. A device's lines are in one partition, and so are the changes of a table: readers may rely on
-//! the order within a file, and on no order between files.
+//! Writes a shop into a folder: `logs/` as a collector would, `changes/` as Maxwell would, and `ddl.sql`. A partition is
+//! a file.
 
-use crate::change::{Change, Row, Transaction};
-use crate::clock::{MINUTE, Millis, START};
-use crate::dice::Dice;
-use crate::maxwell::{self, Place};
-use crate::queue::Queue;
-use crate::schema::{Table, ddl};
-use crate::target::Target;
-use std::collections::VecDeque;
+use crate::schema::ddl;
+use crate::shipped::Shipped;
+use crate::target::{Lines, Stream};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -18,36 +11,8 @@ use std::path::Path;
 /// Writes to a disk are at least this large.
 const WRITE_BYTES: usize = 256 * 1024;
 
-/// How long a table's changes are held up, when they are.
-const LAG_MAX: Millis = 5 * MINUTE;
-/// Of 1,000 rows, after how many the reader of the binlog begins again a few rows before.
-const RESENT: u32 = 2;
-const RESENT_ROWS: usize = 20;
-/// One row in so many of the customers is changed while their bootstrap runs.
-const CHANGED_IN_BOOTSTRAP: usize = 97;
-
-/// The changes of one table, on their way.
-#[derive(Debug, Default)]
-struct Lane {
-    /// How long rows are held up, and until when that is so.
-    lag: Millis,
-    lag_until: Millis,
-    /// When the last row arrived or will: none overtakes another one of its table.
-    last: Millis,
-    /// The rows that may be sent again.
-    recent: VecDeque<Vec<u8>>,
-}
-
-/// A folder of files.
-#[derive(Debug)]
-pub struct Files {
-    logs: Vec<BufWriter<File>>,
-    changes: Vec<BufWriter<File>>,
-    dice: Dice,
-    lanes: Vec<Lane>,
-    on_the_way: Queue<(Table, Vec<u8>)>,
-    xid: i64,
-}
+/// A shop in a folder.
+pub type Files = Shipped<Folder>;
 
 impl Files {
     /// Makes the folder and its files.
@@ -55,6 +20,19 @@ impl Files {
     /// # Errors
     /// When one of them cannot be made.
     pub fn create(folder: &Path, partitions: usize, seed: u64) -> io::Result<Self> {
+        Ok(Self::new(Folder::create(folder, partitions)?, seed))
+    }
+}
+
+/// A folder with a file for each partition.
+#[derive(Debug)]
+pub struct Folder {
+    logs: Vec<BufWriter<File>>,
+    changes: Vec<BufWriter<File>>,
+}
+
+impl Folder {
+    fn create(folder: &Path, partitions: usize) -> io::Result<Self> {
         let open = |kind: &str| -> io::Result<Vec<BufWriter<File>>> {
             std::fs::create_dir_all(folder.join(kind))?;
             (0..partitions)
@@ -66,76 +44,25 @@ impl Files {
         };
         let (logs, changes) = (open("logs")?, open("changes")?);
         std::fs::write(folder.join("ddl.sql"), ddl())?;
-        let lanes = Table::ALL.iter().map(|_| Lane { last: START, ..Lane::default() }).collect();
-        Ok(Self { logs, changes, dice: Dice::new(seed, 3), lanes, on_the_way: Queue::default(), xid: 1_000 })
-    }
-
-    fn write_change(&mut self, table: Table, line: &[u8]) -> io::Result<()> {
-        let partition = table as usize % self.changes.len();
-        write_line(&mut self.changes[partition], line)
-    }
-
-    fn deliver(&mut self, until: Millis) -> io::Result<()> {
-        while let Some((_, (table, line))) = self.on_the_way.pop_before(until) {
-            self.write_change(table, &line)?;
-        }
-        Ok(())
-    }
-
-    /// Sends a row behind those of its table; now and then the last ones are sent once more.
-    fn send(&mut self, at: Millis, table: Table, line: Vec<u8>) {
-        let lane = &mut self.lanes[table as usize];
-        if at >= lane.lag_until {
-            lane.lag = if self.dice.chance(150) { self.dice.between(0, LAG_MAX) } else { self.dice.between(0, 200) };
-            lane.lag_until = at + self.dice.between(MINUTE, 20 * MINUTE);
-        }
-        lane.last = lane.last.max(at + lane.lag);
-        if lane.recent.len() == RESENT_ROWS {
-            lane.recent.pop_front();
-        }
-        lane.recent.push_back(line.clone());
-        self.on_the_way.push(lane.last, (table, line));
-        if self.dice.chance(RESENT) {
-            let from = self.dice.below(lane.recent.len() as u64) as usize;
-            for line in lane.recent.iter().skip(from) {
-                self.on_the_way.push(lane.last, (table, line.clone()));
-            }
-        }
+        Ok(Self { logs, changes })
     }
 }
 
-impl Target for Files {
-    fn bootstrap(&mut self, at: Millis, table: Table, rows: &[Row]) -> io::Result<()> {
-        self.write_change(table, &maxwell::bootstrap("start", table.name(), at, None))?;
-        for (number, row) in rows.iter().enumerate() {
-            // The bootstrap reads what the table holds by then: the change has come before the row.
-            if table == Table::User && number % CHANGED_IN_BOOTSTRAP == 0 {
-                self.xid += 1;
-                let change = Change::Update { old: row.with("user_level", "0"), new: row.clone() };
-                let place = Place { xid: self.xid, offset: 0, last: true };
-                self.write_change(table, &maxwell::change(&change, at, place))?;
-            }
-            self.write_change(table, &maxwell::bootstrap("insert", table.name(), at, Some(row)))?;
+impl Lines for Folder {
+    fn partitions(&self, stream: Stream) -> usize {
+        match stream {
+            Stream::Logs => self.logs.len(),
+            Stream::Changes => self.changes.len(),
         }
-        self.write_change(table, &maxwell::bootstrap("complete", table.name(), at, None))
     }
 
-    fn log(&mut self, arrival: Millis, device: u64, line: &[u8]) -> io::Result<()> {
-        self.deliver(arrival)?;
-        let partition = (device % self.logs.len() as u64) as usize;
-        write_line(&mut self.logs[partition], line)
-    }
-
-    fn commit(&mut self, transaction: &Transaction) -> io::Result<()> {
-        self.deliver(transaction.at)?;
-        self.xid += 1;
-        for (number, change) in transaction.changes.iter().enumerate() {
-            let last = number + 1 == transaction.changes.len();
-            let place = Place { xid: self.xid, offset: number as i64, last };
-            let line = maxwell::change(change, transaction.at, place);
-            self.send(transaction.at, change.table(), line);
-        }
-        Ok(())
+    fn write(&mut self, stream: Stream, partition: usize, line: &[u8]) -> io::Result<()> {
+        let out = match stream {
+            Stream::Logs => &mut self.logs[partition],
+            Stream::Changes => &mut self.changes[partition],
+        };
+        out.write_all(line)?;
+        out.write_all(b"\n")
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -143,12 +70,6 @@ impl Target for Files {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.deliver(Millis::MAX)?;
         self.flush()
     }
-}
-
-fn write_line(out: &mut BufWriter<File>, line: &[u8]) -> io::Result<()> {
-    out.write_all(line)?;
-    out.write_all(b"\n")
 }

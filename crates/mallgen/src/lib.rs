@@ -2,9 +2,9 @@
 //!
 //! [`Mall`] is the shop: people who come by the hour of the day, walk through pages, fill carts, order, pay, ask for
 //! their money back; and clerks who change prices and names. It hands each log line and each transaction to a
-//! [`Target`] ([`Files`] writes them as a collector and Maxwell would), and to [`Answers`], which computes every document
-//! of every index of `examples/mall` from the same facts. Nothing of the engine is used here, so that an answer that
-//! both give is right.
+//! [`Target`] ([`Shipped`] writes them as a collector and Maxwell would, [`Statements`] has a database commit them), and
+//! to [`Answers`], which computes every document of every index of `examples/mall` from the same facts. Nothing of the
+//! engine is used here, so that an answer that both give is right.
 //!
 //! A seed gives the same bytes on every machine.
 
@@ -27,6 +27,8 @@ mod queue;
 mod reductions;
 pub mod schema;
 pub mod settings;
+pub mod shipped;
+pub mod statements;
 pub mod target;
 mod upkeep;
 mod visits;
@@ -37,4 +39,6 @@ pub use files::Files;
 pub use mall::{Counts, Mall};
 pub use pace::Paced;
 pub use settings::Settings;
-pub use target::Target;
+pub use shipped::Shipped;
+pub use statements::Statements;
+pub use target::{Lines, Split, Stream, Target};

@@ -6,6 +6,7 @@
 mod answers;
 mod behaviour;
 mod mall;
+mod outlets;
 
 pub use answers::Answers;
 pub use behaviour::{Behaviour, Event, write_lines};
