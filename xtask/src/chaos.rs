@@ -1,40 +1,38 @@
 //! `cargo xtask chaos mall`: the mall's job on real servers, killed at random, compared with the answer key.
 //!
-//! A generated shop flows into Kafka at a steady rate. Meanwhile the job is killed, paused and started again, and so are
-//! the servers. In the end every document in Elasticsearch must be that of the key, which the generator computes with
-//! none of the engine's code. The indexes of `examples/mall` in that Elasticsearch are deleted first, with what runs have
-//! noted there.
+//! A generated shop flows into three brokers of Kafka at a steady rate, or its rows into MariaDB, from where a real
+//! Maxwell tells of them. Meanwhile the job is killed, paused and started again, and so are the servers ([`plan`]). In
+//! the end every document in Elasticsearch or OpenSearch and every dimension in Redis must be that of the key, which the
+//! generator computes with none of the engine's code. The servers are the run's own ([`site`]); with `--kills 0` nothing
+//! happens to them, which is the plain test of a job on a cluster.
 
+mod compare;
 mod feed;
-mod victims;
+mod job;
+mod plan;
+mod site;
 
-use crate::project::{build_release, must, root};
-use crate::servers::{Running, Server, script};
-use anyhow::{Context, Result, bail, ensure};
-use clap::Args;
+use crate::project::build_release;
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use compare::Answers;
 use feed::Feed;
+use job::Job;
+use plan::Blow;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use serde_json::json;
+use site::{BROKERS, Site};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
-use victims::{Job, kill_server};
 
-/// Where `services/elasticsearch.sh` listens.
-const ELASTICSEARCH: &str = "http://127.0.0.1:9200";
-/// Where sinks note which run writes to the indexes.
-const RUNS: &str = "proxima-runs";
-/// Where `services/kafka.sh` listens.
-const BROKER: &str = "127.0.0.1:19092";
 /// How long the results may take to be whole after the last record.
 const SETTLES: Duration = Duration::from_secs(180);
-/// Documents that one answer of `_search` holds at the most.
-const DOCUMENTS_MAX: usize = 10_000;
-/// Longer than the time-outs of all connections.
+/// Longer than the time-outs of the job's connections, but for that of a search request.
 const PAUSE: Duration = Duration::from_secs(12);
+/// How long a shop that nothing happens to takes.
+const QUIET: f64 = 15.0;
 
 /// What to run.
 #[derive(Args)]
@@ -42,15 +40,24 @@ pub(crate) struct ChaosArgs {
     /// The job.
     #[arg(value_parser = ["mall"])]
     job: String,
-    /// How often the job is killed.
+    /// How often the job is killed; servers in proportion.
     #[arg(long, default_value_t = 50)]
     kills: usize,
-    /// The seed of the shop and of all kills.
+    /// The seed of the shop and of all that happens.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Seconds between two kills, on average.
+    /// Seconds between two blows, on average.
     #[arg(long, default_value_t = 5.0)]
     pace: f64,
+    /// About how many orders the shop has on each of its two days; each is some 50 records.
+    #[arg(long, default_value_t = 200)]
+    orders: u32,
+    /// Where results are searched.
+    #[arg(long, value_enum, default_value = "elasticsearch")]
+    search: Search,
+    /// Where changes come from.
+    #[arg(long, value_enum, default_value = "kafka")]
+    source: Source,
     /// Leaves the servers alone.
     #[arg(long)]
     spare_servers: bool,
@@ -59,52 +66,88 @@ pub(crate) struct ChaosArgs {
     binary: Option<PathBuf>,
 }
 
+/// A search cluster, by the script of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Search {
+    Elasticsearch,
+    Opensearch,
+}
+
+impl Search {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Elasticsearch => "elasticsearch",
+            Self::Opensearch => "opensearch",
+        }
+    }
+}
+
+/// Where changes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Source {
+    /// The generator writes them as Maxwell would.
+    Kafka,
+    /// MariaDB commits them, and Maxwell reads its log.
+    Mysql,
+}
+
 pub(crate) fn run(args: &ChaosArgs) -> Result<()> {
     let binary = args.binary.clone().map_or_else(build_release, Ok)?;
-    let _running = Running::start(&[Server::Kafka, Server::Redis, Server::Elasticsearch])?;
+    let binary = fs::canonicalize(&binary).with_context(|| format!("there is no {}", binary.display()))?;
     let folder = tempfile::tempdir().context("cannot make a folder")?;
+    let outcome = play(args, &binary, folder.path());
+    if outcome.is_err() {
+        eprintln!("what the run has left is in {}", folder.keep().display());
+    }
+    outcome
+}
+
+/// The short form that CI runs: the whole way from a database without a blow, then a few kills.
+pub(crate) fn short(binary: &Path) -> Result<()> {
+    let args = |kills, search, source| ChaosArgs {
+        job: "mall".to_owned(),
+        kills,
+        seed: 1,
+        pace: 4.0,
+        orders: 100,
+        search,
+        source,
+        spare_servers: false,
+        binary: Some(binary.to_owned()),
+    };
+    run(&args(0, Search::Opensearch, Source::Mysql))?;
+    run(&args(5, Search::Elasticsearch, Source::Kafka))
+}
+
+fn play(args: &ChaosArgs, binary: &Path, folder: &Path) -> Result<()> {
+    let begin = Instant::now();
     let mut dice = ChaCha8Rng::seed_from_u64(args.seed);
-    generate(&binary, folder.path(), args.seed)?;
-    let name = format!("chaos-{}-{}", args.seed, std::process::id());
-    let overlay = overlay(folder.path(), &name)?;
-    let answers = answers(&folder.path().join("answers"))?;
-    for index in answers.iter().map(|(index, _)| index.as_str()).chain([RUNS]) {
-        delete_index(index)?;
+    let blows = plan::plan(args.kills, !args.spare_servers, args.source == Source::Mysql, BROKERS, &mut dice);
+    let shop = feed::make(binary, args, folder)?;
+    let answers = compare::answers(&folder.join("answers"))?;
+    let mut site = Site::start(args, folder)?;
+    let overlay = site.overlay(folder)?;
+    let rate = shop.records as f64 / (args.pace * blows.len() as f64).max(QUIET);
+    let mut feed = Feed::start(binary, args, &site, folder, rate)?;
+    let mut job = Job::start(binary, &overlay, folder)?;
+    for (number, &blow) in blows.iter().enumerate() {
+        watch(&mut feed, &mut job, Duration::from_secs_f64(dice.random_range(0.2..2.0 * args.pace)))?;
+        eprintln!("{:4} s, {} of {}: {blow:?}", begin.elapsed().as_secs(), number + 1, blows.len());
+        strike(blow, &mut job, &mut site)?;
     }
-    let mut feed = Feed::start(folder.path(), &name, args.kills as f64 * args.pace)?;
-    let mut job = Job::start(&binary, &overlay, folder.path())?;
-    let (mut kills, mut paused, mut servers) = (0, 0, 0);
-    while kills < args.kills {
-        feed.run(Duration::from_secs_f64(dice.random_range(0.2..2.0 * args.pace)))?;
-        job.check()?;
-        match dice.random_range(0..10) {
-            0 if !args.spare_servers => {
-                kill_server([Server::Kafka, Server::Redis, Server::Elasticsearch][servers % 3])?;
-                servers += 1;
-            }
-            1 if paused < 3 => {
-                job.pause(PAUSE)?;
-                paused += 1;
-            }
-            _ => {
-                job = job.kill_and_start(dice.random_range(1..=2))?;
-                kills += 1;
-            }
-        }
-        eprintln!("{kills} kills, {paused} pauses, {servers} servers killed");
-    }
+    watch(&mut feed, &mut job, Duration::from_secs_f64(QUIET / 2.0))?;
+    site.settle()?;
+    site.bootstrap("user_info");
     feed.finish()?;
-    let differences = settle(&answers, &mut job)?;
-    let rejected = lines(&folder.path().join("data/rejected/logs.jsonl"))?;
+    site.settle()?;
+    let mut differences = settle(&answers, &mut job, &site)?;
+    let rejected = fs::read_to_string(folder.join("data/rejected/logs.jsonl")).context("nothing was rejected")?;
+    let rejected = rejected.lines().count();
+    if rejected != shop.broken {
+        differences.push(format!("{rejected} records were rejected, and {} were broken", shop.broken));
+    }
     job.stop()?;
-    let documents: usize = answers.iter().map(|(_, documents)| documents.len()).sum();
-    println!(
-        "{}",
-        json!({
-            "kills": kills, "pauses": paused, "servers_killed": servers, "documents": documents,
-            "differences": differences.len(), "rejected": rejected,
-        })
-    );
+    report(&blows, &answers, &differences, begin.elapsed());
     ensure!(
         differences.is_empty(),
         "the results are not those of the answer key: {:#?}",
@@ -113,56 +156,32 @@ pub(crate) fn run(args: &ChaosArgs) -> Result<()> {
     Ok(())
 }
 
-/// Makes the shop and its answer key.
-fn generate(binary: &Path, folder: &Path, seed: u64) -> Result<()> {
-    let mut command = Command::new(binary);
-    command.args(["generate", "mall", "--days", "2", "--users", "400", "--products", "80", "--orders-per-day", "80"]);
-    command.arg("--seed").arg(seed.to_string()).arg("--out").arg(folder);
-    must(command)
-}
-
-/// Lays the run's own topics and keys over the example's cluster.
-fn overlay(folder: &Path, name: &str) -> Result<PathBuf> {
-    let path = folder.join("chaos.toml");
-    let text = format!(
-        "[job]\nname = \"{name}\"\n[checkpoint]\nevery = \"300ms\"\n\
-         [sources.logs]\ntopics = [\"{name}-log\"]\n[sources.changes]\ntopics = [\"{name}-db\"]\n\
-         [sinks.dimensions]\npattern = \"{name}:{{table}}:{{id}}\"\n"
-    );
-    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(path)
-}
-
-type Answers = Vec<(String, BTreeSet<String>)>;
-
-/// The documents of each index that the cluster holds; dimensions are in Redis.
-fn answers(folder: &Path) -> Result<Answers> {
-    let mut answers = Vec::new();
-    for file in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
-        let path = file?.path();
-        let index = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if index.starts_with("dim_") {
-            continue;
-        }
-        let text = fs::read_to_string(&path)?;
-        let documents = text.lines().map(|line| Ok(serde_json::from_str::<Value>(line)?.to_string()));
-        answers.push((index, documents.collect::<Result<_>>()?));
+/// Lets things go on for a while; neither the job nor the generator may end by itself.
+fn watch(feed: &mut Feed, job: &mut Job, time: Duration) -> Result<()> {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        feed.has_ended()?;
+        job.check()?;
+        std::thread::sleep(Duration::from_millis(20));
     }
-    ensure!(!answers.is_empty(), "the generator wrote no answers");
-    Ok(answers)
+    Ok(())
 }
 
-/// Waits until the cluster holds the answers, and says what is different if it never does.
-fn settle(answers: &Answers, job: &mut Job) -> Result<Vec<String>> {
+fn strike(blow: Blow, job: &mut Job, site: &mut Site) -> Result<()> {
+    match blow {
+        Blow::Kill { workers } => job.kill_and_start(workers),
+        Blow::Pause => job.pause(PAUSE),
+        Blow::KillServer(victim) => site.kill(victim),
+        Blow::PauseServer(victim) => site.pause(victim),
+    }
+}
+
+/// Waits until the servers hold the answers, and says what is different if they never do.
+fn settle(answers: &Answers, job: &mut Job, site: &Site) -> Result<Vec<String>> {
     let begin = Instant::now();
     loop {
         job.check()?;
-        let mut differences = Vec::new();
-        for (index, expected) in answers {
-            let found = indexed(index)?;
-            differences.extend(expected.difference(&found).map(|document| format!("{index} lacks {document}")));
-            differences.extend(found.difference(expected).map(|document| format!("{index} holds {document}")));
-        }
+        let differences = compare::differences(answers, site)?;
         if differences.is_empty() || begin.elapsed() > SETTLES {
             return Ok(differences);
         }
@@ -170,30 +189,25 @@ fn settle(answers: &Answers, job: &mut Job) -> Result<Vec<String>> {
     }
 }
 
-fn indexed(index: &str) -> Result<BTreeSet<String>> {
-    let request = ureq::post(format!("{ELASTICSEARCH}/{index}/_search")).config().http_status_as_error(false).build();
-    let mut answer = request.send_json(json!({"size": DOCUMENTS_MAX})).context("cannot ask Elasticsearch")?;
-    let answer: Value = answer.body_mut().read_json()?;
-    let hits = answer["hits"]["hits"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if hits.len() == DOCUMENTS_MAX {
-        bail!("{index} holds more documents than one answer gives");
-    }
-    Ok(hits.iter().map(|hit| hit["_source"].to_string()).collect())
+fn report(blows: &[Blow], answers: &Answers, differences: &[String], time: Duration) {
+    let count = |is: fn(&Blow) -> bool| blows.iter().filter(|blow| is(blow)).count();
+    println!(
+        "{}",
+        json!({
+            "kills": count(|blow| matches!(blow, Blow::Kill { .. })),
+            "servers_killed": count(|blow| matches!(blow, Blow::KillServer(_))),
+            "pauses": count(|blow| matches!(blow, Blow::Pause | Blow::PauseServer(_))),
+            "documents": answers.iter().map(|(_, documents)| documents.len()).sum::<usize>(),
+            "differences": differences.len(),
+            "seconds": time.as_secs(),
+        })
+    );
 }
 
-fn delete_index(index: &str) -> Result<()> {
-    let request = ureq::delete(format!("{ELASTICSEARCH}/{index}")).config().http_status_as_error(false).build();
-    request.call().with_context(|| format!("cannot delete index {index}"))?;
+/// Sends a signal to a process of this run.
+fn signal(pid: i32, number: i32) -> Result<()> {
+    // SAFETY: a plain system call; it touches no memory of ours.
+    let sent = unsafe { libc::kill(pid, number) };
+    ensure!(sent == 0, "cannot signal process {pid}: {}", std::io::Error::last_os_error());
     Ok(())
-}
-
-fn lines(path: &Path) -> Result<usize> {
-    Ok(fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?.lines().count())
-}
-
-/// A command of Kafka's own tools.
-fn kafka_tool(class: &str) -> Command {
-    let mut command = script(Server::Kafka, "tool");
-    command.arg(class).args(["--bootstrap-server", BROKER]).current_dir(root());
-    command
 }

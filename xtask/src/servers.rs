@@ -15,10 +15,11 @@ pub(crate) enum Server {
 }
 
 /// The crates whose ignored tests need servers, and which.
-const NEEDS: [(&str, &[Server]); 3] = [
+const NEEDS: [(&str, &[Server]); 4] = [
     ("proxima-kafka", &[Server::Kafka]),
     ("proxima-redis", &[Server::Redis]),
     ("proxima-elastic", &[Server::Elasticsearch, Server::Opensearch]),
+    ("proxima", &[Server::Kafka, Server::Redis, Server::Elasticsearch, Server::Opensearch]),
 ];
 
 /// The crates that can be tested with these servers.
@@ -31,7 +32,7 @@ pub(crate) fn crates(servers: &[Server]) -> Vec<&'static str> {
 pub(crate) struct Running(Vec<Server>);
 
 impl Running {
-    /// Starts the servers that do not run.
+    /// Starts the servers that do not run; what they need is installed first.
     pub(crate) fn start(servers: &[Server]) -> Result<Self> {
         let mut running = Self(Vec::new());
         for &server in servers {
@@ -42,7 +43,7 @@ impl Running {
             let mut start = script(server, "start");
             eprintln!("$ {}", shown(&start));
             let status = start.status().with_context(|| format!("cannot run {}", shown(&start)))?;
-            ensure!(status.success(), "{} failed: {status}", shown(&start));
+            ensure!(status.success(), "{} failed: {status}; without it nothing is tested", shown(&start));
         }
         Ok(running)
     }
@@ -59,7 +60,7 @@ impl Drop for Running {
 }
 
 /// The script of a server, with one of its commands.
-pub(crate) fn script(server: Server, command: &str) -> Command {
+fn script(server: Server, command: &str) -> Command {
     let name = server.to_possible_value().expect("no server is hidden").get_name().to_owned();
     let mut script = Command::new(root().join("services").join(format!("{name}.sh")));
     script.arg(command).stdin(Stdio::null());
@@ -74,6 +75,7 @@ mod tests {
     fn a_crate_is_tested_when_all_its_servers_are_there() {
         assert_eq!(crates(&[]), Vec::<&str>::new());
         assert_eq!(crates(&[Server::Opensearch, Server::Kafka]), ["proxima-kafka"]);
+        assert_eq!(crates(Server::value_variants()).len(), NEEDS.len());
         for server in Server::value_variants() {
             let name = server.to_possible_value().expect("no server is hidden").get_name().to_owned();
             assert!(root().join(format!("services/{name}.sh")).exists(), "{name} has a script");

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that CI runs, cheapest first.
 
+use crate::chaos;
 use crate::project::{build_release, cargo, must, shown};
 use crate::retail;
 use crate::servers::{self, Running, Server};
@@ -11,12 +12,15 @@ use std::process::Stdio;
 /// What to leave out.
 #[derive(Args)]
 pub(crate) struct TestArgs {
-    /// Leaves out the release build and the run of the example from it.
+    /// Leaves out what is run from the release build: the examples, and the mall on real servers.
     #[arg(long)]
     skip_release: bool,
-    /// Real servers to test against as well, by the scripts in `services/`; those that do not run are started and, in
-    /// the end, stopped. Without any, the tests that need them are skipped.
-    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    /// Leaves out all that needs real servers.
+    #[arg(long)]
+    skip_servers: bool,
+    /// Real servers to test against, by the scripts in `services/`: they are installed and started when they do not run,
+    /// and stopped in the end.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", default_value = "kafka,redis,elasticsearch,opensearch")]
     servers: Vec<Server>,
 }
 
@@ -24,13 +28,10 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
     must(cargo(["fmt", "--all", "--check"]))?;
     must(cargo(["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))?;
     let mut suites = run_tests(&["--workspace"], false)?;
-    if args.servers.is_empty() {
-        println!("tests against real servers: skipped; name some with --servers");
+    if args.skip_servers {
+        println!("real servers: skipped");
     } else {
-        let _running = Running::start(&args.servers)?;
-        for name in servers::crates(&args.servers) {
-            suites.extend(run_tests(&["--package", name], true)?);
-        }
+        suites.extend(on_servers(&args.servers)?);
     }
     if args.skip_release {
         println!("release: skipped");
@@ -38,9 +39,22 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
         let binary = build_release()?;
         retail::check(&binary).context("the example, run from the release binary, failed")?;
         println!("release: examples/retail holds, over HTTP and from the data folder");
+        if !args.skip_servers {
+            chaos::short(&binary).context("the mall on real servers failed")?;
+        }
     }
     println!("{}", Totals::of(&suites));
     Ok(())
+}
+
+/// The tests that need servers, while these run.
+fn on_servers(servers: &[Server]) -> Result<Vec<String>> {
+    let _running = Running::start(servers)?;
+    let mut suites = Vec::new();
+    for name in servers::crates(servers) {
+        suites.extend(run_tests(&["--package", name], true)?);
+    }
+    Ok(suites)
 }
 
 /// Runs tests and gives the closing line of each suite. `ignored` are those that need a server, and only those.

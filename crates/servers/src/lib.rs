@@ -61,6 +61,16 @@ impl Service {
         &self.address
     }
 
+    /// The processes that run now, one for each broker or node, with the name that the script gives it: `kafka@2`.
+    ///
+    /// # Panics
+    /// When the script cannot be run.
+    #[must_use]
+    pub fn processes(&self) -> Vec<(String, i32)> {
+        let output = script(&self.name, &["status"], &self.settings).output().expect("the script can be run");
+        processes(&String::from_utf8_lossy(&output.stdout))
+    }
+
     /// Runs another command of the script, such as `["kill", "2"]`, and gives what it printed.
     ///
     /// # Panics
@@ -145,9 +155,26 @@ fn ready_at((stdout, stderr): &(String, String)) -> String {
     found.unwrap_or_else(|| panic!("the script does not say where the server is: {stdout}{stderr}"))
 }
 
+/// The processes in lines such as `kafka@2: running at 127.0.0.1:19093, pid 4711, 310 MiB`.
+fn processes(status: &str) -> Vec<(String, i32)> {
+    let process = |line: &str| {
+        let (name, rest) = line.split_once(": running ")?;
+        let (_, rest) = rest.split_once("pid ")?;
+        Some((name.to_owned(), rest.split(',').next()?.parse().ok()?))
+    };
+    status.lines().filter_map(process).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processes_are_told_by_the_status() {
+        let status = "kafka: running at 127.0.0.1:19092, pid 4711, 310 MiB\nkafka@2: not running\n\
+                      kafka@3: running at 127.0.0.1:19094, pid 4713, 309 MiB\n";
+        assert_eq!(processes(status), [("kafka".to_owned(), 4711), ("kafka@3".to_owned(), 4713)]);
+    }
 
     #[test]
     fn the_address_is_in_the_closing_line() {

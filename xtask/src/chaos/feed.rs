@@ -1,83 +1,90 @@
-//! A shop's records on their way into Kafka, at a steady rate.
+//! A shop's records on their way in, at a steady rate: the generator as a process of its own, which nothing stops.
 
-use super::kafka_tool;
-use crate::project::must;
-use anyhow::{Context, Result, ensure};
-use std::fs;
-use std::io::Write;
-use std::path::Path;
-use std::process::{Child, Stdio};
+use super::ChaosArgs;
+use super::site::Site;
+use anyhow::{Context, Result, bail, ensure};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How often records are sent.
-const STEP: Duration = Duration::from_millis(200);
+/// How long it may take to hand over what is left when nothing is killed any more.
+const ENDS: Duration = Duration::from_secs(300);
 
-/// The records of a shop, and how far they are sent.
-pub(super) struct Feed {
-    streams: Vec<Stream>,
-    /// How long all of it takes.
-    lasts: Duration,
-    /// For how long it has run.
-    ran: Duration,
+/// What a shop holds.
+pub(super) struct Shop {
+    /// Log lines and changed rows.
+    pub(super) records: usize,
+    /// Log lines that must be rejected.
+    pub(super) broken: usize,
 }
 
-struct Stream {
-    producer: Child,
-    text: Vec<u8>,
-    sent: usize,
+/// Makes the shop and its answer key, as files.
+pub(super) fn make(binary: &Path, args: &ChaosArgs, folder: &Path) -> Result<Shop> {
+    let output = generate(binary, args, folder).output().context("cannot run the generator")?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "the generator failed: {said}");
+    let lines = |name: &str| -> Result<usize> {
+        let path = folder.join(name).join("0.jsonl");
+        Ok(fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?.split(|&b| b == b'\n').count())
+    };
+    let broken = said.split_once(" log lines (").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+    let broken = broken.with_context(|| format!("the generator does not say how many lines are broken: {said}"))?;
+    Ok(Shop { records: lines("logs")? + lines("changes")?, broken })
+}
+
+fn generate(binary: &Path, args: &ChaosArgs, folder: &Path) -> Command {
+    let mut command = Command::new(binary);
+    command.args(["generate", "mall", "--days", "2", "--users", "800", "--products", "150"]);
+    command.args(["--orders-per-day", &args.orders.to_string(), "--seed", &args.seed.to_string(), "--out"]).arg(folder);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+/// The generator while it writes.
+pub(super) struct Feed {
+    child: Child,
+    log: PathBuf,
 }
 
 impl Feed {
-    /// Makes the topics, and producers for them.
-    pub(super) fn start(shop: &Path, name: &str, seconds: f64) -> Result<Self> {
-        let mut streams = Vec::new();
-        for (folder, topic, partitions) in
-            [("logs", format!("{name}-log"), "3"), ("changes", format!("{name}-db"), "1")]
-        {
-            let mut create = kafka_tool("org.apache.kafka.tools.TopicCommand");
-            create.args(["--create", "--topic", &topic, "--partitions", partitions]);
-            must(create)?;
-            let path = shop.join(folder).join("0.jsonl");
-            let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            let mut producer = kafka_tool("org.apache.kafka.tools.ConsoleProducer");
-            producer.args(["--topic", &topic, "--producer-property", "delivery.timeout.ms=600000"]);
-            let producer = producer.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-            streams.push(Stream { producer, text, sent: 0 });
-        }
-        Ok(Self { streams, lasts: Duration::from_secs_f64(seconds), ran: Duration::ZERO })
+    /// Lets the same shop live once more, in the servers, for about so long.
+    pub(super) fn start(binary: &Path, args: &ChaosArgs, site: &Site, folder: &Path, rate: f64) -> Result<Self> {
+        let again = folder.join("again");
+        fs::create_dir_all(&again)?;
+        let log = folder.join("feed.log");
+        let mut command = generate(binary, args, &again);
+        command.args(["--no-answers", "--rate", &(rate.ceil() as u32).max(1).to_string()]).args(site.outlets());
+        let child = command.stderr(File::create(&log)?).spawn().context("cannot run the generator")?;
+        Ok(Self { child, log })
     }
 
-    /// Sends for a while.
-    pub(super) fn run(&mut self, time: Duration) -> Result<()> {
-        let end = Instant::now() + time;
-        while Instant::now() < end {
-            std::thread::sleep(STEP);
-            self.ran += STEP;
-            let share = self.ran.as_secs_f64() / self.lasts.as_secs_f64();
-            self.send(share.min(1.0))?;
+    /// Whether it has written everything. It must not fail.
+    pub(super) fn has_ended(&mut self) -> Result<bool> {
+        match self.child.try_wait()? {
+            None => Ok(false),
+            Some(status) if status.success() => Ok(true),
+            Some(status) => {
+                bail!("the generator ended with {status}: {}", fs::read_to_string(&self.log).unwrap_or_default())
+            }
         }
-        Ok(())
     }
 
-    /// Sends what is left, and waits until the brokers have all of it.
+    /// Waits until the servers have all of it.
     pub(super) fn finish(mut self) -> Result<()> {
-        self.send(1.0)?;
-        for mut stream in self.streams {
-            drop(stream.producer.stdin.take());
-            let status = stream.producer.wait()?;
-            ensure!(status.success(), "a producer failed: {status}");
+        let begin = Instant::now();
+        while !self.has_ended()? {
+            ensure!(begin.elapsed() < ENDS, "the generator does not end");
+            std::thread::sleep(Duration::from_millis(100));
         }
         Ok(())
     }
+}
 
-    fn send(&mut self, share: f64) -> Result<()> {
-        for Stream { producer, text, sent } in &mut self.streams {
-            let upto = (text.len() as f64 * share) as usize;
-            let upto = text[..upto].iter().rposition(|&byte| byte == b'\n').map_or(*sent, |end| (end + 1).max(*sent));
-            let input = producer.stdin.as_mut().context("a producer has ended")?;
-            input.write_all(&text[*sent..upto]).and_then(|()| input.flush()).context("a producer has ended")?;
-            *sent = upto;
-        }
-        Ok(())
+impl Drop for Feed {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -1,7 +1,7 @@
-//! What is killed: the job, and the servers that it talks to.
+//! The job while it runs: started, killed, paused, asked to end.
 
+use super::signal;
 use crate::project::root;
-use crate::servers::{Server, script};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -36,11 +36,11 @@ impl Job {
     }
 
     /// Ends the job as a crash would, and starts it again with a number of workers.
-    pub(super) fn kill_and_start(mut self, workers: usize) -> Result<Self> {
+    pub(super) fn kill_and_start(&mut self, workers: usize) -> Result<()> {
         self.child.kill().context("cannot kill the job")?;
         self.child.wait()?;
         self.child = spawn(&self.binary, &self.overlay, &self.folder, workers)?;
-        Ok(self)
+        Ok(())
     }
 
     /// Stops the job for a while, so that its connections time out.
@@ -61,11 +61,9 @@ impl Job {
         Ok(())
     }
 
-    fn signal(&self, signal: i32) -> Result<()> {
-        // SAFETY: it is our child, which has not been waited for, so its number is not that of another process.
-        let sent = unsafe { libc::kill(self.child.id() as i32, signal) };
-        ensure!(sent == 0, "cannot signal the job: {}", std::io::Error::last_os_error());
-        Ok(())
+    /// To our child, which has not been waited for, so its number is not that of another process.
+    fn signal(&self, number: i32) -> Result<()> {
+        signal(self.child.id() as i32, number).context("cannot signal the job")
     }
 }
 
@@ -84,19 +82,4 @@ fn spawn(binary: &Path, overlay: &Path, folder: &Path, workers: usize) -> Result
     command.arg("--data").arg(folder.join("data")).current_dir(root());
     let log = File::options().create(true).append(true).open(folder.join("job.log"))?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().context("cannot start the job")
-}
-
-/// Kills a server as a crash would, and starts it again.
-pub(super) fn kill_server(server: Server) -> Result<()> {
-    let status = script(server, "status").output()?;
-    let status = String::from_utf8_lossy(&status.stdout).into_owned();
-    let pid = status.split("pid ").nth(1).and_then(|rest| rest.split(',').next()).and_then(|pid| pid.parse().ok());
-    let pid: i32 = pid.with_context(|| format!("{server:?} does not run: {status}"))?;
-    // SAFETY: a plain system call; the process is the server that the script has started.
-    let sent = unsafe { libc::kill(pid, libc::SIGKILL) };
-    ensure!(sent == 0, "cannot kill {server:?}: {}", std::io::Error::last_os_error());
-    std::thread::sleep(Duration::from_secs(2));
-    let status = script(server, "start").status()?;
-    ensure!(status.success(), "{server:?} does not come back: {status}");
-    Ok(())
 }
