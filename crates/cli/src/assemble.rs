@@ -9,7 +9,10 @@ use proxima_elastic::{Cluster, ElasticReader, ElasticSink};
 use proxima_engine::{MakeSourceDecoder, NodeId, Route, SinkNode, SourceNode, Topology};
 use proxima_event::Sink;
 use proxima_event::decode::{Format, source_decoder};
-use proxima_graph::{ObjectSpec, PathReader, PathSpec, RelationColumns};
+use proxima_graph::{
+    Catalogue, ColumnError, LiveGraph, ObjectInput, ObjectSpec, PathReader, PathSpec, RelationColumns, RelationInput,
+    lower_live, object_attributes,
+};
 use proxima_kafka::{KafkaSink, KafkaSource};
 use proxima_redis::RedisSink;
 use proxima_serve::{IngestRoute, Search};
@@ -31,6 +34,8 @@ pub struct Assembly {
     pub topology: Topology,
     /// The indexes that are written, embedded or in a cluster, by name.
     pub indexes: BTreeMap<String, Arc<dyn Search>>,
+    /// The graph that relations and objects fill, if the job has any.
+    pub graph: Option<Arc<LiveGraph>>,
     /// Where paths and objects are published, if the job has any.
     pub store: Option<KvReader>,
     /// The paths that are kept, by name.
@@ -47,26 +52,29 @@ pub struct Draft<'a> {
     topology: Topology,
     lowered: Lowered,
     ingests: BTreeMap<String, IngestRoute>,
+    graph: Option<Arc<LiveGraph>>,
     /// The streams that fill tables of the key-value store.
     objects: Vec<(String, NodeId)>,
     paths: Vec<(String, NodeId)>,
 }
 
-/// Joins what a job reads to what it computes.
+/// Joins what a job reads to what it computes, on so many workers.
 ///
 /// # Errors
 /// When a source cannot be read.
-pub fn draft<'a>(job: &'a JobPlan, data: &DataFolder) -> Result<Draft<'a>> {
+pub fn draft<'a>(job: &'a JobPlan, data: &DataFolder, workers: usize) -> Result<Draft<'a>> {
     let mut topology = Topology::new();
     let mut ingests = BTreeMap::new();
     let tables = add_tables(job, data, &mut topology, &mut ingests)?;
     let lowered = job.views.lower(&mut topology, &tables);
+    let inputs = add_objects(job, &lowered, &mut topology)?;
     let (mut objects, mut paths) = (Vec::new(), Vec::new());
     if !job.paths.is_empty() {
-        objects = add_objects(job, &lowered, &mut topology)?;
+        objects = add_documents(&inputs, &job.catalogue, &mut topology);
         paths = add_paths(job, &lowered, &mut topology)?;
     }
-    Ok(Draft { job, topology, lowered, ingests, objects, paths })
+    let graph = add_graph(job, (&lowered, &inputs), &mut topology, workers)?;
+    Ok(Draft { job, topology, lowered, ingests, graph, objects, paths })
 }
 
 /// What the places of the results hold when a run begins.
@@ -93,7 +101,7 @@ impl Draft<'_> {
     /// When a store cannot be opened, or what the run goes on from is gone.
     pub fn place(mut self, data: &DataFolder, before: Before) -> Result<Assembly> {
         let (topology, ingests) = (std::mem::take(&mut self.topology), std::mem::take(&mut self.ingests));
-        let mut assembly = Assembly { topology, ingests, ..Assembly::default() };
+        let mut assembly = Assembly { topology, ingests, graph: self.graph.take(), ..Assembly::default() };
         add_targets(self.job, data, before, &self.lowered, &mut assembly)?;
         if !self.paths.is_empty() {
             self.add_store(data, before, &mut assembly)?;
@@ -273,8 +281,9 @@ fn add_targets(
     Ok(())
 }
 
-fn add_objects(job: &JobPlan, lowered: &Lowered, topology: &mut Topology) -> Result<Vec<(String, NodeId)>> {
-    let mut outputs = Vec::new();
+/// The rows of objects, netted.
+fn add_objects(job: &JobPlan, lowered: &Lowered, topology: &mut Topology) -> Result<Vec<ObjectInput>> {
+    let mut inputs = Vec::new();
     for (name, object) in &job.objects {
         let schema = query_schema(&job.views, &object.query);
         let id = proxima_graph::object_id_column(&schema)?;
@@ -285,10 +294,48 @@ fn add_objects(job: &JobPlan, lowered: &Lowered, topology: &mut Topology) -> Res
             vec![(lowered.queries[&object.query], Route::ByKey(vec![id]))],
             move || Box::new(Net::new(net.clone())),
         );
-        let spec = ObjectSpec { name: name.clone(), id };
-        outputs.push((proxima_graph::object_table(name), proxima_graph::lower_objects(topology, &spec, rows)));
+        let kind = job.catalogue.kind(name).with_context(|| format!("no kind is named \"{name}\""))?;
+        let attributes = object_attributes(&schema).into_iter().map(|(column, _)| column).collect();
+        inputs.push(ObjectInput { kind, rows, id, attributes });
     }
-    Ok(outputs)
+    Ok(inputs)
+}
+
+fn add_documents(inputs: &[ObjectInput], catalogue: &Catalogue, topology: &mut Topology) -> Vec<(String, NodeId)> {
+    let documents = inputs.iter().map(|input| {
+        let spec = ObjectSpec { name: catalogue[input.kind].name.clone(), id: input.id };
+        let documents = proxima_graph::lower_objects(topology, &spec, input.rows);
+        (proxima_graph::object_table(&spec.name), documents)
+    });
+    documents.collect()
+}
+
+/// The graph of the job's relations and objects, and the operators that write it.
+fn add_graph(
+    job: &JobPlan,
+    (lowered, objects): (&Lowered, &[ObjectInput]),
+    topology: &mut Topology,
+    workers: usize,
+) -> Result<Option<Arc<LiveGraph>>> {
+    if job.catalogue.kinds.is_empty() {
+        return Ok(None);
+    }
+    let rules: Vec<_> = job.catalogue.relations.iter().map(|relation| job.relations[&relation.name].rules).collect();
+    let graph = Arc::new(LiveGraph::new(job.catalogue.clone(), &rules, workers));
+    let mut relations = Vec::new();
+    for (name, plan) in &job.relations {
+        let schema = query_schema(&job.views, &plan.query);
+        let wrong = |errors: Vec<ColumnError>| anyhow::anyhow!("{}: {}", plan.query, errors[0]);
+        let attributes = RelationColumns::attributes(&schema).map_err(wrong)?;
+        relations.push(RelationInput {
+            relation: job.catalogue.relation(name).with_context(|| format!("no relation is named \"{name}\""))?,
+            rows: lowered.queries[&plan.query],
+            columns: RelationColumns::of(&schema).map_err(wrong)?,
+            attributes: attributes.into_iter().map(|(column, _)| column).collect(),
+        });
+    }
+    lower_live(topology, &graph, &relations, objects);
+    Ok(Some(graph))
 }
 
 fn add_paths(job: &JobPlan, lowered: &Lowered, topology: &mut Topology) -> Result<Vec<(String, NodeId)>> {

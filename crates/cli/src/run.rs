@@ -64,10 +64,10 @@ enum Ended {
 fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     let RunRequest { plan, data, workers, .. } = request;
     let data = DataFolder::open(data, &plan.name)?;
-    let draft = draft(plan, &data)?;
+    let draft = draft(plan, &data, *workers)?;
     let begun = begin(request, &data, &draft)?;
     let (generation, before) = (begun.generation, begun.before);
-    let Assembly { topology, indexes, store, paths, ingests, discarded } = draft.place(&data, before)?;
+    let Assembly { topology, indexes, graph: _, store, paths, ingests, discarded } = draft.place(&data, before)?;
     let readers = Readers {
         indexes,
         paths: paths.into_iter().map(|(name, reader)| (name, reader as Arc<dyn SimilarPath>)).collect(),

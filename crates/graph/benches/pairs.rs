@@ -142,7 +142,7 @@ fn identified(events: &[(u32, u32)]) -> Changes {
 fn run_path(events: &[(u32, u32)]) -> (Duration, Arc<MemoryStore>) {
     let store = Arc::new(MemoryStore::default());
     let batches: Vec<Changes> = events.chunks(BATCH_ROWS).map(relation).collect();
-    let columns = RelationColumns { subject: 0, object: 1, weight: None };
+    let columns = RelationColumns { subject: 0, object: 1, weight: None, time: None };
     let (mut identify, mut announce, mut couple) = (Identify::new(columns), Announce, Couple::new(20, HOT_ABOVE));
     let (mut ids, mut published) = (Outbox::default(), Outbox::default());
     let mut time = Duration::ZERO;

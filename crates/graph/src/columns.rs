@@ -3,7 +3,7 @@
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewBuilder, Int64Array, RecordBatch, StringViewArray};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use proxima_engine::Outbox;
 use proxima_event::{Changes, hash::hash_columns};
 use std::sync::{Arc, LazyLock};
@@ -22,6 +22,13 @@ pub(crate) fn text(array: &ArrayRef) -> StringViewArray {
 pub(crate) fn integers(array: &ArrayRef) -> Int64Array {
     let wide = cast(array, &DataType::Int64).expect("the plan was checked: the column is an integer");
     wide.as_primitive::<Int64Type>().clone()
+}
+
+/// A column of times, in microseconds since 1970.
+pub(crate) fn times_us(array: &ArrayRef) -> Int64Array {
+    let exact = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, None));
+    let times = exact.expect("the plan was checked: the column is a time");
+    times.as_primitive::<TimestampMicrosecondType>().reinterpret_cast::<Int64Type>()
 }
 
 /// The key hash of each row: the ones that the batch was routed with, or computed where it was not routed.

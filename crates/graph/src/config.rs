@@ -1,8 +1,9 @@
 //! What a job says about objects, relations and paths, as it stands in `job.toml`, and the checks that need a schema.
 
+use crate::catalogue::{Attribute, AttributeKind};
 use crate::couple::HOT_ABOVE;
 use arrow::array::Array;
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, FieldRef, Schema};
 use proxima_event::Changes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -101,9 +102,14 @@ pub enum ColumnError {
         /// The SQL type of that.
         cast: &'static str,
     },
-    /// There is a column that means nothing.
-    #[error("the query has a column \"{0}\"; a relation has subject, object and weight")]
-    Unknown(String),
+    /// A column is of a type that no attribute can have.
+    #[error("column \"{column}\" is {found}, which no attribute can be: leave it out, or select its parts")]
+    Attribute {
+        /// The column.
+        column: String,
+        /// Its Arrow type.
+        found: String,
+    },
 }
 
 /// Where the columns of a relation are.
@@ -115,6 +121,8 @@ pub struct RelationColumns {
     pub object: usize,
     /// The column with the weight, where there is one: each row then counts so many times.
     pub weight: Option<usize>,
+    /// The column with the row's event time, where there is one.
+    pub time: Option<usize>,
 }
 
 impl RelationColumns {
@@ -125,22 +133,32 @@ impl RelationColumns {
     pub fn of(schema: &Schema) -> Result<Self, Vec<ColumnError>> {
         let subject = text_column(schema, "subject");
         let object = text_column(schema, "object");
-        let weight = weight_column(schema);
-        let unknown = schema.fields().iter().map(|field| field.name());
-        let unknown = unknown.filter(|name| !["subject", "object", "weight"].contains(&name.as_str()));
-        let mut errors: Vec<_> = unknown.map(|name| ColumnError::Unknown(name.clone())).collect();
-        match (subject, object, weight) {
-            (Ok(subject), Ok(object), Ok(weight)) if errors.is_empty() => Ok(Self { subject, object, weight }),
-            (subject, object, weight) => {
-                errors.extend([subject.err(), object.err(), weight.err()].into_iter().flatten());
+        let (weight, time) = (weight_column(schema), time_column(schema));
+        let own = ["subject", "object", "weight", "time"];
+        let mut errors = attributes(schema, &own).err().unwrap_or_default();
+        match (subject, object, weight, time) {
+            (Ok(subject), Ok(object), Ok(weight), Ok(time)) if errors.is_empty() => {
+                Ok(Self { subject, object, weight, time })
+            }
+            (subject, object, weight, time) => {
+                let found = [subject.err(), object.err(), weight.err(), time.err()];
+                errors.extend(found.into_iter().flatten());
                 Err(errors)
             }
         }
     }
 
+    /// The columns that are attributes of edges: all others.
+    ///
+    /// # Errors
+    /// Those whose types no attribute can have.
+    pub fn attributes(schema: &Schema) -> Result<Vec<(usize, Attribute)>, Vec<ColumnError>> {
+        attributes(schema, &["subject", "object", "weight", "time"])
+    }
+
     /// The rows that relate something: none of the columns is null.
     pub(crate) fn without_nulls(&self, changes: Changes) -> Changes {
-        let columns = [Some(self.subject), Some(self.object), self.weight];
+        let columns = [Some(self.subject), Some(self.object), self.weight, self.time];
         let nullable: Vec<_> =
             columns.into_iter().flatten().filter(|&column| changes.column(column).null_count() > 0).collect();
         if nullable.is_empty() {
@@ -159,6 +177,54 @@ impl RelationColumns {
 /// When it is missing or no text.
 pub fn object_id_column(schema: &Schema) -> Result<usize, ColumnError> {
     text_column(schema, "id")
+}
+
+/// The columns of an object's query that are attributes in the graph: all but `id`, of the types that attributes have.
+/// Columns of other types only stand in the object's document.
+#[must_use]
+pub fn object_attributes(schema: &Schema) -> Vec<(usize, Attribute)> {
+    let columns = schema.fields().iter().enumerate().filter(|(_, field)| field.name() != "id");
+    let attribute = |(column, field): (usize, &FieldRef)| {
+        let kind = attribute_kind(field.data_type())?;
+        Some((column, Attribute { name: field.name().clone(), kind }))
+    };
+    columns.filter_map(attribute).collect()
+}
+
+fn attributes(schema: &Schema, own: &[&str]) -> Result<Vec<(usize, Attribute)>, Vec<ColumnError>> {
+    let others = schema.fields().iter().enumerate().filter(|(_, field)| !own.contains(&field.name().as_str()));
+    let (mut attributes, mut errors) = (Vec::new(), Vec::new());
+    for (column, field) in others {
+        let name = field.name().clone();
+        match attribute_kind(field.data_type()) {
+            Some(kind) => attributes.push((column, Attribute { name, kind })),
+            None => errors.push(ColumnError::Attribute { column: name, found: field.data_type().to_string() }),
+        }
+    }
+    if errors.is_empty() { Ok(attributes) } else { Err(errors) }
+}
+
+fn attribute_kind(data_type: &DataType) -> Option<AttributeKind> {
+    match data_type {
+        DataType::Boolean => Some(AttributeKind::Bool),
+        kind if kind.is_integer() => Some(AttributeKind::Int),
+        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => Some(AttributeKind::Time),
+        kind if kind.is_floating() || kind.is_decimal() => Some(AttributeKind::Float),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(AttributeKind::Text),
+        _ => None,
+    }
+}
+
+fn time_column(schema: &Schema) -> Result<Option<usize>, ColumnError> {
+    let column = "time";
+    match schema.column_with_name(column) {
+        None => Ok(None),
+        Some((index, field)) if attribute_kind(field.data_type()) == Some(AttributeKind::Time) => Ok(Some(index)),
+        Some((_, field)) => {
+            let found = field.data_type().to_string();
+            Err(ColumnError::Type { column, found, wanted: "a time", cast: "TIMESTAMP" })
+        }
+    }
 }
 
 fn text_column(schema: &Schema, column: &'static str) -> Result<usize, ColumnError> {
@@ -196,21 +262,43 @@ mod tests {
             ("weight", DataType::Int32),
             ("object", DataType::Utf8View),
             ("subject", DataType::Utf8),
+            ("time", DataType::Date32),
         ]));
-        assert_eq!(found, Ok(RelationColumns { subject: 2, object: 1, weight: Some(0) }));
+        assert_eq!(found, Ok(RelationColumns { subject: 2, object: 1, weight: Some(0), time: Some(3) }));
+    }
+
+    #[test]
+    fn all_other_columns_are_attributes() {
+        let given = schema(&[
+            ("price", DataType::Decimal128(10, 2)),
+            ("subject", DataType::Utf8),
+            ("stock", DataType::Int16),
+            ("brand", DataType::Utf8View),
+        ]);
+        let found = RelationColumns::attributes(&given).unwrap();
+        let found: Vec<_> = found.iter().map(|(column, found)| (*column, found.name.as_str(), found.kind)).collect();
+        let expected =
+            [(0, "price", AttributeKind::Float), (2, "stock", AttributeKind::Int), (3, "brand", AttributeKind::Text)];
+        assert_eq!(found, expected);
     }
 
     #[test]
     fn everything_that_is_wrong_is_told_at_once() {
-        let wrong = schema(&[("subject", DataType::Int64), ("weight", DataType::Float64), ("price", DataType::Int64)]);
+        let wrong = schema(&[
+            ("subject", DataType::Int64),
+            ("weight", DataType::Float64),
+            ("time", DataType::Utf8),
+            ("blob", DataType::Binary),
+        ]);
         let errors: Vec<_> = RelationColumns::of(&wrong).unwrap_err().iter().map(ToString::to_string).collect();
         assert_eq!(
             errors,
             [
-                "the query has a column \"price\"; a relation has subject, object and weight",
+                "column \"blob\" is Binary, which no attribute can be: leave it out, or select its parts",
                 "column \"subject\" is Int64, not text: write CAST(... AS STRING) AS subject",
                 "the query has no column \"object\"",
                 "column \"weight\" is Float64, not an integer: write CAST(... AS BIGINT) AS weight",
+                "column \"time\" is Utf8, not a time: write CAST(... AS TIMESTAMP) AS time",
             ]
         );
     }

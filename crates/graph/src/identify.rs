@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn an_object_keeps_its_id_and_its_name_is_told_once() {
-        let mut identify = Identify::new(RelationColumns { subject: 0, object: 1, weight: None });
+        let mut identify = Identify::new(RelationColumns { subject: 0, object: 1, weight: None, time: None });
         let input = [(Some("u"), Some("a"), 0), (Some("u"), Some("b"), 0), (Some("v"), Some("a"), 0)];
         let out = run(&mut identify, relation(&input, vec![1, 1, -1]));
         let found = ids(&out[0]);
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn rows_without_subject_or_object_are_no_relations_and_weights_multiply() {
-        let mut identify = Identify::new(RelationColumns { subject: 0, object: 1, weight: Some(2) });
+        let mut identify = Identify::new(RelationColumns { subject: 0, object: 1, weight: Some(2), time: None });
         let input = [(None, Some("a"), 1), (Some("u"), None, 1), (Some("u"), Some("c"), 7)];
         let out = run(&mut identify, relation(&input, vec![1, 1, -2]));
         assert_eq!((out[0].len(), out[0].weight(0)), (1, -14));
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn loaded_objects_have_their_ids_and_are_told_again() {
-        let columns = RelationColumns { subject: 0, object: 1, weight: None };
+        let columns = RelationColumns { subject: 0, object: 1, weight: None, time: None };
         let mut identify = Identify::new(columns);
         let names: Vec<String> = (0..1000).map(|number| format!("object {number}")).collect();
         let rows: Vec<_> = names.iter().map(|name| (Some("u"), Some(name.as_str()), 0)).collect();

@@ -20,12 +20,12 @@ pub mod couple;
 mod entries;
 pub mod graph;
 pub mod identify;
+pub mod live;
 mod logs;
 pub mod lower;
 mod names;
 pub mod objects;
 mod pairs;
-
 pub mod read;
 mod rows;
 mod slab;
@@ -33,11 +33,13 @@ mod slab;
 pub use announce::{Announce, Union};
 pub use catalogue::{Attribute, AttributeKind, Catalogue, Kind, Relation};
 pub use config::{
-    ColumnError, Merger, ObjectConfig, PathConfig, PathKind, RelationColumns, RelationConfig, object_id_column,
+    ColumnError, Merger, ObjectConfig, PathConfig, PathKind, RelationColumns, RelationConfig, object_attributes,
+    object_id_column,
 };
 pub use couple::{Couple, HOT_ABOVE};
 pub use graph::{Direction, Edge, EdgeRow, Graph, KindId, ObjectId, RelationId, Value};
 pub use identify::Identify;
+pub use live::{LiveGraph, ObjectInput, RelationInput, RelationRules, lower_live};
 pub use lower::{ObjectSpec, PathSpec, lower, lower_objects, object_table, path_table};
 pub use objects::ObjectRows;
 pub use read::{Neighbour, PathReader, ReadError, Similar};

@@ -1,6 +1,6 @@
 //! Names with dense numbers: the text of each subject or object is kept once, and everything else uses the number.
 
-use hashbrown::HashTable;
+use hashbrown::{HashSet, HashTable};
 
 /// Names in the order they were first seen; a name's number is its place in that order.
 #[derive(Debug, Default)]
@@ -9,6 +9,8 @@ pub(crate) struct NameTable {
     /// Where each name ends in `text`, and its key hash.
     names: Vec<Name>,
     numbers: HashTable<u32>,
+    /// The numbers whose names were taken back; nothing gets them again.
+    forgotten: HashSet<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -20,10 +22,7 @@ struct Name {
 impl NameTable {
     /// The number of a name, and whether it is new. `hash` is the key hash of the name.
     pub(crate) fn intern(&mut self, hash: u64, name: &str) -> (u32, bool) {
-        let found = self
-            .numbers
-            .find(spread(hash), |&number| self.names[number as usize].hash == hash && self.name(number) == name);
-        if let Some(&number) = found {
+        if let Some(number) = self.find(hash, name) {
             return (number, false);
         }
         let number = u32::try_from(self.names.len()).expect("a table holds fewer than 2^32 names");
@@ -34,14 +33,30 @@ impl NameTable {
         (number, true)
     }
 
+    /// The number of a name, if it has one. `hash` is the key hash of the name.
+    pub(crate) fn find(&self, hash: u64, name: &str) -> Option<u32> {
+        let is_it = |&number: &u32| self.names[number as usize].hash == hash && self.name(number) == name;
+        self.numbers.find(spread(hash), is_it).copied()
+    }
+
+    /// Takes up the next number without a name.
+    pub(crate) fn skip(&mut self) {
+        self.forgotten.insert(u32::try_from(self.names.len()).expect("a table holds fewer than 2^32 names"));
+        self.names.push(Name { end: self.text.len(), hash: 0 });
+    }
+
+    /// The name with this number, unless it was taken back or never given.
+    pub(crate) fn get(&self, number: u32) -> Option<&str> {
+        let is_there = (number as usize) < self.names.len() && !self.forgotten.contains(&number);
+        is_there.then(|| self.name(number))
+    }
+
     /// The name with this number.
     ///
     /// # Panics
     /// When no name has it.
     pub(crate) fn name(&self, number: u32) -> &str {
-        let number = number as usize;
-        let start = if number == 0 { 0 } else { self.names[number - 1].end };
-        std::str::from_utf8(&self.text[start..self.names[number].end]).expect("only whole names were put in")
+        std::str::from_utf8(&self.text[span(&self.names, number)]).expect("only whole names were put in")
     }
 
     /// The key hash of the name with this number.
@@ -58,6 +73,13 @@ impl NameTable {
     pub(crate) fn bytes(&self) -> usize {
         self.text.capacity() + self.names.capacity() * size_of::<Name>() + self.numbers.allocation_size()
     }
+}
+
+/// Where a name stands in the text.
+fn span(names: &[Name], number: u32) -> std::ops::Range<usize> {
+    let number = number as usize;
+    let start = if number == 0 { 0 } else { names[number - 1].end };
+    start..names[number].end
 }
 
 /// The keys of one worker, and more so of one key group, share the upper bits of their hashes, from which the table

@@ -86,6 +86,12 @@ impl Slab {
         array.len += 1;
     }
 
+    /// Makes an array longer by some words, whose values mean nothing yet.
+    pub(crate) fn extend(&mut self, array: &mut Array, more: usize) {
+        self.grow(array, array.len() + more);
+        array.len += more as u32;
+    }
+
     /// Makes an array shorter.
     pub(crate) fn truncate(&mut self, array: &mut Array, len: usize) {
         array.len = array.len.min(len as u32);

@@ -4,16 +4,19 @@
 mod support;
 
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
-use proxima_engine::{EpochConfig, RunConfig, SinkNode, SourceNode, Topology, run};
+use proxima_engine::{EpochConfig, Route, RunConfig, SinkNode, SourceNode, Topology, run};
 use proxima_event::{
     Changes, Chunk, Intake, PartitionId, Payload, Position, Sink, SinkError, Source, SourceError, Version,
 };
 use proxima_graph::{
-    Merger, ObjectSpec, PathConfig, PathReader, PathSpec, lower, lower_objects, object_table, path_table,
+    Attribute, AttributeKind, Catalogue, Graph, Kind, KindId, LiveGraph, Merger, ObjectInput, ObjectSpec, PathConfig,
+    PathReader, PathSpec, RelationInput, RelationRules, Union, Value, lower, lower_live, lower_objects, object_table,
+    path_table,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+use support::live::{Shape, VIEWED, assert_graph, batch, catalogue, columns, random_rows};
 use support::naive::{COLUMNS, assert_equal, random_stream, reader};
 use support::{MemoryStore, relation};
 
@@ -110,4 +113,47 @@ fn objects_bring_their_attributes() {
     let similar = PathReader::new(store, "p", &config).similar("a", 5).unwrap().unwrap();
     assert_eq!(similar.attributes.unwrap().get(), r#"{"description":"WHITE HEART"}"#);
     assert_eq!(similar.neighbours[0].attributes.as_ref().unwrap().get(), r#"{"description":"RED CLOCK"}"#);
+}
+
+#[test]
+fn a_live_graph_in_the_engine_equals_its_definition() {
+    let rules = RelationRules { lifetime_us: Some(50_000_000), keep: Some(3) };
+    let shape = Shape { timed: true, attributed: true, rules };
+    for (seed, workers, records) in [(1, 1, 7), (2, 2, 100_000), (3, 2, 50), (4, 4, 20), (5, 4, 1)] {
+        let rows = random_rows(&mut ChaCha8Rng::seed_from_u64(seed), &shape);
+        let graph = Arc::new(LiveGraph::new(catalogue(&shape), &[rules], workers));
+        let mut topology = Topology::new();
+        let viewed = source(&mut topology, "viewed", rows.chunks(13).map(|rows| batch(rows, &shape)).collect());
+        let (columns, attributes) = columns(&shape);
+        let input = RelationInput { relation: VIEWED, rows: viewed, columns, attributes };
+        lower_live(&mut topology, &graph, &[input], &[]);
+        run_to_end(topology, workers, records);
+        assert_graph(&graph, &rows, &shape, &format!("seed {seed}, {workers} workers"));
+    }
+}
+
+#[test]
+fn objects_describe_themselves_in_the_live_graph() {
+    let attributes = vec![Attribute { name: "price".into(), kind: AttributeKind::Float }];
+    let catalogue = Catalogue { kinds: vec![Kind { name: "item".into(), attributes }], relations: Vec::new() };
+    let rows = |rows: &[(&str, Option<f64>)], weights: Vec<i64>| {
+        let ids = Arc::new(StringViewArray::from_iter_values(rows.iter().map(|row| row.0))) as ArrayRef;
+        let prices = Arc::new(rows.iter().map(|row| row.1).collect::<arrow::array::Float64Array>()) as ArrayRef;
+        Changes::weighted(RecordBatch::try_from_iter([("id", ids), ("price", prices)]).unwrap(), weights)
+    };
+    for workers in [1, 3] {
+        let graph = Arc::new(LiveGraph::new(catalogue.clone(), &[], workers));
+        let mut topology = Topology::new();
+        let first = rows(&[("a", Some(1.5)), ("b", None), ("c", Some(2.0))], vec![1; 3]);
+        let then = rows(&[("a", Some(9.0)), ("c", Some(2.0))], vec![1, -1]);
+        let items = source(&mut topology, "items", vec![first, then]);
+        let owned = topology.operator("owned", vec![(items, Route::ByKey(vec![0]))], || Box::new(Union));
+        let input = ObjectInput { kind: KindId(0), rows: owned, id: 0, attributes: vec![1] };
+        lower_live(&mut topology, &graph, &[], &[input]);
+        run_to_end(topology, workers, 1);
+        let value = |name| graph.attribute(KindId(0), graph.id(KindId(0), name).unwrap(), 0);
+        assert_eq!((value("a"), value("b"), value("c")), (Value::Float(9.0), Value::Null, Value::Null));
+        let there: Vec<_> = graph.objects(KindId(0)).iter().map(|&id| graph.name(KindId(0), id).unwrap()).collect();
+        assert_eq!(there.len(), 2, "{there:?}");
+    }
 }

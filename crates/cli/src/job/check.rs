@@ -6,7 +6,7 @@ use super::problem::{Place, Problem};
 use super::raw::{RawCheckpoint, RawEpoch, RawHttp, RawJob, RawPath, RawQuery, RawSink, RawSource, SinkWord};
 use super::sql::{self, Purpose, Query};
 use super::tree::Text;
-use super::{Overlay, index_name, inputs, links, queries};
+use super::{Overlay, index_name, inputs, links, queries, relations};
 use chrono_tz::Tz;
 use proxima_graph::{HOT_ABOVE, Merger};
 use proxima_serve::NamedQuery;
@@ -28,6 +28,8 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
     let paths = check_paths(&raw, problems);
     let queries = check_queries(&raw, views.as_ref(), problems);
     let http = check_http(raw.http, problems);
+    let relations = relations::check(&raw.relations, views.as_ref(), problems);
+    let objects = query_plans("objects", &raw.objects);
     let epoch = check_epoch(raw.epoch, problems);
     let checkpoint = check_checkpoint(folder, raw.checkpoint, &raw.sinks, problems);
     Some(JobPlan {
@@ -38,8 +40,9 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         checkpoint,
         sources,
         sinks,
-        relations: query_plans("relations", &raw.relations),
-        objects: query_plans("objects", &raw.objects),
+        catalogue: relations::catalogue(&relations, &objects, views.as_ref()?),
+        relations,
+        objects,
         paths,
         queries,
         rejected_keep: raw.rejected_keep.map_or(REJECTED_KEEP, |keep| keep.value),
@@ -265,7 +268,8 @@ fn check_sql(folder: &Path, raw: &RawJob, zone: Tz, problems: &mut Vec<Problem>)
 
 /// The queries of relations, then those of objects.
 fn part_queries(raw: &RawJob) -> Vec<Query<'_>> {
-    let relations = raw.relations.iter().map(|(name, query)| ("relations", Purpose::Relation, name, query));
+    let relations =
+        raw.relations.iter().map(|(name, relation)| ("relations", Purpose::Relation, name, &relation.query));
     let objects = raw.objects.iter().map(|(name, query)| ("objects", Purpose::Objects, name, query));
     let all = relations.chain(objects);
     let written = all.filter_map(|(part, purpose, name, query)| {

@@ -18,13 +18,14 @@ pub mod problem;
 pub mod queries;
 pub mod raw;
 pub mod redis;
+pub mod relations;
 pub mod secret;
 pub mod sql;
 pub mod tree;
 pub mod units;
 
 pub use elastic::ElasticPlan;
-pub use plan::{CheckpointPlan, EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, SinkKind, SourcePlan};
+pub use plan::{CheckpointPlan, EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, RelationPlan, SinkKind, SourcePlan};
 pub use problem::{Origin, Place, Problem, Problems, Severity};
 
 use fields::Fields;

@@ -6,7 +6,7 @@ use super::kafka::KafkaSinkPlan;
 use super::problem::Problem;
 use super::redis::RedisPlan;
 use chrono_tz::Tz;
-use proxima_graph::{Merger, PathConfig, PathKind};
+use proxima_graph::{Catalogue, Merger, PathConfig, PathKind, RelationRules};
 use proxima_kafka::SourceConfig;
 use proxima_serve::NamedQuery;
 use proxima_view::Plan;
@@ -32,9 +32,11 @@ pub struct JobPlan {
     /// Its sinks, by name.
     pub sinks: BTreeMap<String, SinkKind>,
     /// Its relations, by name; their queries are in [`JobPlan::views`].
-    pub relations: BTreeMap<String, QueryPlan>,
+    pub relations: BTreeMap<String, RelationPlan>,
     /// Its objects, by name; their queries are in [`JobPlan::views`].
     pub objects: BTreeMap<String, QueryPlan>,
+    /// What its relations and objects make up.
+    pub catalogue: Catalogue,
     /// Its paths, by name.
     pub paths: BTreeMap<String, PathPlan>,
     /// Its named queries.
@@ -130,10 +132,23 @@ pub enum SinkKind {
     Redis(Box<RedisPlan>),
 }
 
-/// A relation or a type of objects: a query.
+/// A relation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelationPlan {
+    /// The query's name among the compiled ones: `relations.bought`.
+    pub query: String,
+    /// The kind of its subjects.
+    pub subject: String,
+    /// The kind of its objects.
+    pub object: String,
+    /// What of it is forgotten.
+    pub rules: RelationRules,
+}
+
+/// A kind of objects: a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryPlan {
-    /// The query's name among the compiled ones: `relations.bought`.
+    /// The query's name among the compiled ones: `objects.product`.
     pub query: String,
 }
 

@@ -7,6 +7,7 @@ use super::kafka::{RawKafkaSink, RawKafkaSource};
 use super::problem::Place;
 use super::queries::RawNamedQuery;
 use super::redis::RawRedis;
+use super::relations::RawRelation;
 use super::tree::Text;
 use proxima_graph::{Merger, PathKind};
 use std::time::Duration;
@@ -27,7 +28,7 @@ pub struct RawJob {
     /// `[sinks.*]`
     pub sinks: Vec<(String, RawSink)>,
     /// `[relations.*]`
-    pub relations: Vec<(String, RawQuery)>,
+    pub relations: Vec<(String, RawRelation)>,
     /// `[objects.*]`
     pub objects: Vec<(String, RawQuery)>,
     /// `[paths.*]`
@@ -138,7 +139,7 @@ const SINKS: [(&str, SinkWord); 6] = [
     ("redis", SinkWord::Redis),
 ];
 
-/// `[relations.NAME]` or `[objects.NAME]`
+/// `[objects.NAME]`, or what `[relations.NAME]` has besides its own keys.
 #[derive(Debug)]
 pub struct RawQuery {
     /// Where its header stands.
@@ -192,9 +193,7 @@ impl RawJob {
             checkpoint: RawCheckpoint::read(root.section("checkpoint")),
             sources: root.sections("sources", |_, fields| RawSource::read(fields)),
             sinks: root.sections("sinks", |_, fields| RawSink::read(fields)),
-            relations: root.sections("relations", |_, fields| {
-                RawQuery::read(fields, "write from = \"SELECT … AS subject, … AS object FROM …\"")
-            }),
+            relations: root.sections("relations", |_, fields| RawRelation::read(fields)),
             objects: root
                 .sections("objects", |_, fields| RawQuery::read(fields, "write from = \"SELECT … AS id, … FROM …\"")),
             paths: root.sections("paths", |_, fields| RawPath::read(fields)),
@@ -279,7 +278,8 @@ impl RawSink {
 }
 
 impl RawQuery {
-    fn read(fields: &mut Fields<'_>, advice: &str) -> Self {
+    /// Reads the query's keys.
+    pub fn read(fields: &mut Fields<'_>, advice: &str) -> Self {
         Self { place: fields.place.clone(), from: fields.required_text("from", advice) }
     }
 }

@@ -1,7 +1,7 @@
 //! Whole jobs: what a good one becomes, and what is said of bad ones.
 
 use super::*;
-use proxima_graph::{HOT_ABOVE, Merger, PathKind};
+use proxima_graph::{HOT_ABOVE, KindId, Merger, PathKind};
 use std::fs;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -64,6 +64,9 @@ fn a_good_job_leaves_nothing_to_guess() {
     assert_eq!(plan.sources["orders"], orders);
     assert_eq!(plan.sinks["index"], SinkKind::Index);
     assert_eq!(plan.relations["bought"].query, "relations.bought");
+    let kinds: Vec<&str> = plan.catalogue.kinds.iter().map(|kind| kind.name.as_str()).collect();
+    assert_eq!(kinds, ["product", "bought.subject", "bought.object"]);
+    assert_eq!(plan.catalogue.kinds[0].attributes[0].name, "description");
     assert_eq!(
         plan.paths["together"],
         PathPlan {
@@ -264,13 +267,43 @@ INSERT INTO c SELECT code FROM orders;
     let told = told(&folder(job, views), &Overlay::default());
     let has = |text: &str| assert!(told.iter().any(|line| line.contains(text)), "{text} is not in {told:#?}");
     has("job.toml:10:8: relations.bought.from: the query has no column \"subject\"");
-    has("job.toml:10:8: relations.bought.from: the query has a column \"buyer\"");
     has("job.toml:12:8: objects.product.from: column \"id\" is Int64, not text");
     has("views.sql:1:1: table orders reads source \"ordrs\", which the job does not have; did you mean \"orders\"?");
     has("views.sql:3:1: table clicks reads source \"orders\" as json, but table lines as csv; a source has one format");
     has("views.sql:4:1: table a writes to sink \"idx\", which the job does not have; known here: \"index\"");
     has("views.sql:6:1: table b writes to index \"codes\", but so does table a; give one of them another index = '…'");
     has("views.sql:8:1: table c: \"../c\" cannot name an index");
+}
+
+#[test]
+fn a_relation_says_what_it_relates_and_what_it_forgets() {
+    let with = |from: &str, keys: &str| {
+        let found = "from = \"SELECT customer AS subject, code AS object FROM orders\"";
+        assert!(GOOD.contains(found));
+        GOOD.replace(found, &format!("from = \"SELECT customer AS subject, code AS object{from} FROM orders\"\n{keys}"))
+    };
+    let views = VIEWS.replace("description STRING)", "description STRING, at TIMESTAMP(3), tags ARRAY<STRING>)");
+    let keys = "subject = \"customer\"\nobject = \"product\"\nlifetime = \"30 days\"\nkeep = 200";
+    let folder = folder(&with(", at AS time, description", keys), &views);
+    let plan = load(folder.path(), &Overlay::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    let (relation, rules) = (&plan.catalogue.relations[0], plan.relations["bought"].rules);
+    assert_eq!((rules.lifetime_us, rules.keep), (Some(2_592_000_000_000), Some(200)));
+    assert_eq!((relation.subject, relation.object, relation.timed), (KindId(1), KindId(0), true));
+    assert_eq!(relation.attributes[0].name, "description");
+
+    let keys = "subject = \"a b\"\nlifetime = \"0s\"\nkeep = 5";
+    let told = told(&self::folder(&with(", at, tags", keys), &views), &overlay(&[]));
+    let expected = [
+        "job.toml:13:8: relations.bought.from: column \"tags\" is List",
+        "job.toml:14:11: relations.bought.subject: \"a b\" is no name; use letters, digits, _ and -",
+        "job.toml:15:12: relations.bought.lifetime: nothing would live; write a time such as \"30 days\"",
+        "job.toml:15:12: relations.bought.lifetime: this goes by time; add a column to the query: … AS time",
+        "job.toml:16:8: relations.bought.keep: the newest are kept, which goes by time; add a column to the query",
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    for text in expected {
+        assert!(told.iter().any(|line| line.starts_with(text)), "{text} is not in {told:#?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A store in memory, and operators on a number of workers with the exchange between them done by hand.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub(crate) mod live;
 pub(crate) mod naive;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringViewArray};

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub(crate) const COLUMNS: RelationColumns = RelationColumns { subject: 0, object: 1, weight: None };
+pub(crate) const COLUMNS: RelationColumns = RelationColumns { subject: 0, object: 1, weight: None, time: None };
 
 pub(crate) type Row = (String, String, i64);
 /// Name, score as bits, pairs, norm.

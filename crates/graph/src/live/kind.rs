@@ -1,0 +1,190 @@
+//! The objects of one kind: their texts, and their attributes.
+//!
+//! A text becomes an id at the worker that owns its key group: the group in the lower bits of the id and a count in the
+//! upper ones, so that ids are unique without any worker asking another, stay the same when groups move, and are nearly
+//! dense.
+
+use super::attributes::{Attributes, Given, NO_ROW};
+use crate::catalogue::Attribute;
+use crate::graph::Value;
+use crate::names::NameTable;
+use parking_lot::RwLock;
+use proxima_event::{KEY_GROUPS, KeyGroup};
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+const GROUP_BITS: u32 = 8;
+const _: () = assert!(KEY_GROUPS == 1 << GROUP_BITS, "an id has room for the key groups");
+
+pub(super) struct KindStore {
+    /// The texts of each key group.
+    names: Vec<RwLock<NameTable>>,
+    /// The attributes of each worker's objects.
+    described: Vec<RwLock<Described>>,
+}
+
+struct Described {
+    attributes: Attributes,
+    /// The row of each object, by key group and by the number in it.
+    rows: Vec<Vec<u32>>,
+}
+
+/// The id of a number in a key group.
+pub(super) fn id_of(group: KeyGroup, number: u32) -> u32 {
+    assert!(number < 1 << (u32::BITS - GROUP_BITS), "a key group holds at most 16 million objects of a kind");
+    number << GROUP_BITS | u32::from(group.0)
+}
+
+/// The key group of an id.
+#[inline]
+pub(super) fn group_of(id: u32) -> KeyGroup {
+    KeyGroup((id % KEY_GROUPS as u32) as u16)
+}
+
+/// The number of an id in its key group.
+fn number_of(id: u32) -> u32 {
+    id >> GROUP_BITS
+}
+
+impl KindStore {
+    pub(super) fn new(attributes: &[Attribute], shards: usize) -> Self {
+        let described = || Described { attributes: Attributes::new(attributes), rows: vec![Vec::new(); KEY_GROUPS] };
+        Self {
+            names: (0..KEY_GROUPS).map(|_| RwLock::default()).collect(),
+            described: (0..shards).map(|_| RwLock::new(described())).collect(),
+        }
+    }
+
+    /// The id of a text, which gets one if it has none. `hash` is the key hash of the text.
+    pub(super) fn intern(&self, hash: u64, text: &str) -> u32 {
+        let group = KeyGroup::of(hash, KEY_GROUPS);
+        id_of(group, self.names(group).write().intern(hash, text).0)
+    }
+
+    /// The id of a text, if it has one.
+    pub(super) fn find(&self, hash: u64, text: &str) -> Option<u32> {
+        let group = KeyGroup::of(hash, KEY_GROUPS);
+        Some(id_of(group, self.names(group).read().find(hash, text)?))
+    }
+
+    /// The text of an id, if it has one.
+    pub(super) fn text(&self, id: u32) -> Option<Arc<str>> {
+        self.names(group_of(id)).read().get(number_of(id)).map(Into::into)
+    }
+
+    /// The order of the texts of two ids.
+    pub(super) fn compare(&self, left: u32, right: u32) -> Ordering {
+        if left == right { Ordering::Equal } else { self.text(left).cmp(&self.text(right)) }
+    }
+
+    /// The texts of a key group.
+    pub(super) fn names(&self, group: KeyGroup) -> &RwLock<NameTable> {
+        &self.names[usize::from(group.0)]
+    }
+
+    /// Gives an object these attributes in place of those that it had.
+    pub(super) fn describe(&self, id: u32, given: &Given, row: usize) {
+        let mut described = self.described(id).write();
+        let old = described.row(id);
+        described.attributes.remove(old);
+        // An object may have a row without columns.
+        let new = described.attributes.insert(given, row).min(NO_ROW - 1);
+        let rows = &mut described.rows[usize::from(group_of(id).0)];
+        let number = number_of(id) as usize;
+        if number >= rows.len() {
+            rows.resize(number + 1, NO_ROW);
+        }
+        rows[number] = new;
+    }
+
+    /// Takes an object's attributes away.
+    pub(super) fn undescribe(&self, id: u32) {
+        let mut described = self.described(id).write();
+        let old = described.row(id);
+        if old != NO_ROW {
+            described.attributes.remove(old);
+            described.rows[usize::from(group_of(id).0)][number_of(id) as usize] = NO_ROW;
+        }
+    }
+
+    pub(super) fn value(&self, id: u32, attribute: usize) -> Value {
+        let described = self.described(id).read();
+        match described.row(id) {
+            NO_ROW => Value::Null,
+            row => described.attributes.value(row, attribute),
+        }
+    }
+
+    /// The objects of a key group that have attributes.
+    pub(super) fn described_in(&self, group: KeyGroup) -> Vec<u32> {
+        let described = self.described(u32::from(group.0)).read();
+        let rows = (0..).zip(&described.rows[usize::from(group.0)]);
+        rows.filter(|(_, row)| **row != NO_ROW).map(|(number, _)| id_of(group, number)).collect()
+    }
+
+    /// The attributes of objects of one key group that have some, as a checkpoint holds them.
+    pub(super) fn export(&self, ids: &[u32]) -> Vec<arrow::array::ArrayRef> {
+        let described = self.described(ids.first().copied().unwrap_or_default()).read();
+        described.attributes.export(&ids.iter().map(|&id| described.row(id)).collect::<Vec<_>>())
+    }
+
+    /// Whether an object has attributes.
+    pub(super) fn is_described(&self, id: u32) -> bool {
+        self.described(id).read().row(id) != NO_ROW
+    }
+
+    /// An epoch has ended on the worker that has this key group.
+    pub(super) fn settle(&self, group: KeyGroup) {
+        self.described(u32::from(group.0)).write().attributes.settle();
+    }
+
+    /// How many ids were given, and the bytes that texts and tables take.
+    pub(super) fn size(&self, group: KeyGroup) -> (u64, u64) {
+        let names = self.names(group).read();
+        (names.len() as u64, names.bytes() as u64)
+    }
+
+    fn described(&self, id: u32) -> &RwLock<Described> {
+        &self.described[group_of(id).worker(KEY_GROUPS, self.described.len())]
+    }
+}
+
+impl Described {
+    fn row(&self, id: u32) -> u32 {
+        let rows = &self.rows[usize::from(group_of(id).0)];
+        rows.get(number_of(id) as usize).copied().unwrap_or(NO_ROW)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proxima_event::hash::hash_str;
+
+    #[test]
+    fn a_text_has_one_id_and_an_id_one_text() {
+        let kind = KindStore::new(&[], 3);
+        let texts: Vec<String> = (0..5_000).map(|number| format!("object {number}")).collect();
+        let ids: Vec<u32> = texts.iter().map(|text| kind.intern(hash_str(text), text)).collect();
+        for (text, &id) in texts.iter().zip(&ids) {
+            assert_eq!((kind.intern(hash_str(text), text), kind.find(hash_str(text), text)), (id, Some(id)));
+            assert_eq!(kind.text(id).as_deref(), Some(text.as_str()));
+            assert_eq!(group_of(id), KeyGroup::of(hash_str(text), KEY_GROUPS));
+        }
+        assert_eq!((kind.find(hash_str("nobody"), "nobody"), kind.text(u32::MAX)), (None, None));
+        assert!(ids.iter().max().unwrap() < &(2 * 5_000), "ids are nearly dense");
+        assert_eq!(kind.compare(ids[0], ids[1]), Ordering::Less);
+    }
+
+    /// What an id costs beside its text, which is held once.
+    #[test]
+    fn an_id_costs_few_bytes() {
+        let kind = KindStore::new(&[], 1);
+        let texts: Vec<String> = (0..200_000).map(|number| format!("{number:011}")).collect();
+        let ids: std::collections::HashSet<u32> = texts.iter().map(|text| kind.intern(hash_str(text), text)).collect();
+        assert_eq!(ids.len(), texts.len());
+        let bytes: u64 = (0..KEY_GROUPS as u16).map(|group| kind.size(KeyGroup(group)).1).sum();
+        let each = bytes as f64 / texts.len() as f64;
+        assert!(each < 11.0 + 48.0, "{each:.1} bytes for an id and its text of 11");
+    }
+}

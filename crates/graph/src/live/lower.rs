@@ -1,0 +1,85 @@
+//! Relations and objects become operators that write the live graph: this connects and decides nothing.
+
+use super::relate::TellNewest;
+use super::{Describe, LiveGraph, NameObjects, Relate, SaveNames};
+use crate::config::RelationColumns;
+use crate::graph::{KindId, RelationId};
+use proxima_engine::{NodeId, Route, Topology};
+use std::sync::Arc;
+
+/// A relation's stream of rows, and where its columns are.
+#[derive(Clone, Debug)]
+pub struct RelationInput {
+    /// The relation.
+    pub relation: RelationId,
+    /// Its rows.
+    pub rows: NodeId,
+    /// Its columns.
+    pub columns: RelationColumns,
+    /// The columns of its attributes, in the order of the catalogue.
+    pub attributes: Vec<usize>,
+}
+
+/// A stream with the attributes of a kind, which is netted by the id and on the worker that owns it.
+#[derive(Clone, Debug)]
+pub struct ObjectInput {
+    /// The kind.
+    pub kind: KindId,
+    /// The rows.
+    pub rows: NodeId,
+    /// The column with the id's text.
+    pub id: usize,
+    /// The columns of the attributes, in the order of the catalogue.
+    pub attributes: Vec<usize>,
+}
+
+/// Adds the operators that write a live graph.
+pub fn lower_live(
+    topology: &mut Topology,
+    graph: &Arc<LiveGraph>,
+    relations: &[RelationInput],
+    objects: &[ObjectInput],
+) {
+    let mut givers: Vec<(KindId, NodeId)> = Vec::new();
+    for input in relations {
+        let relation = &graph.catalogue()[input.relation];
+        let (named, related) = add_relation(topology, graph, input);
+        givers.extend([(relation.object, named), (relation.subject, related)]);
+    }
+    givers.extend(objects.iter().map(|input| (input.kind, add_objects(topology, graph, input))));
+    for (number, kind) in (0..).zip(&graph.catalogue().kinds) {
+        let id = KindId(number);
+        let given = givers.iter().filter(|(kind, _)| *kind == id).map(|(_, node)| (*node, Route::Local)).collect();
+        let graph = Arc::clone(graph);
+        topology.operator(format!("{}/names", kind.name), given, move || Box::new(SaveNames::new(graph.clone(), id)));
+    }
+}
+
+/// The nodes that give ids to objects and to subjects.
+fn add_relation(topology: &mut Topology, graph: &Arc<LiveGraph>, input: &RelationInput) -> (NodeId, NodeId) {
+    let (relation, columns, name) = (input.relation, input.columns, &graph.catalogue()[input.relation].name);
+    let (attributes, held) = (input.attributes.clone(), Arc::clone(graph));
+    let named = topology.operator(
+        format!("{name}/objects"),
+        vec![(input.rows, Route::ByKey(vec![columns.object]))],
+        move || Box::new(NameObjects::new(held.clone(), relation, columns, attributes.clone())),
+    );
+    let mut inputs = vec![(named, Route::ByKey(vec![super::name::output::SUBJECT]))];
+    if graph.store(relation).rules.lifetime_us.is_some() {
+        let newest = topology
+            .operator(format!("{name}/newest"), vec![(named, Route::Local)], || Box::new(TellNewest::default()));
+        inputs.push((newest, Route::Broadcast));
+    }
+    let held = Arc::clone(graph);
+    let related =
+        topology.operator(format!("{name}/relate"), inputs, move || Box::new(Relate::new(held.clone(), relation)));
+    (named, related)
+}
+
+fn add_objects(topology: &mut Topology, graph: &Arc<LiveGraph>, input: &ObjectInput) -> NodeId {
+    let ObjectInput { kind, rows, id, attributes } = input.clone();
+    let (name, held) = (&graph.catalogue()[kind].name, Arc::clone(graph));
+    topology.operator(format!("{name}/describe"), vec![(rows, Route::Local)], move || {
+        Box::new(Describe::new(held.clone(), kind, id, attributes.clone()))
+    })
+}

@@ -1,0 +1,252 @@
+//! The live graph: objects, relations and attributes in memory, written by the workers and read by whoever asks.
+//!
+//! ```text
+//! relation ─ by object's text ─> NameObjects ─ by subject's text ─> Relate ──┐
+//! objects ── by id's text ─────> Describe ───────────────────────────────────┴─> SaveNames
+//! ```
+//!
+//! [`NameObjects`] gives objects ids; [`Relate`] gives subjects ids and writes the edges of the worker's shard;
+//! [`Describe`] writes attributes; [`SaveNames`] keeps the ids of a kind in checkpoints, behind all that give them.
+//!
+//! A relation has as many shards as there are workers. A subject's edges, and the lists of who has edges to an object,
+//! lie in the shard of the subject's key group. Writers hold the lock of a shard for [`PIECE`] rows at a time, readers
+//! for one object.
+
+mod attributes;
+mod describe;
+mod dictionary;
+mod edges;
+mod expiry;
+mod inverted;
+mod kind;
+mod lower;
+mod name;
+mod norms;
+mod read;
+mod relate;
+mod rows;
+mod rules;
+mod save;
+mod shard;
+
+pub use describe::Describe;
+pub use lower::{ObjectInput, RelationInput, lower_live};
+pub use name::NameObjects;
+pub use relate::{Relate, TellNewest};
+pub use rules::RelationRules;
+pub use save::SaveNames;
+
+use crate::catalogue::Catalogue;
+use crate::graph::{Direction, Edge, EdgeRow, Graph, KindId, NO_TIME, ObjectId, RelationId, Value};
+use kind::{KindStore, group_of};
+use parking_lot::RwLock;
+use proxima_event::hash::hash_str;
+use proxima_event::{KEY_GROUPS, KeyGroup};
+use rows::EdgeRows;
+use shard::{RowChange, Shard};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
+/// Rows that are written under one lock: some ten microseconds, which a reader may have to wait.
+const PIECE: usize = 64;
+
+/// A graph in memory that workers write and requests read.
+pub struct LiveGraph {
+    catalogue: Catalogue,
+    kinds: Vec<KindStore>,
+    relations: Vec<RelationStore>,
+}
+
+struct RelationStore {
+    rules: RelationRules,
+    object: KindId,
+    newest_us: AtomicI64,
+    shards: Vec<RwLock<Shard>>,
+}
+
+impl RelationStore {
+    fn shard_of(&self, subject: u32) -> usize {
+        group_of(subject).worker(KEY_GROUPS, self.shards.len())
+    }
+}
+
+impl LiveGraph {
+    /// A graph without objects. `rules` are those of the relations in the catalogue, `workers` how many write it: each
+    /// worker must write the key groups that it owns and no others.
+    ///
+    /// # Panics
+    /// When there are not as many rules as relations, or no workers.
+    #[must_use]
+    pub fn new(catalogue: Catalogue, rules: &[RelationRules], workers: usize) -> Self {
+        assert!(workers > 0 && rules.len() == catalogue.relations.len(), "each relation has its rules");
+        let kinds = catalogue.kinds.iter().map(|kind| KindStore::new(&kind.attributes, workers)).collect();
+        let relations = catalogue.relations.iter().zip(rules).map(|(relation, rules)| RelationStore {
+            rules: *rules,
+            object: relation.object,
+            newest_us: AtomicI64::new(NO_TIME),
+            shards: (0..workers).map(|_| RwLock::new(Shard::new(relation, rules))).collect(),
+        });
+        Self { relations: relations.collect(), kinds, catalogue }
+    }
+
+    /// The names and types of what the graph holds.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// How many edges a relation has, those included that its newest ones hide.
+    #[must_use]
+    pub fn edge_count(&self, relation: RelationId) -> u64 {
+        self.store(relation).shards.iter().map(|shard| shard.read().edges.count()).sum()
+    }
+
+    /// Bytes that the edges of a relation take, with everything that follows from them.
+    #[must_use]
+    pub fn relation_bytes(&self, relation: RelationId) -> u64 {
+        self.store(relation).shards.iter().map(|shard| shard.read().bytes() as u64).sum()
+    }
+
+    fn store(&self, relation: RelationId) -> &RelationStore {
+        &self.relations[usize::from(relation.0)]
+    }
+
+    fn kind(&self, kind: KindId) -> &KindStore {
+        &self.kinds[usize::from(kind.0)]
+    }
+
+    /// Writes rows of a relation, all of whose subjects are of one worker.
+    fn write(&self, relation: RelationId, rows: &EdgeRows) {
+        let store = self.store(relation);
+        let Some(&first) = rows.subjects.first() else { return };
+        if let Some(newest) = rows.newest_us() {
+            store.newest_us.fetch_max(newest, Relaxed);
+        }
+        let shard = &store.shards[store.shard_of(first)];
+        for start in (0..rows.len()).step_by(PIECE) {
+            let mut shard = shard.write();
+            for row in start..rows.len().min(start + PIECE) {
+                shard.prefetch_subject(&rows.subjects, row);
+                shard.change(&RowChange {
+                    subject: rows.subjects[row],
+                    object: rows.objects[row],
+                    weight: rows.weights[row],
+                    time_us: rows.time_us(row),
+                    given: &rows.given,
+                    row,
+                    objects: self.kind(store.object),
+                });
+            }
+        }
+    }
+
+    /// Takes back edges in the order in which a checkpoint has them.
+    fn restore(&self, relation: RelationId, rows: &EdgeRows) {
+        let store = self.store(relation);
+        let Some(&first) = rows.subjects.first() else { return };
+        let mut shard = store.shards[store.shard_of(first)].write();
+        for row in 0..rows.len() {
+            shard.append(rows.subjects[row], rows.edge(row), &rows.given, row);
+        }
+    }
+
+    /// The edges of a key group's subjects, if there are any.
+    fn export(&self, relation: RelationId, group: KeyGroup) -> Option<EdgeRows> {
+        let rows = self.shard(relation, group).read().export(usize::from(group.0), &self.catalogue[relation]);
+        (rows.len() > 0).then_some(rows)
+    }
+
+    /// The edges of the shard that a key group belongs to, and the bytes that they take.
+    fn shard_size(&self, relation: RelationId, group: KeyGroup) -> (u64, u64) {
+        let shard = self.shard(relation, group).read();
+        (shard.edges.count(), shard.bytes() as u64)
+    }
+
+    fn shard(&self, relation: RelationId, group: KeyGroup) -> &RwLock<Shard> {
+        let shards = &self.store(relation).shards;
+        &shards[group.worker(KEY_GROUPS, shards.len())]
+    }
+
+    /// Ends an epoch in the shard that a key group belongs to: edges older than the bound are taken away.
+    fn settle(&self, relation: RelationId, group: KeyGroup, bound_us: i64) {
+        let shard = self.shard(relation, group);
+        while shard.write().expire(bound_us, PIECE) {}
+        shard.write().settle();
+    }
+
+    /// To how many subjects an object is related, or a subject to objects, with weights that do not sum to zero.
+    fn related(&self, relation: RelationId, direction: Direction, id: u32) -> norms::Norm {
+        let store = self.store(relation);
+        match direction {
+            Direction::Reverse => store.shards.iter().fold(norms::Norm::default(), |total, shard| {
+                let norm = shard.read().norms.get(id);
+                norms::Norm { subjects: total.subjects + norm.subjects, squares: total.squares + norm.squares }
+            }),
+            Direction::Forward => store.shards[store.shard_of(id)].read().norm_of_subject(id),
+        }
+    }
+}
+
+impl Graph for LiveGraph {
+    fn id(&self, kind: KindId, name: &str) -> Option<ObjectId> {
+        self.kind(kind).find(hash_str(name), name).map(ObjectId)
+    }
+
+    fn name(&self, kind: KindId, id: ObjectId) -> Option<Arc<str>> {
+        self.kind(kind).text(id.0)
+    }
+
+    fn edges(&self, relation: RelationId, direction: Direction, id: ObjectId, edges: &mut Vec<Edge>) {
+        let store = self.store(relation);
+        match direction {
+            Direction::Forward => {
+                let shard = store.shard_of(id.0);
+                store.shards[shard].read().edges_from(shard as u16, id.0, edges);
+            }
+            Direction::Reverse => {
+                for (shard, held) in (0..).zip(&store.shards) {
+                    held.read().edges_to(shard, id.0, edges);
+                }
+            }
+        }
+    }
+
+    fn newest_us(&self, relation: RelationId) -> i64 {
+        self.store(relation).newest_us.load(Relaxed)
+    }
+
+    fn attribute(&self, kind: KindId, id: ObjectId, attribute: usize) -> Value {
+        self.kind(kind).value(id.0, attribute)
+    }
+
+    fn edge_attribute(&self, relation: RelationId, row: EdgeRow, attribute: usize) -> Value {
+        let shard = &self.store(relation).shards[usize::from(row.shard)];
+        shard.read().attributes.value(row.place, attribute)
+    }
+
+    fn objects(&self, kind: KindId) -> Vec<ObjectId> {
+        let groups = (0..KEY_GROUPS as u16).map(KeyGroup);
+        let mut ids: BTreeSet<u32> = groups.flat_map(|group| self.kind(kind).described_in(group)).collect();
+        for (relation, store) in self.catalogue.relations.iter().zip(&self.relations) {
+            for shard in &store.shards {
+                let shard = shard.read();
+                if relation.subject == kind {
+                    ids.extend((0..KEY_GROUPS).flat_map(|group| shard.edges.subjects(group)));
+                }
+                if relation.object == kind {
+                    ids.extend(shard.inverted.objects());
+                }
+            }
+        }
+        ids.into_iter().map(ObjectId).collect()
+    }
+
+    fn degree(&self, relation: RelationId, direction: Direction, id: ObjectId) -> u64 {
+        u64::from(self.related(relation, direction, id.0).subjects)
+    }
+
+    fn norm2(&self, relation: RelationId, direction: Direction, id: ObjectId) -> i128 {
+        self.related(relation, direction, id.0).squares
+    }
+}

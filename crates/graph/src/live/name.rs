@@ -1,0 +1,72 @@
+//! The first step of a relation's rows: objects get ids at the worker that owns their key group.
+
+use super::LiveGraph;
+use super::attributes::Given;
+use super::rows::batch_of;
+use crate::columns::{integers, key_hashes, text, times_us};
+use crate::config::RelationColumns;
+use crate::graph::RelationId;
+use arrow::array::{ArrayRef, UInt32Array};
+use proxima_engine::{Operator, Outbox};
+use proxima_event::{Changes, Weights};
+use std::sync::Arc;
+
+/// The columns that [`NameObjects`] puts out; behind them come the attributes.
+pub(super) mod output {
+    /// The subject's text.
+    pub(in crate::live) const SUBJECT: usize = 0;
+    /// The object's id.
+    pub(in crate::live) const OBJECT: usize = 1;
+    /// The time in microseconds, where the relation has times.
+    pub(in crate::live) const TIME: usize = 2;
+}
+
+/// Puts ids in place of objects' texts. Reads a relation routed by its object. What comes out weighs as much as a row
+/// counts, times the relation's own weight; rows that lack subject, object, weight or time relate nothing.
+///
+/// The ids are kept by the kind's [`SaveNames`](super::SaveNames), which must read what comes out.
+pub struct NameObjects {
+    graph: Arc<LiveGraph>,
+    relation: RelationId,
+    columns: RelationColumns,
+    attributes: Vec<usize>,
+}
+
+impl NameObjects {
+    /// For rows with these columns; `attributes` are in the order of the catalogue.
+    #[must_use]
+    pub fn new(graph: Arc<LiveGraph>, relation: RelationId, columns: RelationColumns, attributes: Vec<usize>) -> Self {
+        Self { graph, relation, columns, attributes }
+    }
+
+    fn ids(&self, changes: &Changes) -> ArrayRef {
+        let hashes = key_hashes(changes, self.columns.object);
+        let objects = text(changes.column(self.columns.object));
+        let kind = self.graph.kind(self.graph.catalogue[self.relation].object);
+        let ids = hashes.iter().enumerate().map(|(row, &hash)| kind.intern(hash, objects.value(row)));
+        Arc::new(UInt32Array::from_iter_values(ids))
+    }
+
+    fn weights(&self, changes: &Changes) -> Weights {
+        let Some(column) = self.columns.weight else { return changes.weights.clone() };
+        let factors = integers(changes.column(column));
+        let weigh = |row| changes.weight(row).wrapping_mul(factors.value(row));
+        (0..changes.len()).map(weigh).collect::<Vec<_>>().into()
+    }
+}
+
+impl Operator for NameObjects {
+    fn apply(&mut self, _input: usize, changes: Changes, out: &mut Outbox) {
+        let changes = self.columns.without_nulls(changes);
+        if changes.is_empty() {
+            return;
+        }
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(text(changes.column(self.columns.subject))), self.ids(&changes)];
+        if let Some(time) = self.columns.time {
+            columns.push(Arc::new(times_us(changes.column(time))));
+        }
+        let attributes = self.attributes.iter().map(|&column| changes.column(column));
+        columns.extend(Given::of(&self.graph.catalogue[self.relation].attributes, attributes).columns());
+        out.push(Changes { weights: self.weights(&changes), rows: batch_of(columns), hashes: None });
+    }
+}

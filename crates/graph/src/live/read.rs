@@ -1,0 +1,77 @@
+//! What readers ask a shard.
+
+use super::norms::Norm;
+use super::rows::EdgeRows;
+use super::shard::Shard;
+use crate::catalogue::Relation;
+use crate::graph::{Edge, EdgeRow, ObjectId};
+use crate::live::attributes::Given;
+use crate::live::edges::StoredEdge;
+use hashbrown::HashMap;
+
+/// How far ahead of a row its subject's edges are asked for: the head twice as far as what it leads to.
+const AHEAD: usize = 6;
+
+impl Shard {
+    /// Appends the shown edges of a subject.
+    pub(super) fn edges_from(&self, shard: u16, subject: u32, edges: &mut Vec<Edge>) {
+        edges.extend(self.shown(subject).map(|edge| seen(&edge, edge.object, shard)));
+    }
+
+    /// Appends the shown edges to an object.
+    pub(super) fn edges_to(&self, shard: u16, object: u32, edges: &mut Vec<Edge>) {
+        let subjects = self.inverted.candidates(object);
+        for (index, &subject) in subjects.iter().enumerate() {
+            self.prefetch_subject(subjects, index);
+            let to_object = self.shown(subject).filter(|edge| edge.object == object);
+            edges.extend(to_object.map(|edge| seen(&edge, subject, shard)));
+        }
+    }
+
+    /// The norm of a subject, whose edges all lie here.
+    pub(super) fn norm_of_subject(&self, subject: u32) -> Norm {
+        let mut weights = HashMap::<u32, i64>::new();
+        for edge in self.shown(subject) {
+            let weight = weights.entry(edge.object).or_default();
+            *weight = weight.wrapping_add(edge.weight);
+        }
+        let weights = weights.into_values().filter(|&weight| weight != 0);
+        weights.fold(Norm::default(), |norm, weight| Norm {
+            subjects: norm.subjects + 1,
+            squares: norm.squares + i128::from(weight) * i128::from(weight),
+        })
+    }
+
+    /// Asks the processor for the edges of subjects some places ahead in a list.
+    #[inline]
+    pub(super) fn prefetch_subject(&self, subjects: &[u32], index: usize) {
+        if let Some(&ahead) = subjects.get(index + 2 * AHEAD) {
+            self.edges.prefetch_head(ahead);
+        }
+        if let Some(&ahead) = subjects.get(index + AHEAD) {
+            self.edges.prefetch_words(ahead);
+        }
+    }
+
+    /// All edges of a key group's subjects, shown or not, in the order they lie in.
+    pub(super) fn export(&self, group: usize, relation: &Relation) -> EdgeRows {
+        let (mut subjects, mut edges) = (Vec::new(), Vec::<StoredEdge>::new());
+        for subject in self.edges.subjects(group) {
+            edges.extend(self.edges.from(subject, 0));
+            subjects.resize(edges.len(), subject);
+        }
+        let places: Vec<u32> = edges.iter().map(|edge| edge.row).collect();
+        EdgeRows {
+            subjects,
+            objects: edges.iter().map(|edge| edge.object).collect(),
+            weights: edges.iter().map(|edge| edge.weight).collect(),
+            times_us: if relation.timed { edges.iter().map(|edge| edge.time_us).collect() } else { Vec::new() },
+            given: Given::of(&relation.attributes, &self.attributes.export(&places)),
+        }
+    }
+}
+
+fn seen(edge: &StoredEdge, other: u32, shard: u16) -> Edge {
+    let row = EdgeRow { shard, place: edge.row };
+    Edge { other: ObjectId(other), weight: edge.weight, time_us: edge.time_us, row }
+}

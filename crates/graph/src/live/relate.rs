@@ -1,0 +1,194 @@
+//! The last step of a relation's rows: they become edges of the worker's shard, and go when their time has come.
+
+use super::LiveGraph;
+use super::attributes::Given;
+use super::name::output;
+use super::rows::{EdgeRows, by_group, newest_batch, newest_of};
+use crate::columns::{key_hashes, text};
+use crate::graph::{NO_TIME, RelationId};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{Int64Type, UInt32Type};
+use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SectionKind, SnapshotError, StateReader, StateWriter};
+use proxima_event::{Changes, KeyGroup, KeyGroupSet};
+use std::sync::Arc;
+
+/// Puts out the newest time of this worker's rows of a relation, at the end of each epoch in which it rose. Reads
+/// [`NameObjects`](super::NameObjects)'s rows; each worker's [`Relate`] reads what it says.
+#[derive(Debug, Default)]
+pub struct TellNewest {
+    newest_us: Option<i64>,
+    told_us: Option<i64>,
+}
+
+impl Operator for TellNewest {
+    fn apply(&mut self, _input: usize, changes: Changes, _out: &mut Outbox) {
+        let times = changes.column(output::TIME).as_primitive::<Int64Type>();
+        self.newest_us = self.newest_us.max(times.values().iter().copied().max());
+    }
+
+    fn finish(&mut self, _end: EpochEnd, out: &mut Outbox) {
+        if self.newest_us > self.told_us {
+            self.told_us = self.newest_us;
+            out.push(Changes::inserts(newest_batch(self.newest_us.expect("it rose"))));
+        }
+    }
+}
+
+/// Writes edges of a relation. Reads [`NameObjects`](super::NameObjects)'s rows routed by subject, and on input 1, where
+/// the relation has a lifetime, every worker's newest times.
+///
+/// Rows older than the bound of the epoch before are late: all workers know the same bound, so that it depends on
+/// nothing but the epochs which rows are.
+pub struct Relate {
+    graph: Arc<LiveGraph>,
+    relation: RelationId,
+    /// The newest time that has come.
+    newest_us: i64,
+    /// The newest time that was saved.
+    saved_us: i64,
+    /// Edges older than this are gone.
+    bound_us: i64,
+    owned: KeyGroupSet,
+    /// A key group of this worker, from which its shard follows.
+    group: Option<KeyGroup>,
+    /// Where checkpoints are on: the rows since the last save.
+    added: Option<Vec<RecordBatch>>,
+    /// After a load, until the first epoch has ended: rows that wait until every worker has loaded the texts by which
+    /// ties are broken.
+    deferred: Option<Vec<EdgeRows>>,
+    late: u64,
+}
+
+impl Relate {
+    /// Writes edges of this relation.
+    #[must_use]
+    pub fn new(graph: Arc<LiveGraph>, relation: RelationId) -> Self {
+        Self {
+            graph,
+            relation,
+            newest_us: NO_TIME,
+            saved_us: NO_TIME,
+            bound_us: i64::MIN,
+            owned: KeyGroupSet::none(),
+            group: None,
+            added: None,
+            deferred: None,
+            late: 0,
+        }
+    }
+
+    fn rows(&self, changes: &Changes) -> EdgeRows {
+        let relation = &self.graph.catalogue[self.relation];
+        let (hashes, texts) = (key_hashes(changes, output::SUBJECT), text(changes.column(output::SUBJECT)));
+        let kind = self.graph.kind(relation.subject);
+        let subjects = hashes.iter().enumerate().map(|(row, &hash)| kind.intern(hash, texts.value(row)));
+        let times = || changes.column(output::TIME).as_primitive::<Int64Type>().values().to_vec();
+        let attributes = output::TIME + usize::from(relation.timed);
+        EdgeRows {
+            subjects: subjects.collect(),
+            objects: changes.column(output::OBJECT).as_primitive::<UInt32Type>().values().to_vec(),
+            weights: (0..changes.len()).map(|row| changes.weight(row)).collect(),
+            times_us: if relation.timed { times() } else { Vec::new() },
+            given: Given::of(&relation.attributes, &changes.rows.columns()[attributes..]),
+        }
+    }
+
+    fn take_in(&mut self, changes: &Changes) {
+        let rows = self.rows(changes);
+        let count = rows.len();
+        let rows = rows.since(self.bound_us, &self.graph.catalogue[self.relation]);
+        self.late += (count - rows.len()) as u64;
+        if rows.len() == 0 {
+            return;
+        }
+        self.newest_us = rows.newest_us().map_or(self.newest_us, |newest| newest.max(self.newest_us));
+        if let Some(added) = &mut self.added {
+            added.push(rows.to_batch());
+        }
+        match &mut self.deferred {
+            Some(deferred) => deferred.push(rows),
+            None => self.write(&rows),
+        }
+    }
+
+    fn write(&mut self, rows: &EdgeRows) {
+        self.group = self.group.or_else(|| rows.subjects.first().map(|&subject| super::group_of(subject)));
+        self.graph.write(self.relation, rows);
+    }
+}
+
+impl Operator for Relate {
+    fn apply(&mut self, input: usize, changes: Changes, _out: &mut Outbox) {
+        match input {
+            0 => self.take_in(&changes),
+            _ => self.newest_us = self.newest_us.max(newest_of(&changes.rows).unwrap_or(NO_TIME)),
+        }
+    }
+
+    fn finish(&mut self, _end: EpochEnd, _out: &mut Outbox) {
+        for rows in self.deferred.take().unwrap_or_default() {
+            self.write(&rows);
+        }
+        let store = self.graph.store(self.relation);
+        store.newest_us.fetch_max(self.newest_us, std::sync::atomic::Ordering::Relaxed);
+        if let Some(lifetime) = store.rules.lifetime_us {
+            self.bound_us = self.newest_us.saturating_sub(lifetime);
+        }
+        if let Some(group) = self.group {
+            self.graph.settle(self.relation, group, self.bound_us);
+        }
+    }
+
+    fn track(&mut self, owned: &KeyGroupSet) {
+        self.owned = *owned;
+        self.added = Some(Vec::new());
+    }
+
+    /// Writes edges, from which everything else follows: whole, or the rows since the last save. The newest time belongs
+    /// to no key, so each key group holds it.
+    fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
+        for group in rewrite.iter() {
+            if let Some(rows) = self.graph.export(self.relation, group) {
+                out.full(group, &rows.to_batch());
+            }
+        }
+        let added = self.added.replace(Vec::new()).unwrap_or_default();
+        if let Some((rows, mut ranges)) = by_group(&added) {
+            ranges.retain(|(group, _)| !rewrite.contains(*group));
+            out.rows(SectionKind::Changes, &rows, &ranges);
+        }
+        if self.newest_us > NO_TIME {
+            let (newest, rose) = (newest_batch(self.newest_us), self.newest_us > self.saved_us);
+            rewrite.iter().for_each(|group| out.full(group, &newest));
+            let others = self.owned.iter().filter(|&group| rose && !rewrite.contains(group));
+            others.for_each(|group| out.changes(group, &newest));
+        }
+        self.saved_us = self.newest_us;
+    }
+
+    fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        self.deferred.get_or_insert_default();
+        self.group = Some(state.group());
+        while let Some(batch) = state.next_batch()? {
+            if let Some(newest) = newest_of(&batch) {
+                self.newest_us = self.newest_us.max(newest);
+                continue;
+            }
+            let rows = EdgeRows::from_batch(&batch, &self.graph.catalogue[self.relation])?;
+            match state.kind() {
+                SectionKind::Full => self.graph.restore(self.relation, &rows),
+                SectionKind::Changes => self.deferred.get_or_insert_default().push(rows),
+            }
+        }
+        self.saved_us = self.newest_us;
+        if let Some(lifetime) = self.graph.store(self.relation).rules.lifetime_us {
+            self.bound_us = self.newest_us.saturating_sub(lifetime);
+        }
+        Ok(())
+    }
+
+    fn stats(&self) -> OperatorStats {
+        let (keys, bytes) = self.group.map_or((0, 0), |group| self.graph.shard_size(self.relation, group));
+        OperatorStats { keys, bytes, late: self.late, ..OperatorStats::default() }
+    }
+}

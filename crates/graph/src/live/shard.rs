@@ -1,0 +1,245 @@
+//! One shard of a relation: the edges of the subjects of one worker, and what follows from them.
+//!
+//! Of a relation that keeps the newest `k` edges of a subject all are held, since any of them may be taken back, and the
+//! newest `k` are *shown*: readers, inverted lists, norms and pair sums know only those. Edges with times lie in the
+//! order of their times, so that the shown ones are the last.
+
+use super::attributes::{Attributes, Given, NO_ROW};
+use super::edges::{EdgeLayout, Edges, StoredEdge};
+use super::expiry::Expiry;
+use super::inverted::Inverted;
+use super::kind::KindStore;
+use super::norms::Norms;
+use super::rules::RelationRules;
+use crate::catalogue::Relation;
+use std::cmp::Ordering;
+use std::ops::Range;
+
+/// A row of a relation, as it comes or goes.
+pub(super) struct RowChange<'a> {
+    pub(super) subject: u32,
+    pub(super) object: u32,
+    /// What is added to the weight of the edge that the row belongs to.
+    pub(super) weight: i64,
+    pub(super) time_us: i64,
+    /// Its attributes, and which row of them.
+    pub(super) given: &'a Given,
+    pub(super) row: usize,
+    /// The texts of the objects, where ties are to be broken by them.
+    pub(super) objects: &'a KindStore,
+}
+
+#[derive(Debug)]
+pub(super) struct Shard {
+    pub(super) edges: Edges,
+    pub(super) attributes: Attributes,
+    pub(super) inverted: Inverted,
+    pub(super) norms: Norms,
+    keep: usize,
+    timed: bool,
+    expiry: Option<Expiry>,
+}
+
+/// A change of a shown edge: which one, and its weight before and after.
+struct Shift {
+    object: u32,
+    before: i64,
+    after: i64,
+}
+
+impl Shard {
+    pub(super) fn new(relation: &Relation, rules: &RelationRules) -> Self {
+        Self {
+            edges: Edges::new(EdgeLayout::new(relation.timed, !relation.attributes.is_empty())),
+            attributes: Attributes::new(&relation.attributes),
+            inverted: Inverted::default(),
+            norms: Norms::default(),
+            keep: rules.keep.map_or(usize::MAX, |keep| keep as usize),
+            timed: relation.timed,
+            expiry: rules.lifetime_us.map(Expiry::new),
+        }
+    }
+
+    /// The edges of a subject that are shown.
+    pub(super) fn shown(&self, subject: u32) -> impl DoubleEndedIterator<Item = StoredEdge> {
+        self.edges.from(subject, self.first_shown(self.edges.len(subject)))
+    }
+
+    /// Takes in a row: rows that are equal in all but the weight are one edge, which is there while the sum of their
+    /// weights is not zero.
+    pub(super) fn change(&mut self, change: &RowChange<'_>) {
+        let (same_time, found) = self.find(change);
+        match found {
+            Some(place) => {
+                let weight = self.edges.get(change.subject, place).weight.wrapping_add(change.weight);
+                match weight {
+                    0 => self.take(change.subject, place),
+                    weight => self.reweigh(change.subject, place, weight),
+                }
+            }
+            None if change.weight == 0 => {}
+            None => {
+                let place = self.place_for(change, same_time);
+                let row = self.attributes.insert(change.given, change.row);
+                let (object, weight, time_us) = (change.object, change.weight, change.time_us);
+                self.put(change.subject, place, &StoredEdge { object, weight, time_us, row });
+            }
+        }
+    }
+
+    /// Appends an edge behind all that a subject has: how a checkpoint gives them back.
+    pub(super) fn append(&mut self, subject: u32, edge: StoredEdge, given: &Given, row: usize) {
+        let row = self.attributes.insert(given, row);
+        let place = self.edges.len(subject);
+        self.put(subject, place, &StoredEdge { row, ..edge });
+    }
+
+    /// Takes away edges older than the bound, of at most so many subjects. Says whether there may be more.
+    pub(super) fn expire(&mut self, bound_us: i64, subjects: usize) -> bool {
+        for _ in 0..subjects {
+            let Some(expiry) = &mut self.expiry else { return false };
+            match expiry.next(bound_us) {
+                Some(subject) => self.expire_subject(subject, bound_us),
+                None if expiry.open(bound_us, &self.edges) => {}
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// An epoch has ended.
+    pub(super) fn settle(&mut self) {
+        self.attributes.settle();
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        let expiry = self.expiry.as_ref().map_or(0, Expiry::bytes);
+        self.edges.bytes() + self.attributes.bytes() + self.inverted.bytes() + self.norms.bytes() + expiry
+    }
+
+    fn first_shown(&self, count: usize) -> usize {
+        count.saturating_sub(self.keep)
+    }
+
+    /// The edge that a row belongs to; if there is none, the places of edges of its time.
+    fn find(&self, change: &RowChange<'_>) -> (Range<usize>, Option<usize>) {
+        let start = if self.timed { self.edges.first_from(change.subject, change.time_us) } else { 0 };
+        let (mut end, mut found) = (start, None);
+        for edge in self.edges.from(change.subject, start).take_while(|edge| edge.time_us == change.time_us) {
+            if edge.object == change.object && self.has_attributes(&edge, change) {
+                found = Some(end);
+                break;
+            }
+            end += 1;
+        }
+        (start..end, found)
+    }
+
+    fn has_attributes(&self, edge: &StoredEdge, change: &RowChange<'_>) -> bool {
+        edge.row == NO_ROW || self.attributes.compare(edge.row, change.given, change.row).is_eq()
+    }
+
+    /// Where a new edge belongs among those of its time. Which ones are kept must not depend on who came first: the
+    /// least text goes to the end, where the shown ones are.
+    fn place_for(&self, change: &RowChange<'_>, same_time: Range<usize>) -> usize {
+        if self.keep == usize::MAX || same_time.is_empty() {
+            return same_time.end;
+        }
+        let behind = |edge: &StoredEdge| {
+            let texts = change.objects.compare(edge.object, change.object);
+            let order = texts.then_with(|| match edge.row {
+                NO_ROW => Ordering::Equal,
+                row => self.attributes.compare(row, change.given, change.row),
+            });
+            order.is_lt()
+        };
+        let edges = self.edges.from(change.subject, same_time.start).take(same_time.len());
+        same_time.start + edges.take_while(|edge| !behind(edge)).count()
+    }
+
+    fn put(&mut self, subject: u32, place: usize, edge: &StoredEdge) {
+        let count = self.edges.len(subject);
+        let first = self.first_shown(count);
+        let shown = Shift { object: edge.object, before: 0, after: edge.weight };
+        if count < self.keep {
+            self.shift(subject, first..count, None, &shown);
+        } else if place > first {
+            let hidden = self.edges.get(subject, first);
+            let hidden = Shift { object: hidden.object, before: hidden.weight, after: 0 };
+            self.shift(subject, first + 1..count, None, &hidden);
+            self.shift(subject, first + 1..count, None, &shown);
+        }
+        self.edges.insert(subject, place, edge);
+        if let Some(expiry) = &mut self.expiry {
+            expiry.add(edge.time_us, subject);
+        }
+    }
+
+    fn take(&mut self, subject: u32, place: usize) {
+        let edge = self.edges.get(subject, place);
+        let first = self.first_shown(self.edges.len(subject));
+        self.edges.remove(subject, place);
+        self.attributes.remove(edge.row);
+        if place < first {
+            return;
+        }
+        let count = self.edges.len(subject);
+        let hidden = Shift { object: edge.object, before: edge.weight, after: 0 };
+        self.shift(subject, first..count, None, &hidden);
+        if first > 0 {
+            let shown = self.edges.get(subject, first - 1);
+            let shown = Shift { object: shown.object, before: 0, after: shown.weight };
+            self.shift(subject, first..count, None, &shown);
+        }
+    }
+
+    fn reweigh(&mut self, subject: u32, place: usize, weight: i64) {
+        let edge = self.edges.get(subject, place);
+        let count = self.edges.len(subject);
+        let first = self.first_shown(count);
+        if place >= first {
+            let shift = Shift { object: edge.object, before: edge.weight, after: weight };
+            self.shift(subject, first..count, Some(place), &shift);
+        }
+        self.edges.set_weight(subject, place, weight);
+    }
+
+    /// Follows a change of one shown edge of a subject, beside the shown ones in `others`, of which `except` is the
+    /// edge itself.
+    fn shift(&mut self, subject: u32, others: Range<usize>, except: Option<usize>, shift: &Shift) {
+        let (mut count, mut sum) = (0, 0_i64);
+        let edges = self.edges.from(subject, others.start).take(others.len()).enumerate();
+        for (place, edge) in edges {
+            if edge.object == shift.object && Some(others.start + place) != except {
+                count += 1;
+                sum = sum.wrapping_add(edge.weight);
+            }
+        }
+        if count == 0 && shift.before == 0 {
+            self.inverted.add(shift.object, subject);
+        }
+        if count == 0 && shift.after == 0 {
+            self.inverted.remove(shift.object, subject);
+        }
+        self.norms.shift(shift.object, sum.wrapping_add(shift.before), sum.wrapping_add(shift.after));
+    }
+
+    fn oldest_us(&self, subject: u32) -> Option<i64> {
+        Some(self.edges.from(subject, 0).next()?.time_us)
+    }
+
+    fn expire_subject(&mut self, subject: u32, bound_us: i64) {
+        let mut expired = false;
+        while let Some(oldest_us) = self.oldest_us(subject) {
+            if oldest_us >= bound_us {
+                if let (true, Some(expiry)) = (expired, &mut self.expiry) {
+                    expiry.expired(subject, oldest_us);
+                }
+                return;
+            }
+            self.take(subject, 0);
+            expired = true;
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! A live graph's operators on a number of workers, with the exchange between them done by hand; and what the graph must
+//! hold, from nothing but the definition.
+
+use super::exchange;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
+use proxima_engine::{EpochEnd, Operator, Outbox, Section, StateReader, StateWriter};
+use proxima_event::{Changes, Epoch, KEY_GROUPS, KeyGroup, KeyGroupSet};
+use proxima_graph::live::{NameObjects, Relate, SaveNames, TellNewest};
+use proxima_graph::{
+    Attribute, AttributeKind, Catalogue, Direction, Edge, Graph, Kind, KindId, LiveGraph, Relation, RelationColumns,
+    RelationId, RelationRules, Value,
+};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub(crate) const USERS: KindId = KindId(0);
+pub(crate) const ITEMS: KindId = KindId(1);
+pub(crate) const VIEWED: RelationId = RelationId(0);
+
+/// What the relation of a test is like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) timed: bool,
+    pub(crate) attributed: bool,
+    pub(crate) rules: RelationRules,
+}
+
+/// A row of the relation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Row {
+    pub(crate) subject: String,
+    pub(crate) object: String,
+    pub(crate) weight: i64,
+    pub(crate) time_us: i64,
+    pub(crate) device: Option<String>,
+    /// How often it comes; −1 takes one back.
+    pub(crate) times: i64,
+}
+
+/// An edge in texts: object or subject, weight, time, device.
+pub(crate) type Told = (String, i64, i64, Option<String>);
+
+/// A relation whose rows come again, come late and are taken back.
+pub(crate) fn random_rows(rng: &mut ChaCha8Rng, shape: &Shape) -> Vec<Row> {
+    let (subjects, objects) = (rng.random_range(1..12), rng.random_range(2..25));
+    // Whole seconds rest in half the words.
+    let grain = [1_000_000, 1_000_000, 7][rng.random_range(0..3)];
+    let mut rows: Vec<Row> = Vec::new();
+    for step in 0..rng.random_range(0..300_i64) {
+        if !rows.is_empty() && rng.random_range(0..4) == 0 {
+            let mut row = rows[rng.random_range(0..rows.len())].clone();
+            row.times = -row.times;
+            rows.push(row);
+            continue;
+        }
+        let skewed = |rng: &mut ChaCha8Rng, n: u32| rng.random_range(0..n).min(rng.random_range(0..n));
+        let time_us = (1_000 + step + rng.random_range(-20..20)) * grain;
+        rows.push(Row {
+            subject: format!("u{}", skewed(rng, subjects)),
+            object: format!("i{}", skewed(rng, objects)),
+            weight: [1, 1, 3, 5, -2, 0, 3_000_000_000][rng.random_range(0..7)],
+            time_us: if shape.timed { time_us } else { 0 },
+            device: shape
+                .attributed
+                .then(|| ["phone", "tablet"][rng.random_range(0..2)].into())
+                .filter(|_| rng.random_bool(0.8)),
+            times: 1,
+        });
+    }
+    rows
+}
+
+/// What each subject's edges must be when all rows have come.
+pub(crate) fn naive_edges(rows: &[Row], shape: &Shape) -> BTreeMap<String, Vec<Told>> {
+    let newest = rows.iter().map(|row| row.time_us).max().unwrap_or(0);
+    let bound = shape.rules.lifetime_us.map_or(i64::MIN, |lifetime| newest - lifetime);
+    let mut sums = BTreeMap::<_, i64>::new();
+    for row in rows.iter().filter(|row| row.time_us >= bound) {
+        let edge = (&row.subject, -row.time_us, &row.object, &row.device);
+        *sums.entry(edge).or_default() += row.times * row.weight;
+    }
+    let mut edges = BTreeMap::<String, Vec<Told>>::new();
+    for ((subject, time, object, device), weight) in sums.into_iter().filter(|(_, sum)| *sum != 0) {
+        edges.entry(subject.clone()).or_default().push((object.clone(), weight, -time, device.clone()));
+    }
+    let keep = shape.rules.keep.map_or(usize::MAX, |keep| keep as usize);
+    edges.values_mut().for_each(|edges| edges.truncate(keep));
+    edges
+}
+
+/// Holds a graph against [`naive_edges`], both ways, and what follows from the edges.
+pub(crate) fn assert_graph(graph: &LiveGraph, rows: &[Row], shape: &Shape, case: &str) {
+    let expected = naive_edges(rows, shape);
+    let mut reverse = BTreeMap::<String, Vec<Told>>::new();
+    for (subject, edges) in &expected {
+        for (object, weight, time, device) in edges {
+            reverse.entry(object.clone()).or_default().push((subject.clone(), *weight, *time, device.clone()));
+        }
+    }
+    for (direction, kind, other, expected) in
+        [(Direction::Forward, USERS, ITEMS, &expected), (Direction::Reverse, ITEMS, USERS, &reverse)]
+    {
+        let known = rows.iter().map(|row| if kind == USERS { &row.subject } else { &row.object });
+        for name in known {
+            let mut wanted = expected.get(name).cloned().unwrap_or_default();
+            wanted.sort();
+            let Some(id) = graph.id(kind, name) else {
+                assert!(wanted.is_empty(), "{case}: {name} has no id");
+                continue;
+            };
+            let mut edges = Vec::new();
+            graph.edges(VIEWED, direction, id, &mut edges);
+            let mut found: Vec<Told> = edges.iter().map(|edge| told(graph, shape, other, edge)).collect();
+            found.sort();
+            assert_eq!(found, wanted, "{case}: {direction:?} edges of {name}");
+            let mut weights = BTreeMap::<&str, i128>::new();
+            wanted.iter().for_each(|edge| *weights.entry(&edge.0).or_default() += i128::from(edge.1));
+            let weights: Vec<i128> = weights.into_values().filter(|&weight| weight != 0).collect();
+            assert_eq!(graph.degree(VIEWED, direction, id), weights.len() as u64, "{case}: degree of {name}");
+            let squares: i128 = weights.iter().map(|weight| weight * weight).sum();
+            assert_eq!(graph.norm2(VIEWED, direction, id), squares, "{case}: norm of {name}");
+        }
+        let mut there: Vec<String> =
+            graph.objects(kind).iter().map(|&id| graph.name(kind, id).unwrap().to_string()).collect();
+        there.sort();
+        // Subjects all of whose edges are hidden do not exist: the newest are shown.
+        assert_eq!(there, expected.keys().cloned().collect::<Vec<_>>(), "{case}");
+    }
+    if shape.timed {
+        let newest = rows.iter().map(|row| row.time_us).max();
+        assert_eq!(Some(graph.newest_us(VIEWED)).filter(|&time| time != i64::MIN), newest, "{case}");
+    }
+}
+
+fn told(graph: &LiveGraph, shape: &Shape, other: KindId, edge: &Edge) -> Told {
+    let device = match shape.attributed.then(|| graph.edge_attribute(VIEWED, edge.row, 0)) {
+        Some(Value::Text(text)) => Some(text.to_string()),
+        Some(Value::Null) | None => None,
+        Some(value) => panic!("a device is a text, not {value:?}"),
+    };
+    if shape.attributed {
+        let expected = device.as_ref().map_or(Value::Null, |text| Value::Int(text.len() as i64));
+        assert_eq!(graph.edge_attribute(VIEWED, edge.row, 1), expected);
+    }
+    let time = if shape.timed { edge.time_us } else { 0 };
+    (graph.name(other, edge.other).unwrap().to_string(), edge.weight, time, device)
+}
+
+/// Rows as a relation's query gives them.
+pub(crate) fn batch(rows: &[Row], shape: &Shape) -> Changes {
+    let text = |value: &dyn Fn(&Row) -> Option<String>| -> ArrayRef {
+        Arc::new(rows.iter().map(value).collect::<StringViewArray>())
+    };
+    let mut columns: Vec<(&str, ArrayRef)> = vec![
+        ("subject", text(&|row| Some(row.subject.clone()))),
+        ("object", text(&|row| Some(row.object.clone()))),
+        ("weight", Arc::new(rows.iter().map(|row| row.weight).collect::<Int64Array>())),
+    ];
+    if shape.timed {
+        columns
+            .push(("time", Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.time_us)))));
+    }
+    if shape.attributed {
+        let len = |row: &Row| row.device.as_ref().map(|text| text.len() as i64);
+        columns.push(("device", text(&|row| row.device.clone())));
+        columns.push(("len", Arc::new(rows.iter().map(len).collect::<Int64Array>())));
+    }
+    let named = columns.into_iter().map(|(name, column)| (name, column, true));
+    let batch = RecordBatch::try_from_iter_with_nullable(named).unwrap();
+    Changes::weighted(batch, rows.iter().map(|row| row.times).collect())
+}
+
+/// Where the columns of [`batch`] are.
+pub(crate) fn columns(shape: &Shape) -> (RelationColumns, Vec<usize>) {
+    let columns = RelationColumns { subject: 0, object: 1, weight: Some(2), time: shape.timed.then_some(3) };
+    let first = 3 + usize::from(shape.timed);
+    (columns, if shape.attributed { vec![first, first + 1] } else { Vec::new() })
+}
+
+pub(crate) fn catalogue(shape: &Shape) -> Catalogue {
+    let kind = |name: &str| Kind { name: name.into(), attributes: Vec::new() };
+    let attribute = |name: &str, kind| Attribute { name: name.into(), kind };
+    let attributes = [attribute("device", AttributeKind::Text), attribute("len", AttributeKind::Int)];
+    let relation = Relation {
+        name: "viewed".into(),
+        subject: USERS,
+        object: ITEMS,
+        timed: shape.timed,
+        attributes: attributes.into_iter().filter(|_| shape.attributed).collect(),
+    };
+    Catalogue { kinds: vec![kind("user"), kind("item")], relations: vec![relation] }
+}
+
+/// The operators of one relation on some workers.
+pub(crate) struct LiveMesh {
+    pub(crate) graph: Arc<LiveGraph>,
+    shape: Shape,
+    workers: Vec<Worker>,
+    epoch: u64,
+    /// What was saved of each key group by `Relate`, and by `SaveNames` of both kinds.
+    chains: [BTreeMap<KeyGroup, Vec<Section>>; 3],
+    saved: bool,
+}
+
+struct Worker {
+    name: NameObjects,
+    newest: TellNewest,
+    relate: Relate,
+    save: [SaveNames; 2],
+}
+
+impl Worker {
+    fn stateful(&mut self) -> [&mut dyn Operator; 3] {
+        let [users, items] = &mut self.save;
+        [&mut self.relate, users, items]
+    }
+}
+
+impl LiveMesh {
+    pub(crate) fn new(shape: Shape, workers: usize) -> Self {
+        let graph = Arc::new(LiveGraph::new(catalogue(&shape), &[shape.rules], workers));
+        let (columns, attributes) = columns(&shape);
+        let worker = |at| {
+            let save = |kind| SaveNames::new(Arc::clone(&graph), kind);
+            let mut worker = Worker {
+                name: NameObjects::new(Arc::clone(&graph), VIEWED, columns, attributes.clone()),
+                newest: TellNewest::default(),
+                relate: Relate::new(Arc::clone(&graph), VIEWED),
+                save: [save(USERS), save(ITEMS)],
+            };
+            worker.stateful().into_iter().for_each(|operator| operator.track(&KeyGroupSet::of_worker(at, workers)));
+            worker
+        };
+        let made = (0..workers).map(worker).collect();
+        Self { graph, shape, workers: made, epoch: 0, chains: Default::default(), saved: false }
+    }
+
+    /// Runs rows in epochs and batches cut at random, shuffled within each epoch.
+    pub(crate) fn feed(&mut self, rows: &[Row], rng: &mut ChaCha8Rng) {
+        let mut rest = rows;
+        while !rest.is_empty() {
+            let longest = [1, 20, 2_000][rng.random_range(0..3)];
+            let (epoch, later) = rest.split_at(rng.random_range(0..=longest.min(rest.len())));
+            let mut epoch = epoch.to_vec();
+            for index in (1..epoch.len()).rev() {
+                epoch.swap(index, rng.random_range(0..=index));
+            }
+            let batches: Vec<_> = epoch.chunks(rng.random_range(1..50)).map(|rows| batch(rows, &self.shape)).collect();
+            self.epoch(&batches);
+            rest = later;
+        }
+        self.epoch(&[]);
+    }
+
+    pub(crate) fn epoch(&mut self, batches: &[Changes]) {
+        let (end, count) = (EpochEnd { epoch: Epoch(self.epoch), last: false }, self.workers.len());
+        let mut out = Outbox::default();
+        for (owner, batch) in batches.iter().flat_map(|batch| exchange(batch, 1, count)) {
+            self.workers[owner].name.apply(0, batch, &mut out);
+            for named in out.drain().collect::<Vec<_>>() {
+                if self.shape.timed {
+                    self.workers[owner].newest.apply(0, named.clone(), &mut out);
+                }
+                for (owner, part) in exchange(&named, 0, count) {
+                    self.workers[owner].relate.apply(0, part, &mut out);
+                }
+            }
+        }
+        self.workers.iter_mut().for_each(|worker| worker.newest.finish(end, &mut out));
+        for newest in out.drain().collect::<Vec<_>>() {
+            self.workers.iter_mut().for_each(|worker| worker.relate.apply(1, newest.clone(), &mut out));
+        }
+        self.workers.iter_mut().for_each(|worker| worker.relate.finish(end, &mut out));
+        assert_eq!(out.drain().count(), 0, "edges go nowhere else");
+        self.epoch += 1;
+    }
+
+    /// Saves what has changed, and some key groups whole; the first time all.
+    pub(crate) fn save(&mut self, rewrite: &KeyGroupSet) {
+        let workers = self.workers.len();
+        for (at, worker) in self.workers.iter_mut().enumerate() {
+            let owned = KeyGroupSet::of_worker(at, workers);
+            let whole: KeyGroupSet = owned.iter().filter(|&group| !self.saved || rewrite.contains(group)).collect();
+            for (operator, chains) in worker.stateful().into_iter().zip(&mut self.chains) {
+                let mut state = StateWriter::default();
+                operator.save(&whole, &mut state);
+                whole.iter().for_each(|group| drop(chains.remove(&group)));
+                for section in state.encode().unwrap() {
+                    assert!(owned.contains(section.group));
+                    chains.entry(section.group).or_default().push(section);
+                }
+            }
+        }
+        self.saved = true;
+    }
+
+    /// The saved state of all workers, taken up by another number of them.
+    pub(crate) fn restart(self, workers: usize) -> Self {
+        let mut mesh = Self::new(self.shape, workers);
+        (mesh.chains, mesh.saved) = (self.chains, self.saved);
+        for (operator, chains) in mesh.chains.iter().enumerate() {
+            for section in chains.values().flatten() {
+                let worker = &mut mesh.workers[section.group.worker(KEY_GROUPS, workers)];
+                worker.stateful()[operator].load(&mut StateReader::from(section)).unwrap();
+            }
+        }
+        mesh
+    }
+}
