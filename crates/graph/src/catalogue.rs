@@ -29,8 +29,8 @@ pub struct Relation {
     pub subject: KindId,
     /// What its objects are.
     pub object: KindId,
-    /// Whether rows have a time. Then a subject and an object may have several rows; without times they have one,
-    /// with the sum of the weights.
+    /// Whether rows have a time. A subject and an object have a row for each time and combination of attributes; a
+    /// relation with neither has one, with the sum of the weights.
     pub timed: bool,
     /// The attributes of its rows.
     pub attributes: Vec<Attribute>,

@@ -10,6 +10,8 @@
 //! [`Identify`] gives objects dense ids, [`Couple`] keeps subjects' logs and counts pairs, [`Announce`] publishes names.
 //! [`PathReader`] turns published counts into scores, at the time of the question. The operators do no I/O and read no
 //! clock; the reader only reads a store.
+//!
+//! [`path`] is the language of hops and jumps, evaluated over any [`Graph`].
 
 pub mod announce;
 pub mod catalogue;
@@ -26,6 +28,7 @@ pub mod lower;
 mod names;
 pub mod objects;
 mod pairs;
+pub mod path;
 pub mod read;
 mod rows;
 mod slab;

@@ -1,0 +1,52 @@
+//! Expressions that a job writes in SQL. This crate knows no SQL: it gives columns and takes numbers.
+
+use crate::catalogue::{AttributeKind, Relation};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// A compiled expression: a number for each row of a batch.
+pub trait Expression: Debug + Send + Sync {
+    /// Appends a number for each row; not-a-number where the expression is null or fails.
+    fn evaluate(&self, rows: &RecordBatch, scores: &mut Vec<f64>);
+}
+
+/// Makes an [`Expression`] of a text, for columns of this schema; or says what is wrong with it.
+pub type Compile<'a> = dyn Fn(&str, &SchemaRef) -> Result<Arc<dyn Expression>, String> + 'a;
+
+/// The columns that the expression of a selector reads: `weight`, `time`, `age` in seconds of event time, then the
+/// relation's attributes.
+#[must_use]
+pub fn row_schema(relation: &Relation) -> SchemaRef {
+    let mut fields = vec![
+        Field::new("weight", DataType::Int64, false),
+        Field::new("time", DataType::Timestamp(TimeUnit::Microsecond, None), true),
+        Field::new("age", DataType::Float64, true),
+    ];
+    fields.extend(relation.attributes.iter().map(|attribute| {
+        let kind = match attribute.kind {
+            AttributeKind::Bool => DataType::Boolean,
+            AttributeKind::Int => DataType::Int64,
+            AttributeKind::Float => DataType::Float64,
+            AttributeKind::Time => DataType::Timestamp(TimeUnit::Microsecond, None),
+            AttributeKind::Text => DataType::Utf8View,
+        };
+        Field::new(&attribute.name, kind, true)
+    }));
+    Arc::new(Schema::new(fields))
+}
+
+/// The columns that the expression of a merger reads: `sum` of l·r, `count` of the objects in the middle, `max` of l·r,
+/// the sums `left` of l and `right` of r.
+#[must_use]
+pub fn parts_schema() -> SchemaRef {
+    let float = |name| Field::new(name, DataType::Float64, false);
+    Arc::new(Schema::new(vec![
+        float("sum"),
+        Field::new("count", DataType::Int64, false),
+        float("max"),
+        float("left"),
+        float("right"),
+    ]))
+}

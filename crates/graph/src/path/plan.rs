@@ -1,0 +1,85 @@
+//! The planner: whether a jump reads sums that the graph keeps, or goes both ways when it is asked for.
+
+use super::spec::{Jump, Keep, Merger, Path, Step};
+use crate::graph::{Direction, RelationId};
+
+/// How a jump is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By going both ways.
+    Requested(Why),
+    /// From the sums over the middle that the graph keeps for the objects where this is less work; for the others by
+    /// going both ways.
+    Maintained {
+        /// The relation that is gone there and back.
+        relation: RelationId,
+        /// Which way it is left.
+        direction: Direction,
+    },
+}
+
+/// Why a jump is not maintained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The job says so.
+    Told,
+    /// Its merger needs more than a sum over the middle.
+    Merger(&'static str),
+    /// One of its parts is a jump, or a path that changes scores.
+    NoHops,
+    /// It does not go back the way it came.
+    NotThereAndBack,
+    /// Its selectors depend on more than weights: on age, on attributes, or on other neighbours.
+    Selector,
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Told => f.write_str("the job says keep = \"requested\""),
+            Self::Merger(word) => write!(f, "merger \"{word}\" is no sum over the objects in the middle"),
+            Self::NoHops => f.write_str("a part is more than one hop"),
+            Self::NotThereAndBack => f.write_str("it does not go back along the relation that it came by"),
+            Self::Selector => f.write_str("a selector depends on more than the weights"),
+        }
+    }
+}
+
+impl Jump {
+    /// How this jump is computed.
+    #[must_use]
+    pub fn way(&self) -> Way {
+        match (self.keep, self.there_and_back()) {
+            (Keep::Requested, _) => Way::Requested(Why::Told),
+            (_, Err(why)) => Way::Requested(why),
+            (Keep::Planned | Keep::Maintained, Ok((relation, direction))) => Way::Maintained { relation, direction },
+        }
+    }
+
+    /// The relation that a sum of products of weights goes along, there and back.
+    pub(super) fn there_and_back(&self) -> Result<(RelationId, Direction), Why> {
+        if !matches!(self.merger, Merger::Sum | Merger::Cosine) {
+            return Err(Why::Merger(self.merger.word()));
+        }
+        let hops = self.left.as_hop().zip(self.right.as_hop());
+        let (left, right) = hops.ok_or(Why::NoHops)?;
+        if left.relation != right.relation || left.direction != right.direction.back() {
+            return Err(Why::NotThereAndBack);
+        }
+        if !left.select.is_plain() || !right.select.is_plain() {
+            return Err(Why::Selector);
+        }
+        Ok((left.relation, left.direction))
+    }
+}
+
+impl Path {
+    /// The path's jumps, its own first, with their ways.
+    #[must_use]
+    pub fn ways(&self) -> Vec<Way> {
+        match &self.step {
+            Step::Hop(_) => Vec::new(),
+            Step::Jump(jump) => [jump.way()].into_iter().chain(jump.left.ways()).chain(jump.right.ways()).collect(),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Evaluating a path: steps, then the shape of their scores.
+
+use super::fixed::rounded;
+use super::order::{Found, by_score, keep_first, ranked};
+use super::scratch::{Reached, Scratch};
+use super::spec::{Hop, Path, Shape, Step};
+use crate::graph::{Graph, ObjectId};
+
+/// An evaluation under way.
+pub(super) struct Walk<'a, G: ?Sized> {
+    pub(super) graph: &'a G,
+    pub(super) scratch: &'a mut Scratch,
+}
+
+impl Path {
+    /// The `n` objects with the highest scores that the path leads to, in order; equal scores by text.
+    pub fn find<G: Graph + ?Sized>(&self, graph: &G, start: ObjectId, n: usize, scratch: &mut Scratch) -> Vec<Found> {
+        let mut list = scratch.list();
+        self.reach(graph, start, scratch, &mut list);
+        let found = ranked(graph, self.to, &mut list, n);
+        scratch.keep_list(list);
+        found
+    }
+
+    /// Appends all objects that the path leads to, each once, in no particular order.
+    pub fn reach<G: Graph + ?Sized>(&self, graph: &G, start: ObjectId, scratch: &mut Scratch, list: &mut Vec<Reached>) {
+        if list.is_empty() {
+            Walk { graph, scratch }.path(self, start, list);
+            return;
+        }
+        let mut own = scratch.list();
+        Walk { graph, scratch }.path(self, start, &mut own);
+        list.extend_from_slice(&own);
+        scratch.keep_list(own);
+    }
+}
+
+impl<G: Graph + ?Sized> Walk<'_, G> {
+    /// Puts the objects that a path leads to into an empty list.
+    pub(super) fn path(&mut self, path: &Path, start: ObjectId, list: &mut Vec<Reached>) {
+        debug_assert!(list.is_empty(), "each path has a list of its own");
+        match &path.step {
+            Step::Hop(hop) => self.hop(hop, start, list),
+            Step::Jump(jump) => self.jump(path, jump, start, list),
+        }
+        if !path.shape.changes_nothing() {
+            self.shape(&path.shape, path.last_hop(), list);
+        }
+        if matches!(path.step, Step::Jump(_)) || !path.shape.changes_nothing() {
+            list.retain(|reached| reached.score != 0.0);
+        }
+        if let Some(top) = path.shape.top {
+            keep_first(self.graph, path.to, list, top, by_score);
+        }
+    }
+
+    fn shape(&self, shape: &Shape, last: &Hop, list: &mut [Reached]) {
+        let all = if shape.idf { self.graph.population(last.from) } else { 0 };
+        for reached in list {
+            let mut score = reached.score;
+            if shape.needs_degrees() {
+                let degree = self.graph.degree(last.relation, last.direction.back(), reached.object) as f64;
+                if shape.idf {
+                    score *= (all as f64 / degree).ln();
+                }
+                if shape.popularity != 0.0 {
+                    score /= degree.powf(shape.popularity);
+                }
+            }
+            reached.score = rounded(score * shape.decay);
+        }
+    }
+}
