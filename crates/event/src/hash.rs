@@ -86,6 +86,12 @@ pub fn hash_str(text: &str) -> u64 {
     finish(mix(START, words::of_bytes(text.as_bytes())))
 }
 
+/// One hash of two, in their order: of a name and a value within it.
+#[must_use]
+pub fn combine(left: u64, right: u64) -> u64 {
+    fold(fold(left ^ START, MIX) ^ right, LAST)
+}
+
 /// One value more in a row's running hash.
 fn mix(running: u64, [low, high]: Words) -> u64 {
     fold(running ^ low, MIX ^ high)

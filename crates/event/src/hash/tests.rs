@@ -27,9 +27,10 @@ fn the_vectors_stand_for_ever() {
         hash(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None])])),
         hash_columns(&pair, 2),
         hash_columns(&[], 1),
+        vec![combine(0, 0), combine(1, 2), combine(2, 1)],
     ]
     .concat();
-    let expected: [u64; 23] = [
+    let expected: [u64; 26] = [
         0xb3bf_c73d_bda2_207a,
         0xbb64_5e4c_4d84_0e27,
         0x0052_e22f_477b_0145,
@@ -53,6 +54,9 @@ fn the_vectors_stand_for_ever() {
         0x05a4_a2a8_7c1d_a310,
         0xe24d_292a_3535_b9f6,
         0x749d_33cf_1982_ab53,
+        0xc764_95dd_9d5e_99d9,
+        0x3017_031b_5146_1f6a,
+        0x41d7_ff08_f934_80b1,
     ];
     assert_eq!(actual, expected, "{actual:#018x?}");
 }

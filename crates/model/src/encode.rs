@@ -1,0 +1,139 @@
+//! Rows of a model's query become samples, on the worker where they are.
+
+use crate::features::{Encoder, missing_column};
+use crate::samples::{self, Lists};
+use crate::spec::{BindError, ModelSpec};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, TimeUnit};
+use proxima_engine::{Operator, OperatorStats, Outbox};
+use proxima_event::Changes;
+use proxima_event::hash::hash_columns;
+use std::sync::Arc;
+
+/// Turns rows into samples. A row without a label or a time, or with features that cannot be read, is left out and
+/// counted as failed.
+pub struct Encode {
+    columns: SampleColumns,
+    encoder: Arc<Encoder>,
+    failed: u64,
+}
+
+/// Where the columns are that are no features.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SampleColumns {
+    label: usize,
+    time: Option<usize>,
+    order: Option<usize>,
+}
+
+impl Encode {
+    /// Rows with these columns, by this encoder.
+    #[must_use]
+    pub fn new(columns: SampleColumns, encoder: Arc<Encoder>) -> Self {
+        Self { columns, encoder, failed: 0 }
+    }
+
+    /// Finds the columns of a model that are no features.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn bind(spec: &ModelSpec, schema: &Schema) -> Result<SampleColumns, Vec<BindError>> {
+        let is_label = |found: &DataType| found.is_numeric() || *found == DataType::Boolean;
+        let is_time = |found: &DataType| matches!(found, DataType::Timestamp(..) | DataType::Date32);
+        let is_order = |found: &DataType| found.is_integer() || found.is_string() || is_time(found);
+        let label = find("label", &spec.label, schema, is_label, "true or false, or a number");
+        let find_optional = |key, column: &Option<String>, fits: &dyn Fn(&DataType) -> bool, wanted| {
+            column.as_ref().map(|column| find(key, column, schema, fits, wanted)).transpose()
+        };
+        let time = find_optional("time", &spec.time, &is_time, "a TIMESTAMP or a DATE");
+        let order = find_optional("order", &spec.order, &is_order, "an integer, text or a time");
+        match (label, time, order) {
+            (Ok(label), Ok(time), Ok(order)) => Ok(SampleColumns { label, time, order }),
+            (label, time, order) => Err([label.err(), time.err(), order.err()].into_iter().flatten().collect()),
+        }
+    }
+
+    /// The labels; NULL where there is none.
+    fn labels(&self, changes: &Changes) -> BooleanArray {
+        let label = changes.column(self.columns.label);
+        if let Some(labels) = label.as_boolean_opt() {
+            return labels.clone();
+        }
+        let numbers = cast(label, &DataType::Float64).expect("the model was checked: its label is a number");
+        numbers.as_primitive::<Float64Type>().iter().map(|number| Some(number? > 0.0)).collect()
+    }
+}
+
+fn find(
+    key: &str,
+    column: &str,
+    schema: &Schema,
+    fits: impl Fn(&DataType) -> bool,
+    wanted: &str,
+) -> Result<usize, BindError> {
+    let (index, field) = schema.column_with_name(column).ok_or_else(|| missing_column(key, column, schema))?;
+    if fits(field.data_type()) {
+        return Ok(index);
+    }
+    let message = format!("column \"{column}\" is {}, not {wanted}", field.data_type());
+    Err(BindError { key: key.to_owned(), message, advice: "write CAST(…) in the query".to_owned() })
+}
+
+/// Microseconds since 1970.
+fn micros(column: &ArrayRef) -> Int64Array {
+    const CHECKED: &str = "the model was checked: its time is a moment or a day";
+    let zone = if let DataType::Timestamp(_, zone) = column.data_type() { zone.clone() } else { None };
+    let micros = cast(column, &DataType::Timestamp(TimeUnit::Microsecond, zone)).expect(CHECKED);
+    cast(&micros, &DataType::Int64).expect(CHECKED).as_primitive::<Int64Type>().clone()
+}
+
+/// What orders samples of one time: integers as they are, the rest by what it is or by its hash.
+fn orders(column: &ArrayRef) -> Vec<i64> {
+    let numbers = match column.data_type() {
+        kind if kind.is_string() => {
+            return hash_columns(std::slice::from_ref(column), column.len())
+                .into_iter()
+                .map(|hash| hash as i64)
+                .collect();
+        }
+        DataType::Timestamp(..) | DataType::Date32 => micros(column),
+        _ => cast(column, &DataType::Int64)
+            .expect("the model was checked: its order is an integer")
+            .as_primitive::<Int64Type>()
+            .clone(),
+    };
+    // NULLs come first.
+    numbers.iter().map(|number| number.unwrap_or(i64::MIN)).collect()
+}
+
+impl Operator for Encode {
+    fn apply(&mut self, _input: usize, changes: Changes, out: &mut Outbox) {
+        let labels = self.labels(&changes);
+        let times = self.columns.time.map(|column| micros(changes.column(column)));
+        let orders = self.columns.order.map(|column| orders(changes.column(column)));
+        let mut lists = Lists::with_capacity(changes.len(), changes.len() * 16);
+        let mut kept = Vec::with_capacity(changes.len());
+        let mut row = 0;
+        self.encoder.each(&changes.rows, |vector| {
+            let has_time = times.as_ref().is_none_or(|times| times.is_valid(row));
+            if let (Some(vector), true, true) = (vector, labels.is_valid(row), has_time) {
+                lists.features.extend_from_slice(vector);
+                lists.end();
+                kept.push(row as u32);
+            }
+            row += 1;
+        });
+        self.failed += (changes.len() - kept.len()) as u64;
+        let at = |row: &u32| *row as usize;
+        let time = kept.iter().map(|row| times.as_ref().map_or(0, |times| times.value(at(row)))).collect();
+        let order = kept.iter().map(|row| orders.as_ref().map_or(0, |orders| orders[at(row)])).collect();
+        let label = kept.iter().map(|row| Some(labels.value(at(row)))).collect();
+        let rows = samples::batch(time, order, label, lists);
+        out.push(Changes { rows, weights: changes.weights.take(&kept), hashes: None });
+    }
+
+    fn stats(&self) -> OperatorStats {
+        OperatorStats { failed: self.failed, ..OperatorStats::default() }
+    }
+}
