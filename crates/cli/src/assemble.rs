@@ -2,6 +2,7 @@
 
 use crate::data::DataFolder;
 use crate::ingest::LogIngest;
+use crate::job::models::query_name;
 use crate::job::{JobPlan, PathPlan, SinkKind, SourcePlan, index_name};
 use anyhow::{Context, Result, ensure};
 use arrow::datatypes::SchemaRef;
@@ -14,6 +15,7 @@ use proxima_graph::{
     lower_live, object_attributes,
 };
 use proxima_kafka::{KafkaSink, KafkaSource};
+use proxima_model::LiveModel;
 use proxima_redis::RedisSink;
 use proxima_serve::{IngestRoute, Search};
 use proxima_sink::{Counters, DiscardSink, IndexConfig, IndexSink, KvReader, KvStore};
@@ -40,6 +42,8 @@ pub struct Assembly {
     pub store: Option<KvReader>,
     /// The paths that are kept, by name.
     pub paths: BTreeMap<String, Arc<PathReader>>,
+    /// The models that are kept, by name.
+    pub models: BTreeMap<String, Arc<LiveModel>>,
     /// The sources that take records over HTTP, by name.
     pub ingests: BTreeMap<String, IngestRoute>,
     /// What discarding sinks have counted, by target.
@@ -56,6 +60,7 @@ pub struct Draft<'a> {
     /// The streams that fill tables of the key-value store.
     objects: Vec<(String, NodeId)>,
     paths: Vec<(String, NodeId)>,
+    models: BTreeMap<String, Arc<LiveModel>>,
 }
 
 /// Joins what a job reads to what it computes, on so many workers.
@@ -74,7 +79,8 @@ pub fn draft<'a>(job: &'a JobPlan, data: &DataFolder, workers: usize) -> Result<
         paths = add_paths(job, &lowered, &mut topology)?;
     }
     let graph = add_graph(job, (&lowered, &inputs), &mut topology, workers)?;
-    Ok(Draft { job, topology, lowered, ingests, graph, objects, paths })
+    let models = add_models(job, &lowered, &mut topology)?;
+    Ok(Draft { job, topology, lowered, ingests, graph, objects, paths, models })
 }
 
 /// What the places of the results hold when a run begins.
@@ -101,7 +107,8 @@ impl Draft<'_> {
     /// When a store cannot be opened, or what the run goes on from is gone.
     pub fn place(mut self, data: &DataFolder, before: Before) -> Result<Assembly> {
         let (topology, ingests) = (std::mem::take(&mut self.topology), std::mem::take(&mut self.ingests));
-        let mut assembly = Assembly { topology, ingests, graph: self.graph.take(), ..Assembly::default() };
+        let (graph, models) = (self.graph.take(), std::mem::take(&mut self.models));
+        let mut assembly = Assembly { topology, ingests, graph, models, ..Assembly::default() };
         add_targets(self.job, data, before, &self.lowered, &mut assembly)?;
         if !self.paths.is_empty() {
             self.add_store(data, before, &mut assembly)?;
@@ -354,6 +361,18 @@ fn add_paths(job: &JobPlan, lowered: &Lowered, topology: &mut Topology) -> Resul
         outputs.push((proxima_graph::path_table(name), input));
     }
     Ok(outputs)
+}
+
+fn add_models(job: &JobPlan, lowered: &Lowered, topology: &mut Topology) -> Result<BTreeMap<String, Arc<LiveModel>>> {
+    let mut models = BTreeMap::new();
+    for (name, spec) in &job.models {
+        let query = query_name(name);
+        let live = Arc::new(LiveModel::new(spec.clone()));
+        proxima_model::lower(topology, &live, lowered.queries[&query], &query_schema(&job.views, &query))
+            .map_err(|errors| anyhow::anyhow!("{query}: {}", errors[0]))?;
+        models.insert(name.clone(), live);
+    }
+    Ok(models)
 }
 
 /// How many epochs the path's interval is, at least one.

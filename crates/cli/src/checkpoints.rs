@@ -14,6 +14,7 @@ use proxima_engine::{
 use proxima_event::offsets::{Committed, OffsetStore, Outcome};
 use proxima_event::{Epoch, Generation, KEY_GROUPS, KeyGroup, KeyGroupSet, Position, StoreError};
 use proxima_kafka::GroupOffsets;
+use proxima_model::ModelSpec;
 use proxima_redis::RedisOffsets;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -164,9 +165,14 @@ fn open_store(plan: &CheckpointPlan, data: &DataFolder) -> Result<Arc<dyn Store>
 
 /// What the operators compute, in words: it changes with the definition of the job, but not with its layout.
 fn specification(job: &JobPlan) -> String {
-    let JobPlan { zone, relations, objects, paths, views, .. } = job;
+    let JobPlan { zone, relations, objects, paths, models, views, .. } = job;
     let tables: Vec<_> = views.tables.iter().map(|table| (&table.name, &table.source, &table.schema)).collect();
-    format!("{zone}\n{}\n{tables:?}\n{relations:?}\n{objects:?}\n{paths:?}", views.explain())
+    format!("{zone}\n{}\n{tables:?}\n{relations:?}\n{objects:?}\n{paths:?}{}", views.explain(), described(models))
+}
+
+/// The models in words; nothing where there are none, so that a job without any is what it was.
+fn described(models: &BTreeMap<String, ModelSpec>) -> String {
+    if models.is_empty() { String::new() } else { format!("\n{models:?}") }
 }
 
 /// The state of a checkpoint that was found.

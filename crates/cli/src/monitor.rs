@@ -2,12 +2,13 @@
 
 use parking_lot::Mutex;
 use proxima_engine::RunControl;
+use proxima_model::{LiveModel, Summary};
 use proxima_serve::{
-    Checkpoints, Epochs, Memory, OperatorStatus, PartitionStatus, Queued, RunState, SinkStatus, SourceStatus, Status,
-    StatusSource,
+    Checkpoints, Epochs, Memory, ModelMetrics, ModelStatus, OperatorStatus, PartitionStatus, Queued, RunState,
+    SinkStatus, SourceStatus, Status, StatusSource,
 };
 use std::collections::VecDeque;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Rates are taken over this time: long enough to be calm, short enough to be true.
@@ -20,6 +21,7 @@ const SAMPLE_EVERY: Duration = Duration::from_millis(200);
 pub struct Monitor {
     job: String,
     workers: usize,
+    models: Vec<Arc<LiveModel>>,
     started: Instant,
     engine: OnceLock<RunControl>,
     state: Mutex<(RunState, Option<String>)>,
@@ -27,12 +29,13 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Watches a run that is about to start.
+    /// Watches a run that is about to start, and its models.
     #[must_use]
-    pub fn new(job: impl Into<String>, workers: usize) -> Self {
+    pub fn new(job: impl Into<String>, workers: usize, models: Vec<Arc<LiveModel>>) -> Self {
         Self {
             job: job.into(),
             workers,
+            models,
             started: Instant::now(),
             engine: OnceLock::new(),
             state: Mutex::default(),
@@ -74,6 +77,7 @@ impl StatusSource for Monitor {
             uptime_s: self.started.elapsed().as_secs_f64(),
             workers: self.workers,
             records_per_s: rates.iter().sum(),
+            models: self.models.iter().map(|model| describe_model(model)).collect(),
             memory: Memory::of_this_process(),
             ..status
         }
@@ -108,6 +112,19 @@ fn describe(run: proxima_engine::RunStatus) -> Status {
         checkpoints: run.checkpoints.map(describe_checkpoints),
         ..Status::default()
     }
+}
+
+fn describe_model(model: &LiveModel) -> ModelStatus {
+    let metrics = |summary: Summary| ModelMetrics {
+        samples: summary.samples,
+        positives: summary.positives,
+        log_loss: summary.log_loss,
+        baseline: summary.baseline,
+        auc: summary.auc,
+        calibration: summary.calibration,
+    };
+    let (all, recent) = (metrics(model.all()), metrics(model.recent()));
+    ModelStatus { name: model.spec().name.clone(), all, recent, late: model.late() }
 }
 
 fn describe_checkpoints(checkpoints: proxima_engine::CheckpointStatus) -> Checkpoints {
@@ -191,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_run_that_has_not_begun_has_a_status() {
-        let monitor = Monitor::new("retail", 2);
+        let monitor = Monitor::new("retail", 2, Vec::new());
         assert_eq!(monitor.status().state, RunState::Starting);
         monitor.fail("no space");
         let status = monitor.status();

@@ -67,14 +67,15 @@ fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     let draft = draft(plan, &data, *workers)?;
     let begun = begin(request, &data, &draft)?;
     let (generation, before) = (begun.generation, begun.before);
-    let Assembly { topology, indexes, graph: _, store, paths, ingests, discarded } = draft.place(&data, before)?;
+    let Assembly { topology, indexes, graph: _, store, paths, models, ingests, discarded } =
+        draft.place(&data, before)?;
     let readers = Readers {
         indexes,
         paths: paths.into_iter().map(|(name, reader)| (name, reader as Arc<dyn SimilarPath>)).collect(),
         store,
         ingests,
     };
-    let monitor = Arc::new(Monitor::new(&plan.name, *workers));
+    let monitor = Arc::new(Monitor::new(&plan.name, *workers, models.into_values().collect()));
     let listen = &plan.http.listen;
     let server = Server::start(listen, readers.state(plan, &monitor))
         .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
@@ -200,6 +201,7 @@ fn conclude(data: &DataFolder, monitor: &Monitor, discarded: &BTreeMap<String, A
         "seconds": status.uptime_s,
         "targets": targets,
         "operators": status.operators,
+        "models": status.models,
     }))?;
     Ok(Ended::Complete)
 }

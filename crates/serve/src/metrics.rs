@@ -1,6 +1,6 @@
 //! The run and the requests in Prometheus' text format.
 
-use crate::status::Status;
+use crate::status::{ModelMetrics, Status};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
@@ -49,6 +49,7 @@ pub(crate) fn render(status: &Status, requests: &Requests) -> String {
     render_sources(&mut out, status);
     render_operators(&mut out, status);
     render_sinks(&mut out, status);
+    render_models(&mut out, status);
     render_requests(&mut out, &requests.0.lock());
     out.0
 }
@@ -128,6 +129,38 @@ fn render_sinks(out: &mut Text, status: &Status) {
     out.family("proxima_sink_waiting", "gauge", "1 while something outside does not take a sink's writes");
     for sink in &status.sinks {
         out.sample("proxima_sink_waiting", &[("sink", &sink.name)], u64::from(sink.waits_for.is_some()));
+    }
+}
+
+/// A figure of a model, where it has one.
+type Figure = fn(&ModelMetrics) -> Option<f64>;
+
+fn render_models(out: &mut Text, status: &Status) {
+    if status.models.is_empty() {
+        return;
+    }
+    out.family("proxima_model_samples_total", "counter", "Samples that a model predicted, then learned");
+    for model in &status.models {
+        out.sample("proxima_model_samples_total", &[("model", &model.name)], model.all.samples);
+    }
+    out.family("proxima_model_late_total", "counter", "Rows that came or went after they had been learned");
+    for model in &status.models {
+        out.sample("proxima_model_late_total", &[("model", &model.name)], model.late);
+    }
+    let figures: [(&str, &str, Figure); 3] = [
+        ("proxima_model_log_loss", "Mean log loss of predictions made before learning", |of| Some(of.log_loss)),
+        ("proxima_model_auc", "Area under the curve of predictions made before learning", |of| of.auc),
+        ("proxima_model_calibration", "Sum of probabilities over positive samples", |of| of.calibration),
+    ];
+    for (name, help, figure) in figures {
+        out.family(name, "gauge", help);
+        for model in &status.models {
+            for (over, metrics) in [("all", &model.all), ("recent", &model.recent)] {
+                if let Some(value) = figure(metrics) {
+                    out.sample(name, &[("model", &model.name), ("over", over)], value);
+                }
+            }
+        }
     }
 }
 

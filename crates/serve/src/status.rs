@@ -81,6 +81,9 @@ pub struct Status {
     pub operators: Vec<OperatorStatus>,
     /// The sinks, in the job's order.
     pub sinks: Vec<SinkStatus>,
+    /// The models, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ModelStatus>,
     /// The checkpoints of this run, if it makes any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoints: Option<Checkpoints>,
@@ -186,6 +189,36 @@ pub struct SinkStatus {
     /// What it waits for, if something outside does not take its writes; sources wait for it then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+}
+
+/// A model: each sample was predicted before it was learned.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelStatus {
+    /// Its name in the job.
+    pub name: String,
+    /// How good predictions were since the beginning.
+    pub all: ModelMetrics,
+    /// How good they were over the newest samples.
+    pub recent: ModelMetrics,
+    /// How many rows came, or were taken back, after they had been learned.
+    pub late: u64,
+}
+
+/// How good the predictions of some samples were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelMetrics {
+    /// How many samples.
+    pub samples: u64,
+    /// How many of them were positive.
+    pub positives: u64,
+    /// The mean log loss.
+    pub log_loss: f64,
+    /// The log loss of always giving the share of positive samples.
+    pub baseline: f64,
+    /// The area under the curve, where there are samples of both labels.
+    pub auc: Option<f64>,
+    /// The sum of probabilities over the positive samples.
+    pub calibration: Option<f64>,
 }
 
 /// The memory of a process.

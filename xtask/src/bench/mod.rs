@@ -6,6 +6,7 @@
 mod behaviour;
 mod child;
 mod figures;
+mod lr;
 mod retail;
 
 use crate::project::{build_release, cargo, must};
@@ -49,6 +50,8 @@ enum Name {
     Retail,
     /// Item-to-item counting alone: pair updates a second and core, bytes a pair.
     Pairs,
+    /// Logistic regression alone: examples a second and core, log loss; beside Vowpal Wabbit.
+    Lr,
     /// Decoding alone: JSON and CSV to columns.
     Decode,
     /// Reading files alone: blocks cut at record ends.
@@ -62,6 +65,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         Name::Behaviour => behaviour::run(args),
         Name::Retail => retail::run(args),
         Name::Pairs => crate_bench("proxima-graph", "pairs"),
+        Name::Lr => lr::run(),
         Name::Decode => crate_bench("proxima-event", "decode"),
         Name::Read => crate_bench("proxima-source", "read"),
         Name::Kafka => crate_bench("proxima-kafka", "kafka"),

@@ -25,6 +25,7 @@ fn summary(plan: &JobPlan) -> String {
         counted(plan.views.targets.len(), "target"),
         counted(plan.relations.len(), "relation"),
         counted(plan.paths.len(), "path"),
+        counted(plan.models.len(), "model"),
     ];
     format!("{}: {}; the job is right\n", plan.name, parts.join(", "))
 }

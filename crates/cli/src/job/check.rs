@@ -6,7 +6,7 @@ use super::problem::{Place, Problem};
 use super::raw::{RawCheckpoint, RawEpoch, RawHttp, RawJob, RawPath, RawQuery, RawSink, RawSource, SinkWord};
 use super::sql::{self, Purpose, Query};
 use super::tree::Text;
-use super::{Overlay, index_name, inputs, links, queries, relations};
+use super::{Overlay, index_name, inputs, links, models, queries, relations};
 use chrono_tz::Tz;
 use proxima_graph::{HOT_ABOVE, Merger};
 use proxima_serve::NamedQuery;
@@ -26,6 +26,7 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
     let sources = check_sources(folder, &raw.sources, overlay, problems);
     let sinks = check_sinks(folder, &raw.sinks, overlay, problems);
     let paths = check_paths(&raw, problems);
+    let models = models::check(&raw.models, views.as_ref(), problems);
     let queries = check_queries(&raw, views.as_ref(), problems);
     let http = check_http(raw.http, problems);
     let relations = relations::check(&raw.relations, views.as_ref(), problems);
@@ -44,6 +45,7 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         relations,
         objects,
         paths,
+        models,
         queries,
         rejected_keep: raw.rejected_keep.map_or(REJECTED_KEEP, |keep| keep.value),
         http: http?,
@@ -266,14 +268,15 @@ fn check_sql(folder: &Path, raw: &RawJob, zone: Tz, problems: &mut Vec<Problem>)
     Some(plan)
 }
 
-/// The queries of relations, then those of objects.
+/// The queries of relations, then those of objects, then those of models.
 fn part_queries(raw: &RawJob) -> Vec<Query<'_>> {
     let relations =
         raw.relations.iter().map(|(name, relation)| ("relations", Purpose::Relation, name, &relation.query));
     let objects = raw.objects.iter().map(|(name, query)| ("objects", Purpose::Objects, name, query));
-    let all = relations.chain(objects);
-    let written = all.filter_map(|(part, purpose, name, query)| {
-        let from = query.from.as_ref()?;
+    let all = relations.chain(objects).map(|(part, purpose, name, query)| (part, purpose, name, query.from.as_ref()));
+    let models = raw.models.iter().map(|(name, model)| ("models", Purpose::Model, name, model.from.as_ref()));
+    let written = all.chain(models).filter_map(|(part, purpose, name, from)| {
+        let from = from?;
         Some(Query { name: format!("{part}.{name}"), purpose, sql: &from.value, place: &from.place })
     });
     written.collect()

@@ -191,6 +191,24 @@ impl<'p> Fields<'p> {
         })
     }
 
+    /// A number.
+    pub fn float(&mut self, name: &'static str) -> Option<Located<f64>> {
+        self.typed(name, "a number", as_float)
+    }
+
+    /// A list of numbers that must be there.
+    pub fn required_floats(&mut self, name: &'static str, advice: &str) -> Option<Located<Vec<f64>>> {
+        if !self.table.contains_key(name) {
+            self.known.push(name);
+            self.missing(name, advice);
+            return None;
+        }
+        self.typed(name, "a list of numbers", |value| match value {
+            Value::List(nodes) if !nodes.is_empty() => nodes.iter().map(|node| as_float(&node.value)).collect(),
+            _ => None,
+        })
+    }
+
     /// A duration such as "50ms".
     pub fn duration(&mut self, name: &'static str) -> Option<Located<Duration>> {
         self.typed(name, "a duration such as \"50ms\", \"1s\" or \"7 days\"", |value| match value {
@@ -286,6 +304,14 @@ fn check_name(place: &Place, path: &str, name: &str, problems: &mut Vec<Problem>
 pub fn is_name(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     (1..=64).contains(&text.len()) && text.chars().all(fits)
+}
+
+fn as_float(value: &Value) -> Option<f64> {
+    match value {
+        Value::Integer(number) => Some(*number as f64),
+        Value::Float(number) => Some(*number),
+        _ => None,
+    }
 }
 
 fn wrong_kind(place: &Place, key: &str, wanted: &str, found: &Value) -> Problem {

@@ -11,6 +11,7 @@ pub mod http_source;
 pub mod inputs;
 pub mod kafka;
 pub mod links;
+pub mod models;
 pub mod nearest;
 pub mod overrides;
 pub mod plan;

@@ -8,6 +8,7 @@ use super::redis::RedisPlan;
 use chrono_tz::Tz;
 use proxima_graph::{Catalogue, Merger, PathConfig, PathKind, RelationRules};
 use proxima_kafka::SourceConfig;
+use proxima_model::ModelSpec;
 use proxima_serve::NamedQuery;
 use proxima_view::Plan;
 use std::collections::BTreeMap;
@@ -39,13 +40,15 @@ pub struct JobPlan {
     pub catalogue: Catalogue,
     /// Its paths, by name.
     pub paths: BTreeMap<String, PathPlan>,
+    /// Its models, by name; their queries are in [`JobPlan::views`].
+    pub models: BTreeMap<String, ModelSpec>,
     /// Its named queries.
     pub queries: BTreeMap<String, NamedQuery>,
     /// How many rejected records of each source are kept in its file. All are counted.
     pub rejected_keep: u64,
     /// How it is served.
     pub http: HttpPlan,
-    /// The compiled `views.sql`, with the queries of relations and objects.
+    /// The compiled `views.sql`, with the queries of relations, objects and models.
     pub views: Plan,
     /// What a user should know although the job can run.
     pub warnings: Vec<Problem>,

@@ -4,6 +4,7 @@ use super::elastic::RawElastic;
 use super::fields::{Fields, Located};
 use super::http_source::RawHttpSource;
 use super::kafka::{RawKafkaSink, RawKafkaSource};
+use super::models::RawModel;
 use super::problem::Place;
 use super::queries::RawNamedQuery;
 use super::redis::RawRedis;
@@ -33,6 +34,8 @@ pub struct RawJob {
     pub objects: Vec<(String, RawQuery)>,
     /// `[paths.*]`
     pub paths: Vec<(String, RawPath)>,
+    /// `[models.*]`
+    pub models: Vec<(String, RawModel)>,
     /// `[queries.*]`
     pub queries: Vec<(String, RawNamedQuery)>,
     /// `[rejected] keep`
@@ -197,6 +200,7 @@ impl RawJob {
             objects: root
                 .sections("objects", |_, fields| RawQuery::read(fields, "write from = \"SELECT … AS id, … FROM …\"")),
             paths: root.sections("paths", |_, fields| RawPath::read(fields)),
+            models: root.sections("models", |_, fields| RawModel::read(fields)),
             queries: root.sections("queries", |_, fields| RawNamedQuery::read(fields)),
             rejected_keep: read_rejected(root.section("rejected")),
             http: RawHttp::read(root.section("http")),

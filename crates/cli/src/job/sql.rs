@@ -1,4 +1,4 @@
-//! Where the job meets its SQL: compiles `views.sql` and the queries of relations and objects, and points at what is
+//! Where the job meets its SQL: compiles `views.sql` and the queries of relations, objects and models, and points at what is
 //! wrong in the file that it was written in.
 
 use super::problem::{Place, Problem};
@@ -14,6 +14,8 @@ pub enum Purpose {
     Relation,
     /// Objects: id and attributes.
     Objects,
+    /// Samples of a model, whose columns the model names.
+    Model,
 }
 
 /// A query in `job.toml`.
@@ -79,6 +81,7 @@ fn check_columns(plan: &Plan, queries: &[Query<'_>], problems: &mut Vec<Problem>
     for (query, compiled) in queries.iter().zip(&plan.queries) {
         let errors = match query.purpose {
             Purpose::Relation => RelationColumns::of(&compiled.schema).err().unwrap_or_default(),
+            Purpose::Model => Vec::new(),
             Purpose::Objects => object_id_column(&compiled.schema).err().into_iter().collect(),
         };
         let problem = |error: proxima_graph::ColumnError| Problem::error(query.place, query.key(), error.to_string());

@@ -22,11 +22,13 @@ fn sql_of(document: &str) -> String {
 
 #[test]
 fn all_sql_of_the_documentation_compiles() {
-    for (name, document) in
-        [("docs/sql.md", include_str!("../../../../docs/sql.md")), ("README.md", include_str!("../../../../README.md"))]
-    {
+    for (name, document) in [
+        ("docs/sql.md", include_str!("../../../../docs/sql.md")),
+        ("docs/models.md", include_str!("../../../../docs/models.md")),
+        ("README.md", include_str!("../../../../README.md")),
+    ] {
         let sql = sql_of(document);
-        assert!(sql.contains("INSERT INTO"), "{name} has SQL");
+        assert!(sql.contains("CREATE TABLE"), "{name} has SQL");
         if let Err(problems) = compile(&sql, &[], &Options::default()) {
             let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
             panic!("{name}:\n{}", told.join("\n"));
