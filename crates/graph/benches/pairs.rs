@@ -5,10 +5,13 @@
 //! events in random order, full histories. All times are the thread's CPU time, so that other work on the machine
 //! disturbs them little. Ends with one line of JSON.
 
+#[path = "measure/mod.rs"]
+mod measure;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray, UInt32Array};
+use measure::{cpu_time, cumulate, draw, normal, resident_bytes};
 use proxima_engine::{EpochEnd, Operator, Outbox};
 use proxima_event::{Changes, Epoch};
 use proxima_graph::{Announce, Couple, HOT_ABOVE, Identify, PathReader, RelationColumns};
@@ -16,7 +19,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use support::{MemoryStore, exchange};
 
 const SEED: u64 = 42;
@@ -86,26 +89,6 @@ fn generate() -> Vec<(u32, u32)> {
         events.swap(index, rng.random_range(0..=index));
     }
     events
-}
-
-/// A standard normal number, by Box and Muller.
-fn normal(rng: &mut ChaCha8Rng) -> f64 {
-    let (u, v): (f64, f64) = (1.0 - rng.random::<f64>(), rng.random());
-    (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-}
-
-fn cumulate(weights: impl Iterator<Item = f64>) -> Vec<f64> {
-    let add = |sum: &mut f64, weight| {
-        *sum += weight;
-        Some(*sum)
-    };
-    weights.scan(0.0, add).collect()
-}
-
-fn draw(cumulated: &[f64], rng: &mut ChaCha8Rng) -> u32 {
-    let total = cumulated[cumulated.len() - 1];
-    let point = rng.random::<f64>() * total;
-    cumulated.partition_point(|&sum| sum <= point).min(cumulated.len() - 1) as u32
 }
 
 /// Counts from ids, without publishing: the CPU time, and the bytes that the process grew by.
@@ -246,24 +229,4 @@ fn read_times(reader: &PathReader, events: &[(u32, u32)]) -> [(Duration, Duratio
         times.sort_unstable();
         (times[READS / 2], times[READS * 99 / 100])
     })
-}
-
-/// CPU time of this thread; the wall clock where the system does not tell.
-fn cpu_time() -> Duration {
-    #[cfg(unix)]
-    {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the pointer is to a timespec of this frame, which the call fills.
-        if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) } == 0 {
-            return Duration::new(time.tv_sec as u64, time.tv_nsec as u32);
-        }
-    }
-    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    START.get_or_init(Instant::now).elapsed()
-}
-
-/// Resident memory of this process, where the system tells.
-fn resident_bytes() -> Option<usize> {
-    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
-    Some(statm.split_whitespace().nth(1)?.parse::<usize>().ok()? * 4096)
 }

@@ -74,6 +74,71 @@ impl PairRows {
         }
     }
 
+    /// Adds `factor` times its weight to the count of `object` in the row of each of `others`. False, with the rows in
+    /// disorder, where a product takes too many entries.
+    pub(crate) fn add_each(&mut self, others: &[(u32, i64)], object: u32, factor: i64) -> bool {
+        const HEADS_AHEAD: usize = 16;
+        const ENDS_AHEAD: usize = 8;
+        others.iter().enumerate().all(|(index, &(other, weight))| {
+            if let Some(row) = others.get(index + HEADS_AHEAD).and_then(|&(ahead, _)| self.rows.get(ahead as usize)) {
+                prefetch(row);
+            }
+            if let Some(row) = others.get(index + ENDS_AHEAD).and_then(|&(ahead, _)| self.rows.get(ahead as usize)) {
+                self.slab.prefetch_end(row);
+            }
+            self.add(other, object, factor, weight)
+        })
+    }
+
+    /// Adds `factor` times their weights to the counts of `others` in the row of `object`. False, with the row in
+    /// disorder, where a product takes too many entries.
+    pub(crate) fn add_all(&mut self, object: u32, others: &[(u32, i64)], factor: i64) -> bool {
+        self.reserve(object, others.len());
+        others.iter().all(|&(other, weight)| self.add(object, other, factor, weight))
+    }
+
+    #[inline]
+    fn add(&mut self, row: u32, object: u32, factor: i64, weight: i64) -> bool {
+        let Some(value) = factor.checked_mul(weight) else { return false };
+        match i32::try_from(value) {
+            Ok(count) if self.entry.fits(count) => {
+                self.reserve(row, 1);
+                self.slab.push(&mut self.rows[row as usize], self.entry.pack(object, count));
+                true
+            }
+            _ => self.add_parts(row, object, value),
+        }
+    }
+
+    #[cold]
+    fn add_parts(&mut self, row: u32, object: u32, value: i64) -> bool {
+        /// More would make rows longer than the edges they stand for.
+        const PARTS_MAX: usize = 16;
+        let (entry, parts) = (self.entry, self.entry.parts(value).take(PARTS_MAX + 1).count());
+        if parts > PARTS_MAX {
+            return false;
+        }
+        self.reserve(row, parts);
+        for part in entry.parts(value) {
+            self.slab.push(&mut self.rows[row as usize], entry.pack(object, part));
+        }
+        true
+    }
+
+    /// Whether a row of these sums is worth its entries.
+    pub(crate) fn fits(&self, sums: &[(u32, i64)]) -> bool {
+        /// Sums of which most take more entries than this are better gathered.
+        const ENTRIES_MAX: usize = 8;
+        let entries = sums.iter().map(|&(_, sum)| self.entry.parts(sum).take(1 << 16).count());
+        entries.sum::<usize>() <= sums.len() * ENTRIES_MAX
+    }
+
+    /// The entries of a row; of one object there may be several.
+    pub(crate) fn entries(&self, object: u32) -> impl Iterator<Item = (u32, i64)> {
+        let (row, layout) = (self.rows.get(object as usize).map_or(&[][..], |row| self.slab.words(row)), self.entry);
+        row.iter().map(move |&entry| (layout.id(entry), i64::from(layout.count(entry))))
+    }
+
     /// Gives an object this row, by rising id, in place of what it has.
     pub(crate) fn write(&mut self, object: u32, row: &[(u32, i64)]) {
         rewrite(&mut self.slab, &mut self.rows[object as usize], self.entry, row);

@@ -66,6 +66,7 @@ impl RawRelation {
         let rules = RelationRules {
             lifetime_us: self.lifetime.as_ref().map(|it| i64::try_from(it.value.as_micros()).unwrap_or(i64::MAX)),
             keep: self.keep.as_ref().map(|keep| u32::try_from(keep.value).unwrap_or(u32::MAX)),
+            hot_work: None,
         };
         RelationPlan { query: format!("relations.{name}"), subject, object, rules }
     }

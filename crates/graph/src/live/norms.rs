@@ -3,6 +3,8 @@
 #[derive(Debug, Default)]
 pub(super) struct Norms {
     objects: Vec<Norm>,
+    /// The largest sum of squares that any object ever had.
+    widest: i128,
 }
 
 /// What is known of one object, over the subjects of one shard.
@@ -24,6 +26,13 @@ impl Norms {
         norm.subjects = norm.subjects + u32::from(after != 0) - u32::from(before != 0);
         let square = |weight: i64| i128::from(weight) * i128::from(weight);
         norm.squares += square(after) - square(before);
+        self.widest = self.widest.max(norm.squares);
+    }
+
+    /// Whether every pair sum fits into 64 bits, also when those of all shards are added up: none is larger than the
+    /// larger of its objects' norms (Cauchy–Schwarz), and there are fewer than 2^16 shards.
+    pub(super) fn is_narrow(&self) -> bool {
+        self.widest <= i128::from(i64::MAX >> 16)
     }
 
     pub(super) fn get(&self, object: u32) -> Norm {

@@ -3,6 +3,7 @@
 use super::norms::Norm;
 use super::rows::EdgeRows;
 use super::shard::Shard;
+use super::sums::Sums;
 use crate::catalogue::Relation;
 use crate::graph::{Edge, EdgeRow, ObjectId};
 use crate::live::attributes::Given;
@@ -25,6 +26,34 @@ impl Shard {
             self.prefetch_subject(subjects, index);
             let to_object = self.shown(subject).filter(|edge| edge.object == object);
             edges.extend(to_object.map(|edge| seen(&edge, subject, shard)));
+        }
+    }
+
+    /// Adds the pair sums of an object in this shard: from its row if it has one, else by way of its subjects.
+    pub(super) fn pair_sums(&self, object: u32, sums: &mut Sums) {
+        match self.pairs.as_ref().filter(|pairs| pairs.is_hot(object)) {
+            Some(pairs) => pairs.row(object).for_each(|(other, sum)| sums.add(other, sum)),
+            None => self.gather(object, sums),
+        }
+    }
+
+    /// Adds the pair sums of an object by way of its subjects.
+    pub(super) fn gather(&self, object: u32, sums: &mut Sums) {
+        let subjects = self.inverted.candidates(object);
+        let (layout, keep) = (self.edges.layout, self.shown_max());
+        let words = layout.words();
+        for (index, &subject) in subjects.iter().enumerate() {
+            self.prefetch_subject(subjects, index);
+            let edges = self.edges.words(subject);
+            let edges = &edges[edges.len() - edges.len().min(keep.saturating_mul(words))..];
+            let to_object = edges.chunks_exact(words).filter(|edge| edge[0] == object);
+            let weight = to_object.fold(0_i64, |sum, edge| sum.wrapping_add(layout.weight(edge)));
+            if weight == 0 {
+                continue;
+            }
+            for edge in edges.chunks_exact(words).filter(|edge| edge[0] != object) {
+                sums.add(edge[0], weight.wrapping_mul(layout.weight(edge)));
+            }
         }
     }
 

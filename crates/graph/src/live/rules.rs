@@ -1,10 +1,15 @@
-//! What a relation of the live graph forgets.
+//! What a relation of the live graph forgets, and what it keeps ready.
 
-/// When edges of a relation go by themselves.
+/// From this much work on an object has a row of pair sums: a gather of some 100 microseconds.
+pub const HOT_WORK: u64 = 1 << 16;
+
+/// When edges of a relation go by themselves, and which objects keep rows of pair sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RelationRules {
     /// Edges older than this beside the newest are taken away, in microseconds of event time.
     pub lifetime_us: Option<i64>,
     /// How many edges a subject shows: its newest, ties by the object's text.
     pub keep: Option<u32>,
+    /// Where pair sums are asked for: objects that take more work to gather, in edges, have a row of sums.
+    pub hot_work: Option<u64>,
 }

@@ -10,7 +10,9 @@ use super::expiry::Expiry;
 use super::inverted::Inverted;
 use super::kind::KindStore;
 use super::norms::Norms;
+use super::pairs::Pairs;
 use super::rules::RelationRules;
+use super::sums::Sums;
 use crate::catalogue::Relation;
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -35,9 +37,11 @@ pub(super) struct Shard {
     pub(super) attributes: Attributes,
     pub(super) inverted: Inverted,
     pub(super) norms: Norms,
+    pub(super) pairs: Option<Pairs>,
     keep: usize,
     timed: bool,
     expiry: Option<Expiry>,
+    sums: Sums,
 }
 
 /// A change of a shown edge: which one, and its weight before and after.
@@ -47,6 +51,12 @@ struct Shift {
     after: i64,
 }
 
+/// Objects whose edge from some subject comes to be shown, and is shown no longer.
+struct Work {
+    added: Option<u32>,
+    taken: Option<u32>,
+}
+
 impl Shard {
     pub(super) fn new(relation: &Relation, rules: &RelationRules) -> Self {
         Self {
@@ -54,9 +64,11 @@ impl Shard {
             attributes: Attributes::new(&relation.attributes),
             inverted: Inverted::default(),
             norms: Norms::default(),
+            pairs: rules.hot_work.map(Pairs::new),
             keep: rules.keep.map_or(usize::MAX, |keep| keep as usize),
             timed: relation.timed,
             expiry: rules.lifetime_us.map(Expiry::new),
+            sums: Sums::default(),
         }
     }
 
@@ -114,8 +126,13 @@ impl Shard {
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        let expiry = self.expiry.as_ref().map_or(0, Expiry::bytes);
+        let expiry = self.expiry.as_ref().map_or(0, Expiry::bytes) + self.pairs.as_ref().map_or(0, Pairs::bytes);
         self.edges.bytes() + self.attributes.bytes() + self.inverted.bytes() + self.norms.bytes() + expiry
+    }
+
+    /// How many edges of a subject are shown at the most.
+    pub(super) fn shown_max(&self) -> usize {
+        self.keep
     }
 
     fn first_shown(&self, count: usize) -> usize {
@@ -163,9 +180,12 @@ impl Shard {
         let first = self.first_shown(count);
         let shown = Shift { object: edge.object, before: 0, after: edge.weight };
         if count < self.keep {
+            self.work(subject, first..count, (count, count + 1), Work { added: Some(edge.object), taken: None });
             self.shift(subject, first..count, None, &shown);
         } else if place > first {
             let hidden = self.edges.get(subject, first);
+            let work = Work { added: Some(edge.object), taken: Some(hidden.object) };
+            self.work(subject, first + 1..count, (self.keep, self.keep), work);
             let hidden = Shift { object: hidden.object, before: hidden.weight, after: 0 };
             self.shift(subject, first + 1..count, None, &hidden);
             self.shift(subject, first + 1..count, None, &shown);
@@ -173,6 +193,37 @@ impl Shard {
         self.edges.insert(subject, place, edge);
         if let Some(expiry) = &mut self.expiry {
             expiry.add(edge.time_us, subject);
+        }
+        self.promote();
+    }
+
+    /// Follows how much work it is to gather the objects of a subject that shows `before` edges and then `after`:
+    /// `others` do so all along.
+    fn work(&mut self, subject: u32, others: Range<usize>, (before, after): (usize, usize), work: Work) {
+        let Some(pairs) = &mut self.pairs else { return };
+        let (old, new) = (Pairs::work_of(before), Pairs::work_of(after));
+        work.added.into_iter().for_each(|object| pairs.add_work(object, new));
+        work.taken.into_iter().for_each(|object| pairs.take_work(object, old));
+        if old != new {
+            for edge in self.edges.from(subject, others.start).take(others.len()) {
+                match old < new {
+                    true => pairs.add_work(edge.object, new - old),
+                    false => pairs.take_work(edge.object, old - new),
+                }
+            }
+        }
+    }
+
+    /// Gives rows to the objects that have become hot.
+    fn promote(&mut self) {
+        while let Some(object) = self.pairs.as_mut().and_then(Pairs::next_waiting) {
+            let (mut sums, mut row) = (std::mem::take(&mut self.sums), Vec::new());
+            self.gather(object, &mut sums);
+            sums.drain(|other, sum| row.push((other, sum)));
+            self.sums = sums;
+            if let (Some(pairs), true) = (&mut self.pairs, self.norms.is_narrow()) {
+                pairs.promote(object, &row);
+            }
         }
     }
 
@@ -187,11 +238,15 @@ impl Shard {
         let count = self.edges.len(subject);
         let hidden = Shift { object: edge.object, before: edge.weight, after: 0 };
         self.shift(subject, first..count, None, &hidden);
-        if first > 0 {
-            let shown = self.edges.get(subject, first - 1);
+        let next = first.checked_sub(1).map(|next| self.edges.get(subject, next));
+        let after = if next.is_some() { count + 1 - first } else { count };
+        let work = Work { added: next.map(|next| next.object), taken: Some(edge.object) };
+        self.work(subject, first..count, (count + 1 - first, after), work);
+        if let Some(shown) = next {
             let shown = Shift { object: shown.object, before: 0, after: shown.weight };
             self.shift(subject, first..count, None, &shown);
         }
+        self.promote();
     }
 
     fn reweigh(&mut self, subject: u32, place: usize, weight: i64) {
@@ -223,6 +278,11 @@ impl Shard {
             self.inverted.remove(shift.object, subject);
         }
         self.norms.shift(shift.object, sum.wrapping_add(shift.before), sum.wrapping_add(shift.after));
+        if let Some(pairs) = &mut self.pairs {
+            let edges = self.edges.from(subject, others.start).take(others.len());
+            let edges = edges.filter(|edge| edge.object != shift.object).map(|edge| (edge.object, edge.weight));
+            pairs.shift(shift.object, shift.after.wrapping_sub(shift.before), edges);
+        }
     }
 
     fn oldest_us(&self, subject: u32) -> Option<i64> {

@@ -46,6 +46,7 @@ pub(crate) type Told = (String, i64, i64, Option<String>);
 pub(crate) fn random_rows(rng: &mut ChaCha8Rng, shape: &Shape) -> Vec<Row> {
     let (subjects, objects) = (rng.random_range(1..12), rng.random_range(2..25));
     // Whole seconds rest in half the words.
+    let weights: &[i64] = if rng.random_bool(0.3) { &[1, 3, -2, 3_000_000_000] } else { &[1, 1, 3, 5, -2, 0, 300] };
     let grain = [1_000_000, 1_000_000, 7][rng.random_range(0..3)];
     let mut rows: Vec<Row> = Vec::new();
     for step in 0..rng.random_range(0..300_i64) {
@@ -60,7 +61,7 @@ pub(crate) fn random_rows(rng: &mut ChaCha8Rng, shape: &Shape) -> Vec<Row> {
         rows.push(Row {
             subject: format!("u{}", skewed(rng, subjects)),
             object: format!("i{}", skewed(rng, objects)),
-            weight: [1, 1, 3, 5, -2, 0, 3_000_000_000][rng.random_range(0..7)],
+            weight: weights[rng.random_range(0..weights.len())],
             time_us: if shape.timed { time_us } else { 0 },
             device: shape
                 .attributed
@@ -128,9 +129,40 @@ pub(crate) fn assert_graph(graph: &LiveGraph, rows: &[Row], shape: &Shape, case:
         // Subjects all of whose edges are hidden do not exist: the newest are shown.
         assert_eq!(there, expected.keys().cloned().collect::<Vec<_>>(), "{case}");
     }
+    assert_pairs(graph, &expected, rows.iter().any(|row| row.weight > 1 << 20), case);
     if shape.timed {
         let newest = rows.iter().map(|row| row.time_us).max();
         assert_eq!(Some(graph.newest_us(VIEWED)).filter(|&time| time != i64::MIN), newest, "{case}");
+    }
+}
+
+/// Holds the pair sums of every object against those of the edges.
+fn assert_pairs(graph: &LiveGraph, edges: &BTreeMap<String, Vec<Told>>, is_heavy: bool, case: &str) {
+    let mut expected = BTreeMap::<&str, BTreeMap<&str, i128>>::new();
+    for edges in edges.values() {
+        let mut weights = BTreeMap::<&str, i128>::new();
+        edges.iter().for_each(|edge| *weights.entry(&edge.0).or_default() += i128::from(edge.1));
+        for (left, weight) in &weights {
+            let row = expected.entry(left).or_default();
+            weights.iter().for_each(|(right, other)| *row.entry(right).or_default() += weight * other);
+        }
+    }
+    for (object, row) in expected {
+        let (id, mut found) = (graph.id(ITEMS, object).unwrap(), Vec::new());
+        if !graph.pair_sums(VIEWED, Direction::Reverse, id, &mut found) {
+            assert!(is_heavy, "{case}: only large sums must be gathered");
+            continue;
+        }
+        let mut norms = Vec::new();
+        graph.norms2(VIEWED, found.iter().map(|(id, _)| *id), &mut norms);
+        for ((id, _), norm) in found.iter().zip(norms) {
+            assert_eq!(norm, graph.norm2(VIEWED, Direction::Reverse, *id));
+        }
+        let mut found: Vec<_> =
+            found.into_iter().map(|(id, sum)| (graph.name(ITEMS, id).unwrap().to_string(), sum)).collect();
+        found.sort();
+        let row = row.into_iter().filter(|(_, sum)| *sum != 0).map(|(name, sum)| (name.to_owned(), sum));
+        assert_eq!(found, row.collect::<Vec<_>>(), "{case}: pairs of {object}");
     }
 }
 
