@@ -179,6 +179,13 @@ impl Checkpoints {
         Ok(())
     }
 
+    /// Where the partitions stand at the oldest checkpoint that is kept: no restart reads what lies before, unless it
+    /// begins from nothing.
+    #[must_use]
+    pub fn oldest_positions(&self) -> Vec<Position> {
+        self.run.lock().oldest_positions().to_vec()
+    }
+
     /// The checkpoints so far.
     #[must_use]
     pub fn status(&self) -> CheckpointStatus {

@@ -8,7 +8,7 @@ use crate::lineage::{Candidate, line};
 use crate::log::{Appended, Begin, CheckpointEntry, Entry, Log, StoredOperator};
 use crate::names::{self, CutsName, StateName};
 use crate::nonce::nonce;
-use crate::operators::{Fit, carried_over};
+use crate::operators::{Fit, OperatorFacts, OperatorId, carried_over};
 use crate::state::{Chains, Damage, Restored, WrittenFile};
 use crate::store::{Retry, Store};
 use crate::sweep::{SweepFacts, garbage};
@@ -60,6 +60,19 @@ impl Recovery {
     #[must_use]
     pub fn checkpoint(&self) -> Option<&Restored> {
         self.found.as_ref()
+    }
+
+    /// The same for a job of these operators: which ones it has may depend on what the checkpoint knows.
+    #[must_use]
+    pub fn with_operators(mut self, operators: Vec<OperatorFacts>) -> Self {
+        self.job.operators = operators;
+        self
+    }
+
+    /// Whether the checkpoint holds the state of an operator.
+    #[must_use]
+    pub fn knows(&self, operator: OperatorId) -> bool {
+        self.found.as_ref().is_some_and(|found| found.entry().operators.iter().any(|known| known.id == operator))
     }
 
     /// How the job's operators fit the checkpoint. Without one they all start empty, and have missed nothing.
@@ -273,6 +286,11 @@ impl Run {
         let candidate = Candidate::new(seq, entry).expect("the entry is a checkpoint");
         self.line.insert(0, Kept { candidate, sound: true });
         Ok(seq)
+    }
+
+    /// Where the partitions stand at the oldest checkpoint that a restart may go on from.
+    pub(crate) fn oldest_positions(&self) -> &[Position] {
+        self.line.last().map_or(&[], |oldest| &oldest.candidate.checkpoint().positions)
     }
 
     /// Lets go of the checkpoints behind the newest `keep` that are whole, and deletes what nothing refers to.

@@ -99,6 +99,10 @@ pub struct RunArgs {
     /// last checkpoint.
     #[arg(long)]
     pub fresh: bool,
+    /// Where the job has changed since the last checkpoint: begin the results anew that have changed, from here on, drop
+    /// those that are gone, and go on with the others. Without it such a job is refused, with what would be lost.
+    #[arg(long, conflicts_with = "fresh")]
+    pub restart_changed: bool,
 }
 
 /// Where to ask.

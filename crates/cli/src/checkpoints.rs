@@ -2,22 +2,23 @@
 
 use crate::data::DataFolder;
 use crate::job::{CheckpointPlan, JobPlan, SinkKind, SourcePlan};
-use anyhow::{Context, Result, bail};
+use crate::upgrade::{Layout, Noted, Past, definitions};
+use anyhow::{Context, Result, bail, ensure};
 use proxima_checkpoint::{
     CheckpointConfig, Checkpoints, JobFacts, Kind, LocalStore, ObjectStore, ObjectStoreConfig, OperatorFacts,
     OperatorId, Recovery, Resumption, Retry, StateKey, Store, StoredSection,
 };
 use proxima_engine::{
-    CheckpointStore, Checkpointing, Commit, Cut, OperatorState, Restored, SavedState, Section, SectionKind,
-    SourceCounts,
+    CheckpointStore, Checkpointing, Commit, Cut, OperatorInfo, OperatorState, Restored, SavedState, Section,
+    SectionKind, SourceCounts,
 };
 use proxima_event::offsets::{Committed, OffsetStore, Outcome};
 use proxima_event::{Epoch, Generation, KEY_GROUPS, KeyGroup, KeyGroupSet, Position, StoreError};
 use proxima_kafka::GroupOffsets;
-use proxima_model::ModelSpec;
 use proxima_redis::RedisOffsets;
+use proxima_view::HeldColumns;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,8 +28,20 @@ const REWRITE_BYTES: u64 = 8 << 20;
 /// What a run goes on from, before it begins.
 pub struct Found {
     recovery: Recovery,
-    specification: String,
     offsets: Vec<Box<dyn OffsetStore>>,
+    /// What the checkpoint says beside state and positions.
+    note: Note,
+}
+
+/// What a checkpoint says beside state and positions.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Note {
+    /// What was read of each source.
+    sources: BTreeMap<String, Counts>,
+    /// What was computed.
+    results: BTreeMap<String, Noted>,
+    /// The columns of which tables of changes hold state, by when the results began.
+    held: BTreeMap<Epoch, HeldColumns>,
 }
 
 /// A run that has begun.
@@ -44,15 +57,8 @@ pub struct Begun {
 /// Looks for the newest checkpoint of a job.
 ///
 /// # Errors
-/// When the store cannot be read, or holds the state of a job that is not this one any more.
-pub fn find(
-    job: &JobPlan,
-    plan: &CheckpointPlan,
-    data: &DataFolder,
-    operators: &[String],
-    (workers, fresh): (usize, bool),
-) -> Result<Found> {
-    let specification = specification(job);
+/// When the store cannot be read, or what is in it is not understood.
+pub fn find(job: &JobPlan, plan: &CheckpointPlan, data: &DataFolder, (workers, fresh): (usize, bool)) -> Result<Found> {
     let mut offsets = offset_stores(job, plan)?;
     // Another process may have run the job on another disk.
     let mut generation_seen = data.generation();
@@ -60,25 +66,22 @@ pub fn find(
         let committed = store.load().context("cannot read the offsets of the last run")?;
         generation_seen = generation_seen.max(committed.map_or(Generation(0), |committed| committed.generation));
     }
-    let operator = |name: &String| OperatorFacts { id: OperatorId::of(name, &specification), name: name.clone() };
     let facts = JobFacts {
-        digest: OperatorId::of(&job.name, &specification).to_string(),
+        digest: OperatorId::of(&job.name, &format!("{:?}", definitions(job))).to_string(),
         workers,
         key_groups: KEY_GROUPS,
-        operators: operators.iter().map(operator).collect(),
+        operators: Vec::new(),
         fresh,
         generation_seen,
     };
     let store = open_store(plan, data)?;
     let recovery = Recovery::read(store, Retry::default(), facts).context("cannot go on from the last run")?;
-    if !recovery.fit().is_whole() {
-        bail!(
-            "the job is not the one that its checkpoint was made by: its tables, views, relations or paths have \
-             changed, and what they had computed cannot be carried over. Start anew with --fresh, which reads all \
-             sources from their beginnings, or put the old definition back"
-        );
-    }
-    Ok(Found { recovery, specification, offsets })
+    let note = match recovery.checkpoint() {
+        None => Note::default(),
+        Some(found) => serde_json::from_value(found.counters().clone())
+            .context("another version has written the checkpoint; go on with that one, or start anew with --fresh")?,
+    };
+    Ok(Found { recovery, offsets, note })
 }
 
 impl Found {
@@ -88,29 +91,68 @@ impl Found {
         self.recovery.checkpoint().is_some()
     }
 
-    /// Begins the run: no earlier one can commit from here on.
+    /// What the checkpoint says of the results, and what the data folder holds of them.
+    #[must_use]
+    pub fn past(&self, data: &DataFolder) -> Past<'_> {
+        Past {
+            noted: self.note.results.clone(),
+            held: self.note.held.clone(),
+            placed: data.begun().clone(),
+            sources: self.note.sources.keys().cloned().collect(),
+            next: self.recovery.checkpoint().map_or(Epoch(0), |found| found.epoch().next()),
+            knows: Box::new(|identity| self.recovery.knows(operator_id(identity))),
+        }
+    }
+
+    /// Begins the run of these operators: no earlier one can commit from here on.
     ///
     /// # Errors
     /// When the store fails, or another run begins at the same time.
-    pub fn begin(self, plan: &CheckpointPlan) -> Result<Begun> {
+    pub fn begin(
+        self,
+        job: &JobPlan,
+        plan: &CheckpointPlan,
+        operators: &[OperatorInfo],
+        layout: &Layout,
+    ) -> Result<Begun> {
+        let with_state = operators.iter().filter(|operator| operator.has_state);
+        let facts = |operator: &OperatorInfo| OperatorFacts {
+            id: operator_id(&operator.identity),
+            name: operator.name.clone(),
+        };
+        let recovery = self.recovery.with_operators(with_state.map(facts).collect());
+        let ids = operators.iter().map(|operator| (operator.name.clone(), operator_id(&operator.identity)));
+        let ids: Arc<HashMap<String, OperatorId>> = Arc::new(ids.collect());
+        let empty = recovery.fit().empty;
+        ensure!(
+            empty.is_empty() || !layout.restarted.is_empty(),
+            "the checkpoint has no state of {}; start anew with --fresh",
+            empty.join(", ")
+        );
         let config = CheckpointConfig { keep: plan.keep, offsets: self.offsets, ..CheckpointConfig::default() };
-        let (checkpoints, resumption) = Checkpoints::begin(self.recovery, config)?;
+        let (checkpoints, resumption) = Checkpoints::begin(recovery, config)?;
         let Resumption { generation, checkpoint, cuts, .. } = resumption;
-        let cuts = cuts.into_iter().map(|cut| Cut { epoch: cut.epoch, positions: cut.positions }).collect();
+        let goes_on = |position: &Position| !layout.reset.contains(&*position.partition.source);
+        let own = |positions: &[Position]| positions.iter().filter(|&position| goes_on(position)).cloned().collect();
+        let cuts = cuts.into_iter().map(|cut| Cut { epoch: cut.epoch, positions: own(&cut.positions) }).collect();
         let mut restored = Restored { cuts, ..Restored::default() };
         if let Some(found) = checkpoint {
-            let counts: BTreeMap<String, Counts> = serde_json::from_value(found.counters().clone())
-                .context("the counts of the checkpoint cannot be read; start anew with --fresh")?;
+            let counts = self.note.sources.into_iter().filter(|(source, _)| !layout.reset.contains(source));
             restored.checkpoint = Some(Commit {
                 epoch: found.epoch(),
-                positions: found.positions().to_vec(),
-                counts: counts.into_iter().map(|(source, counts)| (source, counts.into())).collect(),
+                positions: own(found.positions()),
+                counts: counts.map(|(source, counts)| (source, counts.into())).collect(),
             });
-            restored.state = Some(Arc::new(Saved { found, specification: self.specification.clone() }));
+            restored.state = Some(Arc::new(Saved { found, ids: Arc::clone(&ids) }));
         }
-        let store = Arc::new(Kept { checkpoints, specification: self.specification });
+        let store = Arc::new(Kept { checkpoints, ids, results: layout.note(job), held: layout.held() });
         Ok(Begun { generation, restored, checkpointing: Checkpointing { store, every: plan.every } })
     }
+}
+
+/// What the state of an operator is known by.
+fn operator_id(identity: &str) -> OperatorId {
+    OperatorId::of("", identity)
 }
 
 /// Who is told of each checkpoint: the job's offset store first, for it may fence this run, then consumer groups.
@@ -163,27 +205,16 @@ fn open_store(plan: &CheckpointPlan, data: &DataFolder) -> Result<Arc<dyn Store>
     })
 }
 
-/// What the operators compute, in words: it changes with the definition of the job, but not with its layout.
-fn specification(job: &JobPlan) -> String {
-    let JobPlan { zone, relations, objects, paths, models, views, .. } = job;
-    let tables: Vec<_> = views.tables.iter().map(|table| (&table.name, &table.source, &table.schema)).collect();
-    format!("{zone}\n{}\n{tables:?}\n{relations:?}\n{objects:?}\n{paths:?}{}", views.explain(), described(models))
-}
-
-/// The models in words; nothing where there are none, so that a job without any is what it was.
-fn described(models: &BTreeMap<String, ModelSpec>) -> String {
-    if models.is_empty() { String::new() } else { format!("\n{models:?}") }
-}
-
 /// The state of a checkpoint that was found.
 struct Saved {
     found: proxima_checkpoint::Restored,
-    specification: String,
+    /// The operators, by name.
+    ids: Arc<HashMap<String, OperatorId>>,
 }
 
 impl SavedState for Saved {
     fn sections(&self, operator: &str, group: KeyGroup) -> Result<Vec<Section>, String> {
-        let stored = self.found.sections(OperatorId::of(operator, &self.specification), group);
+        let stored = self.found.sections(self.ids[operator], group);
         let section = |stored: StoredSection| {
             let kind = if stored.kind == Kind::Full { SectionKind::Full } else { SectionKind::Changes };
             Section { group, kind, bytes: stored.bytes }
@@ -195,13 +226,17 @@ impl SavedState for Saved {
 /// Keeps what the engine hands over.
 struct Kept {
     checkpoints: Checkpoints,
-    specification: String,
+    /// The operators, by name.
+    ids: Arc<HashMap<String, OperatorId>>,
+    /// What the operators compute together.
+    results: BTreeMap<String, Noted>,
+    held: BTreeMap<Epoch, HeldColumns>,
 }
 
 impl Kept {
     /// The sections of an operator. A key group that was written whole and is empty gets an empty one.
     fn sections(&self, state: OperatorState) -> Vec<proxima_checkpoint::Section> {
-        let operator = OperatorId::of(&state.operator, &self.specification);
+        let operator = self.ids[&state.operator];
         let empty = |group| proxima_checkpoint::Section { operator, group, kind: Kind::Full, bytes: Vec::new() };
         let mut sections: BTreeMap<KeyGroup, _> = state.rewritten.iter().map(|group| (group, empty(group))).collect();
         for Section { group, kind, bytes } in state.sections {
@@ -225,7 +260,7 @@ impl CheckpointStore for Kept {
     }
 
     fn rewrites(&self, operator: &str) -> KeyGroupSet {
-        let wanted = OperatorId::of(operator, &self.specification);
+        let wanted = self.ids[operator];
         let planned = self.checkpoints.plan_rewrites(REWRITE_BYTES);
         planned.into_iter().filter(|(operator, _): &StateKey| *operator == wanted).map(|(_, group)| group).collect()
     }
@@ -235,17 +270,19 @@ impl CheckpointStore for Kept {
         self.checkpoints.write_state(epoch, worker, sections).map_err(|error| error.to_string())
     }
 
-    fn commit(&self, checkpoint: Commit) -> Result<(), String> {
+    fn commit(&self, checkpoint: Commit) -> Result<Vec<Position>, String> {
         let Commit { epoch, positions, counts } = checkpoint;
-        let counts: BTreeMap<_, Counts> = counts.into_iter().map(|(source, counts)| (source, counts.into())).collect();
-        let counters = serde_json::to_value(counts).map_err(|error| error.to_string())?;
+        let sources = counts.into_iter().map(|(source, counts)| (source, counts.into())).collect();
+        let note = Note { sources, results: self.results.clone(), held: self.held.clone() };
+        let counters = serde_json::to_value(note).map_err(|error| error.to_string())?;
         let commit = proxima_checkpoint::Commit { epoch, positions, counters };
-        self.checkpoints.commit(commit).map_err(|error| error.to_string())
+        self.checkpoints.commit(commit).map_err(|error| error.to_string())?;
+        Ok(self.checkpoints.oldest_positions())
     }
 }
 
 /// What was read of a source, as a checkpoint keeps it.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Counts {
     records: u64,
     rejected: u64,

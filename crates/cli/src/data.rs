@@ -1,8 +1,9 @@
 //! The data folder of a job: the embedded index, the key-value store, rejected records, and who uses it.
 
 use anyhow::{Context, Result, bail};
-use proxima_event::Generation;
+use proxima_event::{Epoch, Generation};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,9 @@ const PASSING: [&str; 2] = ["server.json", "summary.json"];
 struct Marker {
     job: String,
     generation: u64,
+    /// Since which epoch the folder holds a result, where that is not from the first on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    begun: BTreeMap<String, Epoch>,
 }
 
 /// Where a run that serves can be asked.
@@ -36,6 +40,7 @@ pub struct DataFolder {
     job: String,
     /// The last run that used it.
     generation: Generation,
+    begun: BTreeMap<String, Epoch>,
     /// Held for as long as a run uses the folder; the system lets go of it even if the process is killed.
     _lock: Option<File>,
 }
@@ -44,7 +49,7 @@ impl DataFolder {
     /// The folder as a reader sees it. It need not exist.
     #[must_use]
     pub fn existing(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), job: String::new(), generation: Generation(0), _lock: None }
+        Self { path: path.into(), job: String::new(), generation: Generation(0), begun: BTreeMap::new(), _lock: None }
     }
 
     /// Takes the folder for a run of `job`. What earlier runs left stays until [`clear`](Self::clear).
@@ -56,8 +61,9 @@ impl DataFolder {
         fs::create_dir_all(&path).with_context(|| format!("cannot create the data folder {}", path.display()))?;
         let marker = read_marker(&path, job)?;
         let lock = lock(&path)?;
-        let generation = Generation(marker.map_or(0, |marker| marker.generation));
-        let folder = Self { path, job: job.to_owned(), generation, _lock: Some(lock) };
+        let (generation, begun) = marker.map_or_else(Default::default, |marker| (marker.generation, marker.begun));
+        let generation = Generation(generation);
+        let folder = Self { path, job: job.to_owned(), generation, begun, _lock: Some(lock) };
         // The marker comes first: from now on the folder is ours to empty.
         folder.begin(generation)?;
         PASSING.iter().try_for_each(|name| remove(&folder.path.join(name)))?;
@@ -81,7 +87,8 @@ impl DataFolder {
     /// # Errors
     /// When the folder cannot be written.
     pub fn begin(&self, generation: Generation) -> Result<()> {
-        let marker = serde_json::to_vec(&Marker { job: self.job.clone(), generation: generation.0 })?;
+        let marker = Marker { job: self.job.clone(), generation: generation.0, begun: self.begun.clone() };
+        let marker = serde_json::to_vec(&marker)?;
         replace(&self.path.join(MARKER), &marker)
     }
 
@@ -89,8 +96,26 @@ impl DataFolder {
     ///
     /// # Errors
     /// When they cannot be removed.
-    pub fn clear(&self) -> Result<()> {
+    pub fn clear(&mut self) -> Result<()> {
+        self.begun.clear();
         RESULTS.iter().try_for_each(|name| remove(&self.path.join(name)))
+    }
+
+    /// Since which epoch the folder holds a result, where that is not from the first on.
+    #[must_use]
+    pub fn begun(&self) -> &BTreeMap<String, Epoch> {
+        &self.begun
+    }
+
+    /// Begins these results anew at an epoch, and removes these indexes. It is noted first: a run that follows must not
+    /// take what is left for what there was.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn restart(&mut self, results: &BTreeSet<String>, at: Epoch, indexes: &[String]) -> Result<()> {
+        self.begun.extend(results.iter().map(|name| (name.clone(), at)));
+        self.begin(self.generation)?;
+        indexes.iter().try_for_each(|index| remove(&self.indexes().join(index)))
     }
 
     /// Where checkpoints are, unless the job says otherwise.
@@ -217,7 +242,7 @@ mod tests {
         fs::write(folder.key_values(), "old").unwrap();
         fs::write(path.join("notes.txt"), "a user's own").unwrap();
         drop(folder);
-        let folder = DataFolder::open(&path, "mall").unwrap();
+        let mut folder = DataFolder::open(&path, "mall").unwrap();
         assert_eq!((folder.generation(), folder.next_generation()), (Generation(1), Generation(2)));
         assert!(folder.indexes().exists() && folder.key_values().exists());
         folder.clear().unwrap();

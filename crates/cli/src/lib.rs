@@ -20,3 +20,4 @@ pub mod rejected;
 pub mod run;
 pub mod stop;
 pub mod stores;
+pub mod upgrade;

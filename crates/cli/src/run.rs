@@ -1,6 +1,6 @@
 //! A run from its start to its end: engine, stores, server and progress together.
 
-use crate::assemble::{Assembly, Before, Draft, draft};
+use crate::assemble::{Assembly, Before, draft};
 use crate::checkpoints::{self, Begun};
 use crate::client::reachable;
 use crate::data::{DataFolder, ServerInfo};
@@ -11,6 +11,7 @@ use crate::monitor::Monitor;
 use crate::progress::Progress;
 use crate::rejected::RejectedFiles;
 use crate::stop::Stop;
+use crate::upgrade::{self, Layout};
 use anyhow::{Context, Result};
 use proxima_engine::{EpochConfig, KeepRejected, KeepRejectedWrites, Restored, RunConfig, RunError, RunHandle};
 use proxima_event::Generation;
@@ -42,6 +43,8 @@ pub struct RunRequest {
     pub until_end: bool,
     /// Whether to drop what earlier runs have left, and to read every source from its beginning.
     pub fresh: bool,
+    /// Whether what has changed since the last checkpoint may begin anew, while the rest goes on.
+    pub restart_changed: bool,
 }
 
 /// Runs a job.
@@ -63,12 +66,9 @@ enum Ended {
 
 fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     let RunRequest { plan, data, workers, .. } = request;
-    let data = DataFolder::open(data, &plan.name)?;
-    let draft = draft(plan, &data, *workers)?;
-    let begun = begin(request, &data, &draft)?;
-    let (generation, before) = (begun.generation, begun.before);
-    let Assembly { topology, indexes, graph: _, store, paths, models, ingests, discarded } =
-        draft.place(&data, before)?;
+    let mut data = DataFolder::open(data, &plan.name)?;
+    let Beginning { generation, assembly, kept } = begin(request, &mut data)?;
+    let Assembly { topology, indexes, graph: _, store, paths, models, ingests, discarded } = assembly;
     let readers = Readers {
         indexes,
         paths: paths.into_iter().map(|(name, reader)| (name, reader as Arc<dyn SimilarPath>)).collect(),
@@ -81,7 +81,7 @@ fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
         .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
     let address = reachable(server.address());
     data.announce(&ServerInfo { address: address.to_string(), pid: std::process::id() })?;
-    let handle = proxima_engine::run(topology, run_config(plan, &data, (*workers, generation), begun.kept)?)?;
+    let handle = proxima_engine::run(topology, run_config(plan, &data, (*workers, generation), kept)?)?;
     monitor.started(handle.control());
     let ended = follow(handle, &monitor, stop, || {
         if plan.follows() && !request.until_end {
@@ -103,32 +103,41 @@ fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
 /// How a run begins.
 struct Beginning {
     generation: Generation,
-    before: Before,
+    assembly: Assembly,
     /// What it goes on from, and how it makes checkpoints, if it makes any.
     kept: Option<Begun>,
 }
 
 /// Finds what the run goes on from, clears what it does not, and begins it.
-fn begin(request: &RunRequest, data: &DataFolder, draft: &Draft<'_>) -> Result<Beginning> {
-    let RunRequest { plan, workers, fresh, .. } = request;
+fn begin(request: &RunRequest, data: &mut DataFolder) -> Result<Beginning> {
+    let RunRequest { plan, workers, fresh, restart_changed, .. } = request;
     let Some(checkpoint) = &plan.checkpoint else {
         data.clear()?;
         let generation = data.next_generation();
         data.begin(generation)?;
-        return Ok(Beginning { generation, before: Before::Nothing, kept: None });
+        let layout = Layout::whole(plan);
+        let assembly = draft(plan, &layout, data, *workers)?.place(data, Before::Nothing)?;
+        return Ok(Beginning { generation, assembly, kept: None });
     };
-    let found = checkpoints::find(plan, checkpoint, data, &draft.operators(), (*workers, *fresh))?;
-    let before = match found.is_resumed() {
-        true => Before::Checkpoint,
-        false if *fresh || data.generation() == Generation(0) => Before::Nothing,
-        false => Before::Parts,
+    let found = checkpoints::find(plan, checkpoint, data, (*workers, *fresh))?;
+    let (before, layout) = if found.is_resumed() {
+        let layout = upgrade::layout(plan, &found.past(data), *restart_changed)?;
+        layout.tell();
+        (Before::Checkpoint, layout)
+    } else if *fresh || data.generation() == Generation(0) {
+        (Before::Nothing, Layout::whole(plan))
+    } else {
+        (Before::Parts, Layout::whole(plan))
     };
-    if before != Before::Checkpoint {
-        data.clear()?;
+    let draft = draft(plan, &layout, data, *workers)?;
+    match before {
+        Before::Checkpoint => data.restart(&layout.restarted, layout.begins(), &layout.indexes_left(plan))?,
+        Before::Nothing | Before::Parts => data.clear()?,
     }
-    let begun = found.begin(checkpoint)?;
+    let begun = found.begin(plan, checkpoint, &draft.operators(), &layout)?;
     data.begin(begun.generation)?;
-    Ok(Beginning { generation: begun.generation, before, kept: Some(begun) })
+    let assembly = draft.place(data, before)?;
+    Ok(Beginning { generation: begun.generation, assembly, kept: Some(begun) })
 }
 
 fn run_config(

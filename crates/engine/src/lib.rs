@@ -29,4 +29,6 @@ pub use status::{OperatorStatus, RunStatus, SinkStatus, SourceStatus};
 
 pub use operator::{EpochEnd, Operator, OperatorStats, Outbox};
 pub use snapshot::{Section, SectionKind, SnapshotError, StateReader, StateWriter};
-pub use topology::{MakeDecoder, MakeSourceDecoder, NodeId, Route, SinkNode, SourceId, SourceNode, Topology};
+pub use topology::{
+    MakeDecoder, MakeSourceDecoder, NodeId, OperatorInfo, Route, SinkNode, SourceId, SourceNode, Topology,
+};

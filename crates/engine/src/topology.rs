@@ -113,6 +113,18 @@ pub struct Topology {
     pub(crate) sources: Vec<SourceNode>,
     pub(crate) graph: Graph,
     pub(crate) sinks: Vec<Box<dyn Sink>>,
+    identities: HashMap<NodeId, (String, bool)>,
+}
+
+/// An operator, as its state is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorInfo {
+    /// Its name, which no other operator of the topology has.
+    pub name: String,
+    /// What it computes.
+    pub identity: String,
+    /// Whether it may hold anything between two epochs.
+    pub has_state: bool,
 }
 
 /// What every worker makes for itself of a topology.
@@ -126,10 +138,36 @@ pub(crate) struct Graph {
 }
 
 impl Topology {
-    /// The names of the operators, each once: what their state is known by.
+    /// The operators, in order.
     #[must_use]
-    pub fn operators(&self) -> Vec<String> {
-        self.graph.operator_names().collect()
+    pub fn operators(&self) -> Vec<OperatorInfo> {
+        let is_operator = |&id: &usize| matches!(self.graph.nodes[id], Node::Operator(_));
+        let info = |(id, name)| OperatorInfo {
+            name,
+            identity: self.identity(NodeId(id)),
+            has_state: self.identities.get(&NodeId(id)).is_none_or(|(_, has_state)| *has_state),
+        };
+        (0..self.graph.nodes.len()).filter(is_operator).zip(self.graph.operator_names()).map(info).collect()
+    }
+
+    /// Says what a node computes, so that its state is only ever loaded by one that computes the same, and whether it
+    /// has any.
+    pub fn identify(&mut self, node: NodeId, identity: impl Into<String>, has_state: bool) {
+        self.identities.insert(node, (identity.into(), has_state));
+    }
+
+    /// What a node computes: as [`identify`](Self::identify) has said, or else its name over what it reads.
+    fn identity(&self, node: NodeId) -> String {
+        if let Some((identity, _)) = self.identities.get(&node) {
+            return identity.clone();
+        }
+        match &self.graph.nodes[node.0] {
+            Node::Table(table) => table.name.clone(),
+            Node::Operator(operator) => {
+                let inputs: Vec<_> = operator.inputs.iter().map(|(input, _)| self.identity(*input)).collect();
+                format!("{}({})", operator.name, inputs.join(", "))
+            }
+        }
     }
 
     /// An empty graph.

@@ -7,7 +7,7 @@ use crate::assign::insert;
 use crate::build::Builder;
 use crate::catalog::{Catalog, Relation};
 use crate::needs::nested_fields;
-use crate::plan::{EventTime, Options, Plan, Query, QuerySource, Table, Target};
+use crate::plan::{EventTime, HeldColumns, Options, Plan, Query, QuerySource, Table, Target};
 use crate::problem::{Origin, Problem, Refusal};
 use crate::prune::prune;
 use crate::script::{Script, Step, What};
@@ -24,7 +24,7 @@ use datafusion_optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion_optimizer::{Analyzer, Optimizer, OptimizerContext, OptimizerRule};
 use datafusion_sql::planner::{ParserOptions, SqlToRel};
 use datafusion_sql::sqlparser::ast::{self, Ident, ObjectName, Statement, Visit, Visitor};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -37,22 +37,33 @@ pub(crate) fn compile(
 ) -> Result<Plan, Vec<Problem>> {
     let (mut script, mut problems) = Script::read(views_sql, queries, options.zone.name());
     script.tables.iter_mut().for_each(|table| table.append_only &= append_only);
-    let first = plan_all(&script, &script.tables, options.zone.name());
-    let planned = match first {
-        Ok(planned) if problems.is_empty() => planned,
-        Ok(_) => return Err(sorted(problems)),
+    match plan(&Arc::new(script), options.zone, &|_| true, &BTreeMap::new()) {
+        Ok(plan) if problems.is_empty() => Ok(plan),
+        Ok(_) => Err(sorted(problems)),
         Err(more) => {
             problems.extend(more);
-            return Err(sorted(problems));
+            Err(sorted(problems))
         }
-    };
+    }
+}
+
+/// Plans the targets and queries that are wanted, as if there were no others. Tables of changes keep the columns that
+/// `held` names.
+pub(crate) fn plan(
+    script: &Arc<Script>,
+    zone: chrono_tz::Tz,
+    wanted: &dyn Fn(&str) -> bool,
+    held: &HeldColumns,
+) -> Result<Plan, Vec<Problem>> {
+    let planned = plan_all(script, &script.tables, zone.name(), wanted)?;
     let tables = without_unused_fields(&script.tables, &planned);
-    let (tables, planned) = match plan_all(&script, &tables, options.zone.name()) {
+    let (tables, planned) = match plan_all(script, &tables, zone.name(), wanted) {
         Ok(pruned) => (tables, pruned),
         // Types that the query spells out in full cannot lose fields: then the tables keep theirs.
         Err(_) => (script.tables.clone(), planned),
     };
-    Ok(finish(tables, script.targets, planned))
+    let targets = script.targets.iter().filter(|target| wanted(&target.name)).cloned().collect();
+    Ok(finish(tables, targets, planned, held, (Arc::clone(script), zone)))
 }
 
 fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
@@ -88,8 +99,19 @@ fn without_unused_fields(tables: &[Table], planned: &Planned) -> Vec<Table> {
 }
 
 /// Takes unused columns out, and says which tables and columns are left.
-fn finish(tables: Vec<Table>, targets: Vec<Target>, planned: Planned) -> Plan {
-    let pruned = prune(&planned.tree, &planned.results());
+fn finish(
+    tables: Vec<Table>,
+    targets: Vec<Target>,
+    planned: Planned,
+    held: &HeldColumns,
+    (script, zone): (Arc<Script>, chrono_tz::Tz),
+) -> Plan {
+    let of_table = |(number, table): (usize, &Table)| {
+        let names = held.get(&table.name)?;
+        Some((number, names.iter().filter_map(|name| table.schema.index_of(name).ok()).collect()))
+    };
+    let held = tables.iter().enumerate().filter_map(of_table).collect();
+    let pruned = prune(&planned.tree, &planned.results(), &held);
     let read = |(number, mut table): (usize, Table)| {
         let kept = pruned.tables.get(&number)?;
         table.schema = Arc::new(table.schema.project(kept).expect("kept columns are columns of the table"));
@@ -111,11 +133,16 @@ fn finish(tables: Vec<Table>, targets: Vec<Target>, planned: Planned) -> Plan {
         schema: Arc::clone(pruned.tree.schema(ix)),
     };
     let queries = planned.queries.iter().zip(&pruned.results[targets.len()..]).map(query).collect();
-    Plan { tables, targets, queries, table_names, tree: pruned.tree, results: pruned.results }
+    Plan { tables, targets, queries, table_names, tree: pruned.tree, results: pruned.results, script, zone }
 }
 
 /// Plans every statement in its order, with these columns of the tables.
-fn plan_all(script: &Script, tables: &[Table], zone: &str) -> Result<Planned, Vec<Problem>> {
+fn plan_all(
+    script: &Script,
+    tables: &[Table],
+    zone: &str,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Planned, Vec<Problem>> {
     let mut planner = Planner { catalog: Catalog::new(zone), broken: script.broken.clone(), problems: Vec::new() };
     let plans: Vec<Option<LogicalPlan>> = script.steps.iter().map(|step| planner.step(step, tables)).collect();
     let Planner { catalog, mut problems, .. } = planner;
@@ -126,6 +153,8 @@ fn plan_all(script: &Script, tables: &[Table], zone: &str) -> Result<Planned, Ve
         let Some(plan) = plan else { continue };
         let built = match &step.what {
             What::Table(_) => continue,
+            What::Insert(target, ..) if !wanted(&script.targets[*target].name) => continue,
+            What::Query(name, _) if !wanted(name) => continue,
             What::View(..) => builder.view(plan),
             What::Insert(target, columns, _) => {
                 insert(&mut builder, plan, &script.targets[*target], columns).map(|ix| targets[*target] = Some(ix))
@@ -134,7 +163,8 @@ fn plan_all(script: &Script, tables: &[Table], zone: &str) -> Result<Planned, Ve
         };
         problems.extend(built.err().map(|refusal| refusal.into_problem(&step.origin, step.place)));
     }
-    match (problems.is_empty(), targets.into_iter().collect::<Option<Vec<Ix>>>()) {
+    let placed = std::iter::zip(&script.targets, targets).filter(|(target, _)| wanted(&target.name));
+    match (problems.is_empty(), placed.map(|(_, ix)| ix).collect::<Option<Vec<Ix>>>()) {
         (true, Some(targets)) => Ok(Planned { tree: builder.tree, targets, queries }),
         _ => Err(problems),
     }

@@ -18,6 +18,7 @@ mod frontend;
 mod functions;
 mod kernels;
 mod lower;
+mod meaning;
 mod needs;
 pub mod operators;
 mod plan;
@@ -36,5 +37,7 @@ mod upsert;
 mod tests;
 
 pub use duration::parse_duration;
-pub use plan::{EventTime, Lowered, Options, Plan, Query, QuerySource, Table, Target, compile, compile_changelog};
+pub use plan::{
+    EventTime, HeldColumns, Lowered, Options, Plan, Query, QuerySource, Table, Target, compile, compile_changelog,
+};
 pub use problem::{Origin, Problem};

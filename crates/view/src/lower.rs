@@ -1,6 +1,7 @@
 //! From the graph to the nodes of an engine's topology: makes the specs and connects the streams.
 
 use crate::kernels;
+use crate::meaning;
 use crate::operators::{
     Aggregate, AggregateCall, AggregateSpec, DropLate, DropLateSpec, Expiry, FilterProject, Join, JoinSpec, Lookup,
     LookupSpec, MaxTime, Net, NetSpec, Normalize, NormalizeSpec, TimeBoundSpec, TopN, TopNSpec, Union, Unnest,
@@ -12,20 +13,26 @@ use crate::tree::{Ix, Kind, Tree};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion_physical_expr::PhysicalExpr;
 use proxima_engine::{NodeId, Route, Topology};
+use proxima_event::Epoch;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// See [`Plan::lower`].
-pub(crate) fn lower(plan: &Plan, topology: &mut Topology, tables: &HashMap<String, NodeId>) -> Lowered {
+pub(crate) fn lower(plan: &Plan, topology: &mut Topology, tables: &HashMap<String, NodeId>, began: Epoch) -> Lowered {
+    let meanings = meaning::meanings(plan);
     let (tree, tables_of) = (&plan.tree, &plan.table_names);
     let mut lowering = Lowering { tree, tables: tables_of, owners: owners(plan), topology, nodes: Vec::new() };
-    for ix in 0..plan.tree.len() {
+    for (ix, meaning) in meanings.iter().enumerate() {
         let node = match &plan.tree.node(ix).kind {
             Kind::Table { table, .. } => {
                 let name = &plan.table_names[table];
                 *tables.get(name).unwrap_or_else(|| panic!("the rows of table {name} are not given"))
             }
-            _ => lowering.operator(ix),
+            _ => {
+                let node = lowering.operator(ix);
+                lowering.topology.identify(node, meaning.identity(began), meaning.has_state());
+                node
+            }
         };
         lowering.nodes.push(node);
     }

@@ -3,12 +3,16 @@
 use crate::explain;
 use crate::frontend;
 use crate::lower;
+use crate::meaning;
 use crate::problem::Problem;
+use crate::script::Script;
 use crate::tree::{Ix, Tree};
 use arrow::datatypes::SchemaRef;
 use proxima_engine::{NodeId, Topology};
+use proxima_event::Epoch;
 use proxima_event::decode::{ChangeConfig, DecodeConfig, EpochUnit};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What planning needs to know of the job.
@@ -47,6 +51,9 @@ pub struct Plan {
     pub(crate) tree: Tree,
     /// The nodes of the targets, then of the queries.
     pub(crate) results: Vec<Ix>,
+    /// What it was made from.
+    pub(crate) script: Arc<Script>,
+    pub(crate) zone: chrono_tz::Tz,
 }
 
 /// An input table: rows decoded from a source.
@@ -129,6 +136,9 @@ pub struct Query {
     pub schema: SchemaRef,
 }
 
+/// Columns by table.
+pub type HeldColumns = BTreeMap<String, Vec<String>>;
+
 /// The nodes that hold the results in a topology.
 #[derive(Clone, Debug, Default)]
 pub struct Lowered {
@@ -178,7 +188,56 @@ impl Plan {
     /// # Panics
     /// When a table of the plan is missing.
     pub fn lower(&self, topology: &mut Topology, tables: &HashMap<String, NodeId>) -> Lowered {
-        lower::lower(self, topology, tables)
+        self.lower_begun(topology, tables, Epoch(0))
+    }
+
+    /// As [`lower`](Self::lower), for results that began to be computed at an epoch: what state of theirs holds has
+    /// come since, so that it is not the state of the same results that began at another.
+    ///
+    /// # Panics
+    /// When a table of the plan is missing.
+    pub fn lower_begun(&self, topology: &mut Topology, tables: &HashMap<String, NodeId>, began: Epoch) -> Lowered {
+        lower::lower(self, topology, tables, began)
+    }
+
+    /// What each target and query computes, as a number that is the same for as long as it computes the same: whatever
+    /// else the job computes, and however the SQL is written down.
+    #[must_use]
+    pub fn meanings(&self) -> BTreeMap<String, u64> {
+        meaning::of_results(self)
+    }
+
+    /// The identities of the state that a target or query rests on, in a run that began to fill it at an epoch.
+    #[must_use]
+    pub fn state(&self, result: &str, began: Epoch) -> BTreeSet<String> {
+        meaning::state(self, result, began)
+    }
+
+    /// The sources that a target or query reads.
+    #[must_use]
+    pub fn sources(&self, result: &str) -> BTreeSet<String> {
+        meaning::sources(self, result)
+    }
+
+    /// The plan of these targets and queries alone: it shares nothing with the others, not even the columns of tables.
+    /// Tables of changes keep the columns that `held` names, although nobody reads them any more: their state has them.
+    #[must_use]
+    pub fn only(&self, wanted: impl Fn(&str) -> bool, held: &HeldColumns) -> Self {
+        frontend::plan(&self.script, self.zone, &wanted, held)
+            .expect("what could be planned together can be planned alone")
+    }
+
+    /// The columns of which tables of changes hold state.
+    #[must_use]
+    pub fn held_columns(&self) -> HeldColumns {
+        let names = |table: &Table| table.schema.fields().iter().map(|field| field.name().clone()).collect();
+        let changes = self.tables.iter().filter(|table| table.change_key().is_some());
+        changes.map(|table| (table.name.clone(), names(table))).collect()
+    }
+
+    pub(crate) fn table(&self, number: usize) -> &Table {
+        let name = &self.table_names[&number];
+        self.tables.iter().find(|table| table.name == *name).expect("the tables that are read are kept")
     }
 
     /// The operators as an indented tree, for people and for tests.

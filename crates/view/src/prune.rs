@@ -1,7 +1,7 @@
 //! Takes out of the graph what nobody reads: columns, aggregate calls, whole operators. It is built again without them.
 
 use crate::build::nothing;
-use crate::needs::{demands, uses};
+use crate::needs::{Uses, demands, uses};
 use crate::scalar::{Scalar, Use};
 use crate::share::share_filters;
 use crate::tree::{Ix, Kind, Tree};
@@ -19,10 +19,13 @@ pub(crate) struct Pruned {
     pub(crate) tables: HashMap<usize, Vec<usize>>,
 }
 
-/// Builds the graph again without unused columns, then evaluates filters once that several projections share.
-pub(crate) fn prune(tree: &Tree, results: &[Ix]) -> Pruned {
+/// Builds the graph again without unused columns, then evaluates filters once that several projections share. Tables of
+/// changes keep the columns that `held` names, by the table's number: their state has them.
+pub(crate) fn prune(tree: &Tree, results: &[Ix], held: &HashMap<usize, Vec<usize>>) -> Pruned {
     let mut pruner = Pruner { old: tree, new: Tree::default(), places: vec![None; tree.len()], tables: HashMap::new() };
-    for (ix, of_node) in uses(tree, results).iter().enumerate() {
+    let mut uses = uses(tree, results);
+    hold(tree, held, &mut uses);
+    for (ix, of_node) in uses.iter().enumerate() {
         if let Some(of_node) = of_node {
             pruner.places[ix] = Some(pruner.rebuild(ix, of_node));
         }
@@ -32,6 +35,16 @@ pub(crate) fn prune(tree: &Tree, results: &[Ix]) -> Pruned {
     let (tree, results) = share_filters(pruner.new, placed);
     let (tree, results) = net_early(&tree, &results);
     Pruned { tree, results, tables: pruner.tables }
+}
+
+/// Marks columns of tables of changes as used.
+fn hold(tree: &Tree, held: &HashMap<usize, Vec<usize>>, uses: &mut Uses) {
+    for ix in 0..tree.len() {
+        let Kind::Normalize { input, .. } = tree.node(ix).kind else { continue };
+        let Kind::Table { table, .. } = tree.node(input).kind else { unreachable!("only tables are normalised") };
+        let (Some(columns), Some(of_table)) = (held.get(&table), &mut uses[input]) else { continue };
+        columns.iter().for_each(|&column| of_table[column] = Use::All);
+    }
 }
 
 /// Where a node of the old graph is in the new one, and each of its columns.

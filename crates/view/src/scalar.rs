@@ -4,7 +4,7 @@ use arrow::datatypes::{DataType, Schema};
 use datafusion_common::ScalarValue;
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_physical_expr::expressions::{CastExpr, Column, Literal};
-use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr, split_conjunction};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -105,6 +105,11 @@ impl Scalar {
         Some((function.fun().name(), function.args().iter().map(|argument| Self(Arc::clone(argument))).collect()))
     }
 
+    /// The conditions that must all hold.
+    pub(crate) fn parts(&self) -> Vec<Scalar> {
+        split_conjunction(&self.0).into_iter().map(|part| Self(Arc::clone(part))).collect()
+    }
+
     pub(crate) fn children(&self) -> Vec<Scalar> {
         self.0.children().into_iter().map(|child| Self(Arc::clone(child))).collect()
     }
@@ -119,7 +124,7 @@ impl Scalar {
     }
 
     /// The column and the names of the nested fields, if it is a chain of field accesses on a column.
-    fn as_path(&self) -> Option<(usize, Vec<String>)> {
+    pub(crate) fn as_path(&self) -> Option<(usize, Vec<String>)> {
         if let Some(column) = self.as_column() {
             return Some((column, Vec::new()));
         }

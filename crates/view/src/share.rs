@@ -6,7 +6,6 @@
 use crate::build::all;
 use crate::scalar::Scalar;
 use crate::tree::{Ix, Kind, Tree};
-use datafusion_physical_expr::split_conjunction;
 use std::sync::Arc;
 
 /// Shares conditions until no two projections of a stream have one in common.
@@ -24,14 +23,10 @@ struct Group {
     common: Vec<Scalar>,
 }
 
-fn parts(filter: &Scalar) -> Vec<Scalar> {
-    split_conjunction(&filter.0).into_iter().map(|part| Scalar(Arc::clone(part))).collect()
-}
-
 /// The conditions of a projection, by its input; `None` if it has none.
 fn filtered(tree: &Tree, ix: Ix) -> Option<(Ix, Vec<Scalar>)> {
     match &tree.node(ix).kind {
-        Kind::Project { input, filter: Some(filter), .. } => Some((*input, parts(filter))),
+        Kind::Project { input, filter: Some(filter), .. } => Some((*input, filter.parts())),
         _ => None,
     }
 }
@@ -70,7 +65,7 @@ fn share(tree: &Tree, results: &[Ix], group: &Group) -> (Tree, Vec<Ix>) {
                 };
                 let moved = |scalar: &Scalar| scalar.replace_leaves(place);
                 let rest: Vec<Scalar> =
-                    parts(filter).iter().filter(|part| !group.common.contains(part)).map(moved).collect();
+                    filter.parts().iter().filter(|part| !group.common.contains(part)).map(moved).collect();
                 let columns = columns.iter().map(|(scalar, name)| (moved(scalar), name.clone())).collect();
                 Kind::Project { input: node, filter: all(&rest), columns }
             }
@@ -91,7 +86,7 @@ fn in_front(tree: &Tree, new: &mut Tree, group: &Group, input: Ix) -> (Ix, Vec<S
             unreachable!("a group is of projections with filters")
         };
         columns.iter().for_each(|(scalar, _)| scalar.leaves(&mut leaves));
-        let rest = parts(filter).into_iter().filter(|part| !group.common.contains(part));
+        let rest = filter.parts().into_iter().filter(|part| !group.common.contains(part));
         rest.for_each(|part| part.leaves(&mut leaves));
     }
     if leaves.is_empty() {

@@ -15,5 +15,6 @@ pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
     }
     let data = data_path(&plan, args.data.as_deref());
     let workers = args.workers.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get));
-    carry_out(RunRequest { plan, data, workers, until_end: args.until_end, fresh: args.fresh })
+    let (until_end, fresh, restart_changed) = (args.until_end, args.fresh, args.restart_changed);
+    carry_out(RunRequest { plan, data, workers, until_end, fresh, restart_changed })
 }

@@ -135,6 +135,20 @@ pub enum SinkKind {
     Redis(Box<RedisPlan>),
 }
 
+impl SinkKind {
+    /// The kind in the job's word; Elasticsearch stands for OpenSearch too.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Index => "index",
+            Self::Discard => "discard",
+            Self::Elastic(_) => "elasticsearch",
+            Self::Kafka(_) => "kafka",
+            Self::Redis(_) => "redis",
+        }
+    }
+}
+
 /// A relation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelationPlan {

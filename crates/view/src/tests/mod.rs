@@ -3,6 +3,7 @@
 mod documented;
 mod explained;
 mod lowered;
+mod meant;
 mod odd;
 mod pruned;
 mod refused;
