@@ -6,7 +6,7 @@
 
 use crate::snapshot::{Section, StateWriter};
 use parking_lot::{Condvar, Mutex};
-use proxima_event::{Epoch, KeyGroup, KeyGroupSet, Position};
+use proxima_event::{Epoch, KeyGroup, KeyGroupSet, Position, Release};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -78,11 +78,12 @@ pub trait CheckpointStore: Send + Sync {
     /// When it cannot be written.
     fn write_state(&self, epoch: Epoch, worker: usize, state: Vec<OperatorState>) -> Result<(), String>;
 
-    /// Commits a checkpoint, once every worker's state is written and every sink holds its epoch.
+    /// Commits a checkpoint, once every worker's state is written and every sink holds its epoch. Gives the positions of
+    /// the oldest checkpoint that is kept: no run will read what lies before them.
     ///
     /// # Errors
     /// When it cannot be written, or another run has succeeded this one.
-    fn commit(&self, checkpoint: Commit) -> Result<(), String>;
+    fn commit(&self, checkpoint: Commit) -> Result<Vec<Position>, String>;
 }
 
 /// The state of a committed checkpoint.
@@ -296,12 +297,15 @@ impl Checkpointer {
         *self.status.lock()
     }
 
-    /// Writes and commits until [`finish`](Self::finish) or `stopped`.
+    /// Writes and commits until [`finish`](Self::finish) or `stopped`. Sources hear of each checkpoint that they need
+    /// not keep anything for any more.
     pub(crate) fn run(
         &self,
         restored: &BTreeMap<String, SourceCounts>,
+        releases: &[Release],
         stopped: &dyn Fn() -> bool,
     ) -> Result<(), String> {
+        let mut released = Vec::new();
         while !stopped() {
             match self.next() {
                 Some(Step::Write(epoch, worker, state)) => {
@@ -310,7 +314,13 @@ impl Checkpointer {
                         checkpoint.workers[worker].written = true;
                     }
                 }
-                Some(Step::Commit(epoch)) => self.commit(epoch, restored)?,
+                Some(Step::Commit(epoch)) => {
+                    let oldest = self.commit(epoch, restored)?;
+                    if oldest != released {
+                        releases.iter().for_each(|release| release(&oldest));
+                        released = oldest;
+                    }
+                }
                 None if self.finished.load(Ordering::Acquire) => return Ok(()),
                 None => {
                     let mut pending = self.pending.lock();
@@ -333,14 +343,14 @@ impl Checkpointer {
         complete.then_some(Step::Commit(epoch))
     }
 
-    fn commit(&self, epoch: u64, restored: &BTreeMap<String, SourceCounts>) -> Result<(), String> {
+    fn commit(&self, epoch: u64, restored: &BTreeMap<String, SourceCounts>) -> Result<Vec<Position>, String> {
         let (positions, counts, begun, bytes) = {
             let mut pending = self.pending.lock();
             let checkpoint = pending.get_mut(&epoch).expect("it is committed once");
             let counts = self.sum(&checkpoint.workers, restored);
             (std::mem::take(&mut checkpoint.positions), counts, checkpoint.begun, checkpoint.bytes)
         };
-        self.config.store.commit(Commit { epoch: Epoch(epoch), positions, counts })?;
+        let oldest = self.config.store.commit(Commit { epoch: Epoch(epoch), positions, counts })?;
         let mut status = self.status.lock();
         *status = CheckpointStatus {
             committed: status.committed + 1,
@@ -353,7 +363,7 @@ impl Checkpointer {
         pending.remove(&epoch);
         let first = pending.keys().next().copied().unwrap_or(u64::MAX);
         self.first.store(first, Ordering::Release);
-        Ok(())
+        Ok(oldest)
     }
 
     fn sum(&self, workers: &[Part], restored: &BTreeMap<String, SourceCounts>) -> BTreeMap<String, SourceCounts> {

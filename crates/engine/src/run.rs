@@ -11,7 +11,7 @@ use crate::status::{Counters, RunStatus, SinkCounters, SourceCounters};
 use crate::topology::{Graph, SourceNode, Topology};
 use crossbeam_channel::{Sender, unbounded};
 use parking_lot::Mutex;
-use proxima_event::{Chunk, Generation, Rejected, RejectedWrite, Sink};
+use proxima_event::{Chunk, Generation, Rejected, RejectedWrite, Release, Sink};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -158,7 +158,7 @@ impl RunHandle {
 /// # Errors
 /// When the workers cannot be started.
 pub fn run(topology: Topology, config: RunConfig) -> Result<RunHandle, RunError> {
-    let Topology { sources, graph, sinks } = topology;
+    let Topology { sources, graph, sinks, .. } = topology;
     let workers = config.workers.max(1);
     let checkpointer = config.checkpoints.clone().map(|checkpoints| {
         let names = sources.iter().map(|source| source.name.to_string()).collect();
@@ -168,20 +168,21 @@ pub fn run(topology: Topology, config: RunConfig) -> Result<RunHandle, RunError>
     let intake = Arc::new(EpochIntake::new(config.epochs.clone(), workers, names, &config.restored, checkpointer));
     let counters = Arc::new(count(&graph, &sources, &sinks, intake, &config.restored, workers));
     let (queues, sinks) = start_sinks(sinks, &config, &counters);
-    let checkpoints = start_checkpoints(&config.restored, &counters);
+    let releases = sources.iter().filter_map(|node| node.source.release()).collect();
+    let checkpoints = start_checkpoints(&config.restored, releases, &counters);
     let workers = start_workers(graph, config, Arc::clone(&counters), queues, workers)?;
     let sources = start_sources(sources, &counters);
     Ok(RunHandle { counters, sources, sinks, workers, checkpoints })
 }
 
 /// Starts the thread that writes and commits checkpoints, if the run makes any.
-fn start_checkpoints(restored: &Restored, counters: &Arc<Counters>) -> Option<JoinHandle<()>> {
+fn start_checkpoints(restored: &Restored, releases: Vec<Release>, counters: &Arc<Counters>) -> Option<JoinHandle<()>> {
     counters.intake.checkpointer()?;
     let counts = restored.checkpoint.as_ref().map(|checkpoint| checkpoint.counts.clone()).unwrap_or_default();
     let intake = Arc::clone(&counters.intake);
     Some(spawn("checkpoints".to_owned(), move || {
         let checkpointer = intake.checkpointer().expect("it was there when the thread was started");
-        if let Err(error) = checkpointer.run(&counts, &|| intake.is_stopped()) {
+        if let Err(error) = checkpointer.run(&counts, &releases, &|| intake.is_stopped()) {
             intake.fail(error);
         }
     }))

@@ -2,7 +2,7 @@
 
 use parking_lot::Mutex;
 use proxima_engine::{CheckpointStore, Commit, Cut, OperatorState, Restored, SavedState, Section, SectionKind};
-use proxima_event::{Epoch, KeyGroup, KeyGroupSet, PartitionId};
+use proxima_event::{Epoch, KeyGroup, KeyGroupSet, PartitionId, Position};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -101,13 +101,14 @@ impl CheckpointStore for MemoryCheckpoints {
         Ok(())
     }
 
-    fn commit(&self, checkpoint: Commit) -> Result<(), String> {
+    fn commit(&self, checkpoint: Commit) -> Result<Vec<Position>, String> {
         let mut stored = self.0.lock();
         let mut chains = stored.committed.as_ref().map(|(_, chains)| Chains::clone(chains)).unwrap_or_default();
         for state in stored.written.remove(&checkpoint.epoch.0).unwrap_or_default() {
             chains.add(state);
         }
+        let positions = checkpoint.positions.clone();
         stored.committed = Some((checkpoint, Arc::new(chains)));
-        Ok(())
+        Ok(positions)
     }
 }

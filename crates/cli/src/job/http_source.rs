@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 pub struct RawHttpSource {
     token: RawSecret,
     origins: Option<Located<Vec<Text>>>,
+    segment_bytes: Option<Located<u64>>,
     backlog_bytes: Option<Located<u64>>,
     log_bytes: Option<Located<u64>>,
 }
@@ -24,6 +25,7 @@ pub struct HttpSourcePlan {
     pub token: Option<String>,
     /// The web origins whose pages may post; `*` is any.
     pub origins: Vec<String>,
+    segment_bytes: Option<u64>,
     backlog_bytes: Option<u64>,
     log_bytes: Option<u64>,
 }
@@ -41,6 +43,7 @@ impl RawHttpSource {
         Self {
             token: RawSecret::read(fields, "token_env", "token_file"),
             origins: fields.texts("origins"),
+            segment_bytes: fields.size("segment_bytes"),
             backlog_bytes: fields.size("backlog_bytes"),
             log_bytes: fields.size("log_bytes"),
         }
@@ -63,8 +66,9 @@ impl RawHttpSource {
             origins.push(text.clone());
         }
         let size = |written: &Option<Located<u64>>| written.as_ref().map(|size| size.value);
-        let (backlog_bytes, log_bytes) = (size(&self.backlog_bytes), size(&self.log_bytes));
-        Some(HttpSourcePlan { token, origins, backlog_bytes, log_bytes })
+        let [segment_bytes, backlog_bytes, log_bytes] =
+            [&self.segment_bytes, &self.backlog_bytes, &self.log_bytes].map(size);
+        Some(HttpSourcePlan { token, origins, segment_bytes, backlog_bytes, log_bytes })
     }
 }
 
@@ -74,6 +78,7 @@ impl HttpSourcePlan {
     pub fn log(&self, name: &str, folder: PathBuf) -> HttpConfig {
         let config = HttpConfig::new(name, folder);
         HttpConfig {
+            segment_bytes: self.segment_bytes.unwrap_or(config.segment_bytes),
             backlog_bytes: self.backlog_bytes.unwrap_or(config.backlog_bytes),
             log_bytes: self.log_bytes.unwrap_or(config.log_bytes),
             ..config

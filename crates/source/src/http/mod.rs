@@ -60,7 +60,8 @@ impl Source for HttpSource {
         intake.open(announced);
         let mut reader = Reader::new(shared, partition, begin);
         for cut in &resume.cuts {
-            if let Some(position) = cut.first()
+            // Where the log began comes before where it stood: the last one counts.
+            if let Some(position) = cut.last()
                 && !reader.read_to(position.offset, &*intake).map_err(|error| io_error("read", place, error))?
             {
                 return Ok(());

@@ -253,6 +253,10 @@ fn a_restarted_source_replays_its_cuts_exactly() {
         let replayed: Vec<u64> = cuts.iter().map(|&cut| if cut == 62 { 61 } else { cut }).collect();
         assert_eq!(*notes.cuts.lock(), replayed);
     }
+    // A run that had no checkpoint yet says where it began, too.
+    let notes = Notes::new(100, 7, Resume { positions: Vec::new(), cuts: vec![vec![at(0), at(3)], vec![at(5)]] });
+    read(&log, &notes).unwrap();
+    assert_eq!(*notes.cuts.lock(), [3, 5]);
     let refused = |position: Position| {
         let resume = Resume { positions: vec![position], cuts: Vec::new() };
         read(&log, &Notes::new(1, 7, resume)).unwrap_err().to_string()
