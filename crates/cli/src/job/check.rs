@@ -102,6 +102,13 @@ fn check_checkpoint(
 ) -> Option<CheckpointPlan> {
     let default = CheckpointPlan::default();
     let offsets = refer(raw.offsets.as_ref(), "sink", sinks, problems);
+    let kind = |name: &String| sinks.iter().find(|(sink, _)| sink == name).and_then(|(_, sink)| sink.kind.as_ref());
+    if let (Some(written), Some(name)) = (&raw.offsets, &offsets)
+        && kind(name).is_some_and(|kind| kind.value != SinkWord::Redis)
+    {
+        let problem = written.error(format!("sink \"{name}\" keeps no offsets"));
+        problems.push(problem.advise("name a sink of kind \"redis\", or leave this key out"));
+    }
     let at = raw.at.map(|at| match at.value.text {
         remote if remote.starts_with("s3://") => remote,
         local => inputs::resolve(folder, &local, &at.place).to_string_lossy().into_owned(),

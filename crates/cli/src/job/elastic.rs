@@ -3,7 +3,7 @@
 use super::fields::{Fields, Located};
 use super::inputs;
 use super::problem::Problem;
-use super::secret::RawSecret;
+use super::secret::{RawLogin, RawSecret};
 use super::tree::Text;
 use proxima_elastic::{Cluster, ClusterConfig, Existing, IndexPattern, Login, Refresh, TargetConfig};
 use std::path::Path;
@@ -20,8 +20,7 @@ const EXISTING: [(&str, Existing); 3] =
 #[derive(Debug)]
 pub struct RawElastic {
     addresses: Option<Located<Vec<Text>>>,
-    user: Option<Located<Text>>,
-    password: RawSecret,
+    login: RawLogin,
     api_key: RawSecret,
     ca_file: Option<Located<Text>>,
     bulk_bytes: Option<Located<u64>>,
@@ -61,8 +60,7 @@ impl RawElastic {
     pub fn read(fields: &mut Fields<'_>) -> Self {
         Self {
             addresses: fields.required_texts("addresses", "write addresses = [\"http://host:9200\"]"),
-            user: fields.text("user"),
-            password: RawSecret::read(fields, "password_env", "password_file"),
+            login: RawLogin::read(fields),
             api_key: RawSecret::read(fields, "api_key_env", "api_key_file"),
             ca_file: fields.text("ca_file"),
             bulk_bytes: fields.size("bulk_bytes"),
@@ -124,26 +122,17 @@ impl RawElastic {
     }
 
     fn login(&self, folder: &Path, with_secrets: bool, problems: &mut Vec<Problem>) -> Option<Login> {
-        match (&self.user, self.password.is_written(), self.api_key.place()) {
-            (_, _, None) if self.user.is_none() && !self.password.is_written() => Some(Login::Nobody),
-            (Some(user), true, None) => {
-                let password = self.password.resolve(folder, with_secrets, problems)?;
-                Some(Login::Basic { user: user.value.text.clone(), password })
-            }
-            (None, false, Some(_)) => Some(Login::ApiKey(self.api_key.resolve(folder, with_secrets, problems)?)),
-            (Some(user), false, None) => {
-                let problem = user.error("a user without a password");
-                problems.push(problem.advise("name it with password_env = \"…\" or password_file = \"…\""));
+        match (self.login.place(), self.api_key.place()) {
+            (None, Some(_)) => Some(Login::ApiKey(self.api_key.resolve(folder, with_secrets, problems)?)),
+            (Some(_), Some(key)) => {
+                let problem = key.error("a login is either user and password or an API key");
+                problems.push(problem.advise("write user with password_env, or api_key_env alone"));
                 None
             }
-            _ => {
-                let place = self.api_key.place().or(self.password.place());
-                problems.extend(place.map(|place| {
-                    let message = "a login is either user and password or an API key";
-                    place.error(message).advise("write user with password_env, or api_key_env alone")
-                }));
-                None
-            }
+            (_, None) => Some(match self.login.resolve(folder, with_secrets, problems)? {
+                Some((user, password)) => Login::Basic { user, password },
+                None => Login::Nobody,
+            }),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::fields::{Fields, Located};
 use super::inputs;
 use super::problem::Problem;
-use super::secret::RawSecret;
+use super::secret::RawLogin;
 use super::tree::Text;
 use proxima_kafka::{
     Connection, Isolation, Login, LostOffsets, Mechanism, RESERVED, Security, SinkConfig, SourceConfig, Start, Tls,
@@ -54,8 +54,7 @@ struct RawConnection {
 #[derive(Debug)]
 struct RawSecurity {
     mechanism: Option<Located<Mechanism>>,
-    user: Option<Located<Text>>,
-    password: RawSecret,
+    login: RawLogin,
     tls: Option<Located<bool>>,
     ca_file: Option<Located<Text>>,
     certificate_file: Option<Located<Text>>,
@@ -211,8 +210,7 @@ impl RawSecurity {
     fn read(mut fields: Fields<'_>) -> Self {
         let security = Self {
             mechanism: fields.word("mechanism", &MECHANISMS),
-            user: fields.text("user"),
-            password: RawSecret::read(&mut fields, "password_env", "password_file"),
+            login: RawLogin::read(&mut fields),
             tls: fields.boolean("tls"),
             ca_file: fields.text("ca_file"),
             certificate_file: fields.text("certificate_file"),
@@ -233,27 +231,8 @@ impl RawSecurity {
             certificate_file: file(&self.certificate_file),
             key_file: file(&self.key_file),
         });
-        Some(Security { tls, login: self.login(folder, with_secrets, problems)? })
-    }
-
-    /// The login, if there is to be one; outer `None` when it is wrong.
-    fn login(&self, folder: &Path, with_secrets: bool, problems: &mut Vec<Problem>) -> Option<Option<Login>> {
         let mechanism = self.mechanism.as_ref().map_or(Mechanism::ScramSha512, |mechanism| mechanism.value);
-        match (&self.user, self.password.place()) {
-            (None, None) => Some(None),
-            (Some(user), Some(_)) => {
-                let password = self.password.resolve(folder, with_secrets, problems)?;
-                Some(Some(Login { mechanism, user: user.value.text.clone(), password }))
-            }
-            (Some(user), None) => {
-                let problem = user.error("a user without a password");
-                problems.push(problem.advise("name it with password_env = \"…\" or password_file = \"…\""));
-                None
-            }
-            (None, Some(password)) => {
-                problems.push(password.error("a password without a user").advise("write user = \"…\""));
-                None
-            }
-        }
+        let login = self.login.resolve(folder, with_secrets, problems)?;
+        Some(Security { tls, login: login.map(|(user, password)| Login { mechanism, user, password }) })
     }
 }

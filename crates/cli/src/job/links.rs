@@ -23,10 +23,14 @@ fn check_tables(raw: &RawJob, views: &Place, tables: &[Table], problems: &mut Ve
             let message = format!("table {name} reads source \"{source}\", which the job does not have");
             problems.push(Problem::error(&place, "", message).advise(advise_word(source, &names(&raw.sources))));
         }
-        let of_topics = raw.sources.iter().any(|(known, raw)| known == source && raw.kafka.is_some());
-        if of_topics && format == "csv" {
+        let own = raw.sources.iter().find(|(known, _)| known == source).map(|(_, raw)| raw);
+        if own.is_some_and(|raw| raw.kafka.is_some()) && format == "csv" {
             let message = format!("table {name} reads source \"{source}\" as csv, but messages have no header");
             problems.push(Problem::error(&place, "", message).advise("write the topic's messages as JSON"));
+        }
+        if own.is_some_and(|raw| raw.http.is_some()) && format == "csv" {
+            let message = format!("table {name} reads source \"{source}\" as csv, but clients post JSON");
+            problems.push(Problem::error(&place, "", message).advise("write format = 'json'"));
         }
         let first = formats.entry(source).or_insert(table);
         if first.format != *format {

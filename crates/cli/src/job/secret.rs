@@ -62,3 +62,48 @@ impl RawSecret {
         }
     }
 }
+
+/// A user and where its password is: `user` with `password_env` or `password_file`.
+#[derive(Debug)]
+pub struct RawLogin {
+    user: Option<Located<Text>>,
+    password: RawSecret,
+}
+
+impl RawLogin {
+    /// Reads the three keys.
+    pub fn read(fields: &mut Fields<'_>) -> Self {
+        Self { user: fields.text("user"), password: RawSecret::read(fields, "password_env", "password_file") }
+    }
+
+    /// Where the job says that somebody logs in.
+    #[must_use]
+    pub fn place(&self) -> Option<&Located<Text>> {
+        self.user.as_ref().or(self.password.place())
+    }
+
+    /// The user and the password; the inner `None` when nobody logs in, the outer one when something is wrong.
+    pub fn resolve(
+        &self,
+        folder: &Path,
+        wanted: bool,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Option<(String, String)>> {
+        match (&self.user, self.password.place()) {
+            (None, None) => Some(None),
+            (Some(user), Some(_)) => {
+                let password = self.password.resolve(folder, wanted, problems)?;
+                Some(Some((user.value.text.clone(), password)))
+            }
+            (Some(user), None) => {
+                let problem = user.error("a user without a password");
+                problems.push(problem.advise("name it with password_env = \"…\" or password_file = \"…\""));
+                None
+            }
+            (None, Some(password)) => {
+                problems.push(password.error("a password without a user").advise("write user = \"…\""));
+                None
+            }
+        }
+    }
+}
