@@ -45,14 +45,14 @@ impl RejectedFiles {
     /// Keeps these records. A file that cannot be written is logged, and does not stop the run.
     pub fn keep(&self, rejected: &[Rejected]) {
         if let Err(error) = self.write(rejected) {
-            tracing::error!(folder = %self.folder.display(), %error, "rejected records could not be kept");
+            tracing::error!("rejected records are counted, but cannot be kept: {error}");
         }
     }
 
     /// Keeps these writes, in a file for each target.
     pub fn keep_writes(&self, rejected: &[RejectedWrite]) {
         if let Err(error) = self.write_all(rejected.iter().map(|write| (Arc::from(&*write.target), write))) {
-            tracing::error!(folder = %self.folder.display(), %error, "refused writes could not be kept");
+            tracing::error!("refused writes are counted, but cannot be kept: {error}");
         }
     }
 
@@ -64,23 +64,40 @@ impl RejectedFiles {
     fn write_all<T: Serialize>(&self, lines: impl Iterator<Item = (Arc<str>, T)>) -> io::Result<()> {
         let mut files = self.files.lock();
         for (name, line) in lines {
+            let path = self.folder.join(format!("{name}.jsonl"));
             if !files.contains_key(&name) {
-                fs::create_dir_all(&self.folder)?;
-                let file = BufWriter::new(File::create(self.folder.join(format!("{name}.jsonl")))?);
+                let made = fs::create_dir_all(&self.folder).and_then(|()| File::create(&path));
+                let file = BufWriter::new(made.map_err(|cause| at(&path, &cause))?);
                 files.insert(Arc::clone(&name), Kept { file, records: 0 });
             }
             let kept = files.get_mut(&name).expect("inserted above");
             if kept.records < self.keep {
-                serde_json::to_writer(&mut kept.file, &line)?;
-                kept.file.write_all(b"\n")?;
-                kept.records += 1;
+                kept.add(&line).map_err(|cause| at(&path, &cause))?;
             }
         }
-        files.values_mut().try_for_each(|kept| kept.file.flush())
+        let flush = |(name, kept): (&Arc<str>, &mut Kept)| {
+            kept.file.flush().map_err(|cause| at(&self.folder.join(format!("{name}.jsonl")), &cause))
+        };
+        files.iter_mut().try_for_each(flush)
     }
 }
 
+/// What could not be written, and what to do about it.
+fn at(path: &Path, cause: &io::Error) -> io::Error {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let full = matches!(cause.kind(), StorageFull | QuotaExceeded | FileTooLarge);
+    let advice = if full { "; free space there, or set [rejected] keep lower" } else { "" };
+    io::Error::new(cause.kind(), format!("cannot write {}: {cause}{advice}", path.display()))
+}
+
 impl Kept {
+    fn add(&mut self, line: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.file, line)?;
+        self.file.write_all(b"\n")?;
+        self.records += 1;
+        Ok(())
+    }
+
     /// Goes on with a file, without the records at or behind these offsets of their partitions.
     fn go_on(path: &Path, ends: &HashMap<&str, u64>) -> io::Result<Self> {
         let part = path.with_extension("part");
@@ -126,6 +143,20 @@ mod tests {
         let line: serde_json::Value = serde_json::from_str(lines("clicks").trim()).unwrap();
         assert_eq!((line["partition"].as_str(), line["line"].as_u64()), (Some("a.csv"), Some(2)));
         assert_eq!(line["record"], "x,\u{fffd}");
+    }
+
+    #[test]
+    fn a_full_disk_is_named_with_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/full", dir.path().join("orders.jsonl")).unwrap();
+        let files = RejectedFiles::open(dir.path().to_owned(), 2, &[]).unwrap();
+        let partition = Arc::new(PartitionId { source: "orders".into(), name: "a.csv".into() });
+        let bad = Rejected { partition, offset: 7, line: 2, reason: "bad".into(), record: b"x".to_vec() };
+        let said = files.write(std::slice::from_ref(&bad)).unwrap_err().to_string();
+        assert!(said.starts_with(&format!("cannot write {}/orders.jsonl: ", dir.path().display())), "{said}");
+        assert!(said.ends_with("free space there, or set [rejected] keep lower"), "{said}");
+        // The run goes on.
+        files.keep(&[bad]);
     }
 
     #[test]

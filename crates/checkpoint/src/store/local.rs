@@ -206,9 +206,9 @@ fn if_there<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 fn failed(tried: &'static str, path: &Path, cause: &io::Error) -> StoreError {
-    use ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    use ErrorKind::{FileTooLarge, NotADirectory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     let advice = match cause.kind() {
-        StorageFull => " (free space there; the run goes on from its last checkpoint)",
+        StorageFull | QuotaExceeded | FileTooLarge => " (free space there; the run goes on from its last checkpoint)",
         PermissionDenied | ReadOnlyFilesystem => " (the user that runs the job must be able to write there)",
         _ => "",
     };
@@ -287,6 +287,16 @@ mod tests {
         assert!(dead.exists(), "it may be about to be locked");
         store.sweep_unnamed(Duration::ZERO).unwrap();
         assert_eq!((dead.exists(), alive.exists()), (false, true));
+    }
+
+    #[test]
+    fn a_full_disk_is_named_with_what_to_do() {
+        for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded] {
+            let error = failed("write", Path::new("/data/state/1"), &kind.into());
+            assert!(!error.lasting, "it may be emptied while the call is tried again");
+            let said = error.to_string();
+            assert!(said.starts_with("cannot write /data/state/1: ") && said.contains("free space there"), "{said}");
+        }
     }
 
     #[test]
