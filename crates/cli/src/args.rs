@@ -14,6 +14,7 @@ Examples:
   proxima run shop --set sources.orders.path=/data/2011 --set epoch.interval=20ms
   proxima check shop                           every problem of a job at once
   proxima explain shop                         the operators that a job becomes
+  proxima status shop                          how its run goes
   proxima search shop daily '{\"sort\": [{\"day\": \"desc\"}], \"size\": 3}'
   proxima similar shop bought_together 85123A -n 5
   proxima generate mall --out /tmp/mall --days 3     input for examples/mall, and what it must answer
@@ -47,6 +48,8 @@ pub enum Command {
     Check(JobArgs),
     /// Prints the operators that a job becomes.
     Explain(JobArgs),
+    /// Shows how a run goes: sources with lag and rate, sinks, checkpoints, state, and what anything waits for.
+    Status(StatusArgs),
     /// Searches an index of a job, in the words of Elasticsearch's _search.
     Search(SearchArgs),
     /// Lists the objects that a path finds nearest to an object.
@@ -114,6 +117,19 @@ pub struct PlaceArgs {
     /// Where results are kept [default: .proxima/NAME in the current folder].
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+}
+
+/// `proxima status`
+#[derive(Args, Clone, Debug)]
+pub struct StatusArgs {
+    /// The job's folder. Without it, and without --server, the server on 127.0.0.1:8080 is asked.
+    pub job: Option<PathBuf>,
+    /// Lays this file over job.toml, as the run does. May be given more than once.
+    #[arg(long, value_name = "FILE")]
+    pub connect: Vec<PathBuf>,
+    /// Where to ask.
+    #[command(flatten)]
+    pub place: PlaceArgs,
 }
 
 /// `proxima search`

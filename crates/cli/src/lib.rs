@@ -15,6 +15,7 @@ pub mod hints;
 pub mod ingest;
 pub mod job;
 pub mod monitor;
+pub mod page;
 pub mod progress;
 pub mod rejected;
 pub mod run;

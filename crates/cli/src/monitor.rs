@@ -92,7 +92,10 @@ fn describe(run: proxima_engine::RunStatus) -> Status {
         flushes: sink.flushes,
         rejected: sink.rejected,
         epochs: sink.epochs,
+        in_flight: sink.in_flight,
+        retries: sink.retries,
         waits_for: sink.waits_for,
+        last_error: sink.last_error,
     };
     let operator = |operator: proxima_engine::OperatorStatus| OperatorStatus {
         name: operator.name,
@@ -157,6 +160,7 @@ fn describe_source(source: proxima_engine::SourceStatus) -> SourceStatus {
         skipped: source.skipped,
         lag: partitions.iter().map(behind).sum(),
         partitions,
+        waits_for: source.waits_for,
     }
 }
 

@@ -134,9 +134,26 @@ fn results_follow_the_files_until_ctrl_c_and_stay() {
     run.wait("/v1/similar/together/b?n=10", None, both);
     let status = run.wait("/v1/status", None, |_| true);
     assert!(status.contains("orders"), "{status}");
+    let page = Command::new(env!("CARGO_BIN_EXE_proxima"))
+        .args(["status", "shop"])
+        .current_dir(run.folder.path())
+        .output()
+        .unwrap();
+    let page = String::from_utf8(page.stdout).unwrap();
+    assert!(
+        page.starts_with("shop: running for ") && page.contains("\norders ") && page.contains("\nsales "),
+        "{page}"
+    );
 
     let (_, took) = run.interrupt();
     assert!(took < END, "the end took {took:?}");
+    let gone = Command::new(env!("CARGO_BIN_EXE_proxima"))
+        .args(["status", "shop"])
+        .current_dir(run.folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(gone.stderr).unwrap();
+    assert!(gone.status.code() == Some(3) && said.contains("job \"shop\" does not run"), "{said}");
     let mut search = Command::new(env!("CARGO_BIN_EXE_proxima"));
     let output =
         search.args(["search", "shop", "sales", &all.to_string()]).current_dir(run.folder.path()).output().unwrap();

@@ -87,9 +87,9 @@ pub(crate) fn assemble(
     for (stream, _) in streams.iter().zip(graph.unread()).filter(|(_, unread)| *unread) {
         stream.clone().probe_with(&probe);
     }
-    for ((name, input), queue) in graph.sinks.iter().zip(sinks) {
+    for (index, ((_, input), queue)) in graph.sinks.iter().zip(sinks).enumerate() {
         let input = streams[input.0].clone();
-        sink(scope, name, input, queue.clone(), (counters, start)).probe_with(&probe);
+        sink(scope, index, input, queue.clone(), (counters, start)).probe_with(&probe);
     }
     Assembled { inputs, probe }
 }
@@ -150,20 +150,21 @@ fn operator<'scope>(
 
 fn sink<'scope>(
     scope: Scope<'scope, u64>,
-    name: &str,
+    index: usize,
     input: Changelog<'scope>,
     queue: Sender<Write>,
     (counters, start): (&Arc<Counters>, &Start),
 ) -> Changelog<'scope> {
-    let mut builder = OperatorBuilder::new(name.to_owned(), scope);
+    let (name, own) = &counters.sinks[index];
+    let mut builder = OperatorBuilder::new(name.clone(), scope);
     let mut pull = puller(builder.new_input(input, Pipeline));
     let (_output, stream) = builder.new_output::<Batch>();
     let address = builder.operator_info().address.to_vec();
     let ack = Arc::new(Ack::new(scope.worker().sync_activator_for(address)));
-    let (intake, first) = (Arc::clone(&counters.intake), start.epoch);
+    let (shared, first) = ((Arc::clone(&counters.intake), Arc::clone(own)), start.epoch);
     builder.build_reschedule(move |mut capabilities| {
         let capability = capabilities.pop().expect("one output, one capability");
-        let mut driver = SinkDriver::new(capability, queue, ack, intake, first);
+        let mut driver = SinkDriver::new(capability, queue, ack, shared, first);
         move |frontiers| {
             pull(&mut |epoch, changes| driver.receive(epoch, changes));
             driver.advance(frontiers)

@@ -21,6 +21,18 @@ const QUEUED_WAKE: usize = 1;
 /// How often a waiting source looks whether it should stop.
 const WAIT: Duration = Duration::from_millis(50);
 
+/// A source that waits so long waits for something: shorter is how sources and workers keep step.
+const NOTICED: Duration = Duration::from_secs(1);
+
+/// Why the records of a source are not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HeldBack {
+    /// This dimension is read first.
+    Dimension(Arc<str>),
+    /// So many epochs are on their way, and no more may be.
+    Epochs(u64),
+}
+
 /// How far a partition has been read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionStatus {
@@ -58,6 +70,8 @@ struct SourceState {
     caught_up: bool,
     ended: bool,
     resume: Resume,
+    /// Since when its next chunk is not taken, if it waits.
+    waits_since: Option<Instant>,
 }
 
 struct State {
@@ -103,7 +117,7 @@ impl EpochIntake {
     ) -> Self {
         let source = |(name, dimension): (Arc<str>, bool)| {
             let resume = resume_of(&name, restored);
-            SourceState { name, dimension, caught_up: false, ended: false, resume }
+            SourceState { name, dimension, caught_up: false, ended: false, resume, waits_since: None }
         };
         let sources: Vec<_> = sources.map(source).collect();
         let replay = Replay::new(&restored.cuts, sources.len());
@@ -196,6 +210,20 @@ impl EpochIntake {
         self.state.lock().partitions.values().cloned().collect()
     }
 
+    /// For each source why its records are not taken, if that has been so for some time.
+    pub(crate) fn holds_back(&self) -> Vec<Option<HeldBack>> {
+        let state = self.state.lock();
+        let dimension = state.sources.iter().find(|source| source.dimension && !source.caught_up);
+        let why = |source: &SourceState| {
+            source.waits_since.filter(|since| since.elapsed() >= NOTICED)?;
+            Some(match dimension {
+                Some(dimension) if !source.dimension => HeldBack::Dimension(Arc::clone(&dimension.name)),
+                _ => HeldBack::Epochs(state.open - state.done),
+            })
+        };
+        state.sources.iter().map(why).collect()
+    }
+
     /// Chunks and records that are queued for workers now.
     pub(crate) fn queued(&self) -> (usize, usize) {
         let state = self.state.lock();
@@ -261,8 +289,10 @@ impl EpochIntake {
                 return Err(Stopped);
             }
             if let Some(worker) = self.place(&mut state, source, chunk.records) {
+                state.sources[source].waits_since = None;
                 break worker;
             }
+            state.sources[source].waits_since.get_or_insert_with(Instant::now);
             self.room.wait_for(&mut state, WAIT);
         };
         let status = state.partitions.get_mut(&chunk.partition).expect("a partition is opened before its chunks");

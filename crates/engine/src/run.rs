@@ -200,7 +200,7 @@ fn count(
     let counted = restored.checkpoint.as_ref().map(|checkpoint| &checkpoint.counts);
     let source = |source: &SourceNode| {
         let before = counted.and_then(|counts| counts.get(&*source.name)).copied().unwrap_or_default();
-        (Arc::clone(&source.name), SourceCounters::starting(before))
+        (Arc::clone(&source.name), SourceCounters::starting(before, source.source.health()))
     };
     let stats = (0..workers).map(|_| Mutex::new(vec![crate::OperatorStats::default(); operators.len()])).collect();
     Counters {
@@ -246,6 +246,10 @@ fn start_sinks(
 fn start_sources(sources: Vec<SourceNode>, counters: &Arc<Counters>) -> Vec<JoinHandle<()>> {
     let start = |(index, node): (usize, SourceNode)| {
         let intake = Arc::clone(&counters.intake);
+        if let Some(health) = &counters.sources[index].1.health {
+            let intake = Arc::clone(&intake);
+            health.stop_when(move || intake.is_stopped());
+        }
         spawn(format!("source {}", node.name), move || {
             let own = Arc::new(SourceIntake { intake: Arc::clone(&intake), source: index });
             match catch_unwind(AssertUnwindSafe(|| node.source.run(own))) {

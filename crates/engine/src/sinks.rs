@@ -50,6 +50,7 @@ pub(crate) struct SinkDriver {
     queue: Sender<Write>,
     ack: Arc<Ack>,
     intake: Arc<EpochIntake>,
+    counters: Arc<SinkCounters>,
 }
 
 impl SinkDriver {
@@ -57,12 +58,12 @@ impl SinkDriver {
         mut capability: Capability<u64>,
         queue: Sender<Write>,
         ack: Arc<Ack>,
-        intake: Arc<EpochIntake>,
+        (intake, counters): (Arc<EpochIntake>, Arc<SinkCounters>),
         next: u64,
     ) -> Self {
         capability.downgrade(&next);
         let (waiting, sent) = (Waiting::default(), VecDeque::new());
-        Self { waiting, next, sent, capability: Some(capability), queue, ack, intake }
+        Self { waiting, next, sent, capability: Some(capability), queue, ack, intake, counters }
     }
 
     pub(crate) fn receive(&mut self, epoch: u64, changes: Changes) {
@@ -97,6 +98,7 @@ impl SinkDriver {
             return;
         }
         let last = epoch == self.intake.last();
+        self.counters.given.fetch_add(rows(&changes), Ordering::Relaxed);
         let write = Write { epoch, changes, last, checkpoint, ack: Arc::clone(&self.ack) };
         // A closed queue means that the sink thread failed: the run is ending.
         if self.queue.send(write).is_ok() {
@@ -166,8 +168,9 @@ impl SinkThread {
         }
         let version = Version::new(self.generation, Epoch(write.epoch));
         self.sink.write(version, &write.changes)?;
-        let rows: usize = write.changes.iter().map(Changes::len).sum();
-        self.counters.rows.fetch_add(rows as u64, Ordering::Relaxed);
+        let rows = rows(&write.changes);
+        self.counters.rows.fetch_add(rows, Ordering::Relaxed);
+        unflushed.rows += rows;
         unflushed.checkpoint |= write.checkpoint;
         unflushed.acks.push((write.epoch, write.ack));
         Ok(true)
@@ -187,6 +190,7 @@ impl SinkThread {
             self.sink.sync()?;
         }
         self.counters.flushes.fetch_add(1, Ordering::Relaxed);
+        self.counters.held.fetch_add(std::mem::take(&mut unflushed.rows), Ordering::Relaxed);
         for (epoch, ack) in unflushed.acks.drain(..) {
             ack.epochs.fetch_max(epoch + 1, Ordering::AcqRel);
             self.counters.epochs.fetch_max(epoch + 1, Ordering::Relaxed);
@@ -197,9 +201,14 @@ impl SinkThread {
     }
 }
 
+fn rows(changes: &[Changes]) -> u64 {
+    changes.iter().map(|changes| changes.len() as u64).sum()
+}
+
 /// What was written since the last flush.
 #[derive(Default)]
 struct Unflushed {
+    rows: u64,
     acks: Vec<(u64, Arc<Ack>)>,
     /// Whether a checkpoint counts on it.
     checkpoint: bool,

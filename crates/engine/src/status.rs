@@ -2,7 +2,7 @@
 
 use crate::OperatorStats;
 use crate::checkpoint::{CheckpointStatus, Checkpointer, SourceCounts};
-use crate::intake::{EpochIntake, PartitionStatus};
+use crate::intake::{EpochIntake, HeldBack, PartitionStatus};
 use parking_lot::Mutex;
 use proxima_event::Health;
 use std::sync::Arc;
@@ -14,18 +14,24 @@ pub(crate) struct SourceCounters {
     pub(crate) records: AtomicU64,
     pub(crate) rejected: AtomicU64,
     pub(crate) skipped: AtomicU64,
+    pub(crate) health: Option<Health>,
 }
 
 impl SourceCounters {
     /// Counters that go on from those of an earlier run.
-    pub(crate) fn starting(before: SourceCounts) -> Self {
-        Self { records: before.records.into(), rejected: before.rejected.into(), ..Self::default() }
+    pub(crate) fn starting(before: SourceCounts, health: Option<Health>) -> Self {
+        Self { records: before.records.into(), rejected: before.rejected.into(), health, ..Self::default() }
     }
 }
 
 /// Counters of one sink.
 #[derive(Debug, Default)]
 pub(crate) struct SinkCounters {
+    /// Rows that the workers have handed over.
+    pub(crate) given: AtomicU64,
+    /// Rows that it holds.
+    pub(crate) held: AtomicU64,
+    /// Rows written.
     pub(crate) rows: AtomicU64,
     pub(crate) flushes: AtomicU64,
     pub(crate) rejected: AtomicU64,
@@ -56,6 +62,8 @@ pub struct SourceStatus {
     pub skipped: u64,
     /// How far each partition has been read.
     pub partitions: Vec<PartitionStatus>,
+    /// What it waits for: the outside, a dimension that is read first, sinks that are behind.
+    pub waits_for: Option<String>,
 }
 
 /// A sink, as status shows it.
@@ -71,8 +79,14 @@ pub struct SinkStatus {
     pub rejected: u64,
     /// Every epoch before this one is held by it, on every worker.
     pub epochs: u64,
+    /// Rows handed to it that it does not hold yet.
+    pub in_flight: u64,
+    /// How often the outside did not take something, and it was tried again.
+    pub retries: u64,
     /// What it waits for, if something outside does not take its writes.
     pub waits_for: Option<String>,
+    /// What it waited for last, also when it goes on.
+    pub last_error: Option<String>,
 }
 
 /// An operator, as status shows it: the sums over all workers.
@@ -119,17 +133,30 @@ impl RunStatus {
     }
 }
 
+/// Why a source is held back; `waits` are the sinks that wait for something.
+fn why(held_back: &HeldBack, waits: &[String]) -> String {
+    match held_back {
+        HeldBack::Dimension(name) => format!("the dimension {name} is read first"),
+        HeldBack::Epochs(epochs) if waits.is_empty() => format!("{epochs} epochs are not written yet"),
+        HeldBack::Epochs(_) => waits.join("; "),
+    }
+}
+
 impl Counters {
     pub(crate) fn snapshot(&self) -> RunStatus {
         let (epoch_open, epoch_done) = self.intake.epochs();
         let (queued_chunks, queued_records) = self.intake.queued();
         let partitions = self.intake.partitions();
-        let sources = self.sources.iter().map(|(name, counters)| SourceStatus {
+        let waits = self.sinks.iter().filter_map(|(name, sink)| Some((name, sink.health.as_ref()?.waits_for()?)));
+        let waits: Vec<String> = waits.map(|(name, what)| format!("{name}: {what}")).collect();
+        let held_back = self.intake.holds_back();
+        let sources = self.sources.iter().zip(held_back).map(|((name, counters), held_back)| SourceStatus {
             name: Arc::clone(name),
             records: counters.records.load(Relaxed),
             rejected: counters.rejected.load(Relaxed),
             skipped: counters.skipped.load(Relaxed),
             partitions: partitions.iter().filter(|p| p.position.partition.source == *name).cloned().collect(),
+            waits_for: counters.health.as_ref().and_then(Health::waits_for).or_else(|| Some(why(&held_back?, &waits))),
         });
         let sinks = self.sinks.iter().map(|(name, counters)| SinkStatus {
             name: name.clone(),
@@ -137,7 +164,10 @@ impl Counters {
             flushes: counters.flushes.load(Relaxed),
             rejected: counters.rejected.load(Relaxed),
             epochs: counters.epochs.load(Relaxed),
+            in_flight: counters.given.load(Relaxed).saturating_sub(counters.held.load(Relaxed)),
+            retries: counters.health.as_ref().map_or(0, Health::retries),
             waits_for: counters.health.as_ref().and_then(Health::waits_for),
+            last_error: counters.health.as_ref().and_then(Health::last_error),
         });
         RunStatus {
             epoch_open,

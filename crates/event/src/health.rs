@@ -1,6 +1,7 @@
 //! What a connector waits for, for people who watch the run, and the run's word to a connector that it must end.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A handle that a connector and the engine share. A connector that retries what the outside refuses says so here, and
@@ -11,13 +12,19 @@ pub struct Health(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     waits_for: Mutex<Option<String>>,
+    last_error: Mutex<Option<String>>,
+    retries: AtomicU64,
     stopped: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
 }
 
 impl Health {
-    /// Says what the connector waits for: "http://search-1:9200: connection refused; tried 7 times".
+    /// Says what the connector waits for: "http://search-1:9200: connection refused; tried 7 times". Said with each
+    /// attempt that has failed, it counts them.
     pub fn wait_for(&self, what: impl Into<String>) {
-        self.set(Some(what.into()));
+        let what = what.into();
+        self.0.retries.fetch_add(1, Ordering::Relaxed);
+        *self.0.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.clone());
+        self.set(Some(what));
     }
 
     /// Says that the connector goes on.
@@ -33,6 +40,18 @@ impl Health {
     #[must_use]
     pub fn waits_for(&self) -> Option<String> {
         self.0.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often it had to wait and try again.
+    #[must_use]
+    pub fn retries(&self) -> u64 {
+        self.0.retries.load(Ordering::Relaxed)
+    }
+
+    /// What it waited for last, also when it goes on.
+    #[must_use]
+    pub fn last_error(&self) -> Option<String> {
+        self.0.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Tells the connector, before it runs, how to find out that the run is ending. A second call changes nothing.
@@ -57,7 +76,7 @@ impl fmt::Debug for Health {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::AtomicBool;
 
     #[test]
     fn all_handles_see_the_same() {
@@ -67,6 +86,7 @@ mod tests {
         assert_eq!(other.waits_for().as_deref(), Some("http://search-1:9200"));
         health.go_on();
         assert_eq!(other.waits_for(), None);
+        assert_eq!((other.retries(), other.last_error().as_deref()), (1, Some("http://search-1:9200")));
         assert!(!health.is_stopped(), "nobody can stop it yet");
         let told = Arc::clone(&stop);
         other.stop_when(move || told.load(Ordering::Relaxed));

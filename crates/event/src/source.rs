@@ -1,6 +1,6 @@
 //! The contract of a source: read partitions in order, offer chunks with their positions, stop when told.
 
-use crate::Chunk;
+use crate::{Chunk, Health};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -99,6 +99,11 @@ pub trait Source: Send {
     /// # Errors
     /// When the outside failed in a way that retrying did not cure.
     fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError>;
+
+    /// The handle by which a source says what it waits for. `None` for sources that never wait for anything outside.
+    fn health(&self) -> Option<Health> {
+        None
+    }
 
     /// What is to be called with the positions of the oldest checkpoint that is kept, each time they move: the source
     /// may let go of what lies before them. Taken before [`Source::run`]. `None` for sources that keep nothing.

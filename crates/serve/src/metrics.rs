@@ -50,6 +50,7 @@ pub(crate) fn render(status: &Status, requests: &Requests) -> String {
     render_operators(&mut out, status);
     render_sinks(&mut out, status);
     render_models(&mut out, status);
+    render_checkpoints(&mut out, status);
     render_requests(&mut out, &requests.0.lock());
     out.0
 }
@@ -87,6 +88,10 @@ fn render_sources(out: &mut Text, status: &Status) {
     out.family("proxima_source_lag", "gauge", "Distance to the known ends of partitions, in their unit");
     for source in &status.sources {
         out.sample("proxima_source_lag", &[("source", &source.name)], source.lag);
+    }
+    out.family("proxima_source_waiting", "gauge", "1 while a source waits for the outside, a dimension or sinks");
+    for source in &status.sources {
+        out.sample("proxima_source_waiting", &[("source", &source.name)], u8::from(source.waits_for.is_some()));
     }
 }
 
@@ -129,6 +134,30 @@ fn render_sinks(out: &mut Text, status: &Status) {
     out.family("proxima_sink_waiting", "gauge", "1 while something outside does not take a sink's writes");
     for sink in &status.sinks {
         out.sample("proxima_sink_waiting", &[("sink", &sink.name)], u64::from(sink.waits_for.is_some()));
+    }
+    out.family("proxima_sink_in_flight", "gauge", "Rows handed to a sink that are not durable and visible yet");
+    for sink in &status.sinks {
+        out.sample("proxima_sink_in_flight", &[("sink", &sink.name)], sink.in_flight);
+    }
+    out.family("proxima_sink_retries_total", "counter", "How often the outside did not take something");
+    for sink in &status.sinks {
+        out.sample("proxima_sink_retries_total", &[("sink", &sink.name)], sink.retries);
+    }
+}
+
+fn render_checkpoints(out: &mut Text, status: &Status) {
+    let Some(checkpoints) = &status.checkpoints else { return };
+    out.family("proxima_checkpoints_total", "counter", "Checkpoints committed by this run");
+    out.sample("proxima_checkpoints_total", &[], checkpoints.committed);
+    out.family("proxima_checkpoint_epoch", "gauge", "The epoch of the last checkpoint");
+    out.sample("proxima_checkpoint_epoch", &[], checkpoints.epoch);
+    out.family("proxima_checkpoint_bytes", "gauge", "Bytes of state that the last checkpoint wrote");
+    out.sample("proxima_checkpoint_bytes", &[], checkpoints.bytes);
+    out.family("proxima_checkpoint_seconds", "gauge", "From the cut of the last checkpoint to its commit");
+    out.sample("proxima_checkpoint_seconds", &[], checkpoints.took_s);
+    if let Some(age) = checkpoints.age_s {
+        out.family("proxima_checkpoint_age_seconds", "gauge", "Seconds since the last checkpoint was committed");
+        out.sample("proxima_checkpoint_age_seconds", &[], age);
     }
 }
 

@@ -142,6 +142,9 @@ pub struct SourceStatus {
     pub lag: u64,
     /// Its partitions.
     pub partitions: Vec<PartitionStatus>,
+    /// What it waits for: the outside, a dimension that is read first, sinks that are behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
 }
 
 /// A partition of a source.
@@ -166,9 +169,9 @@ pub struct OperatorStatus {
     pub keys: u64,
     /// How many bytes of state it holds, about.
     pub bytes: u64,
-    /// How many records came too late for it.
+    /// How many records came too late for it, since the job began.
     pub late: u64,
-    /// How many rows it left out because an expression failed on them.
+    /// How many rows it left out because an expression failed on them, in this run.
     pub failed: u64,
 }
 
@@ -189,6 +192,15 @@ pub struct SinkStatus {
     /// What it waits for, if something outside does not take its writes; sources wait for it then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+    /// Rows handed to it that are not durable and visible yet.
+    #[serde(default)]
+    pub in_flight: u64,
+    /// How often the outside did not take something, and it was tried again.
+    #[serde(default)]
+    pub retries: u64,
+    /// What it waited for last, also when it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
 }
 
 /// A model: each sample was predicted before it was learned.

@@ -6,12 +6,14 @@
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use proxima_engine::{EpochConfig, Operator, Outbox, Route, RunConfig, RunError, SinkNode, SourceNode, Topology, run};
-use proxima_event::{Changes, Chunk, Intake, PartitionId, Payload, Position, Sink, Source, SourceError};
+use proxima_event::{
+    Changes, Chunk, Health, Intake, PartitionId, Payload, Position, Sink, SinkError, Source, SourceError, Version,
+};
 use proxima_sink::{IndexConfig, IndexSink};
 use proxima_testkit::sinks::{CollectSink, FailingSink, SlowSink};
 use proxima_testkit::wait::finish;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 const CHUNK: i64 = 100;
@@ -99,6 +101,56 @@ fn a_slow_index_loses_nothing_either() {
 
     assert_eq!(reader.count() as i64, CHUNK * CHUNKS);
     assert!(ahead_max.load(SeqCst) <= EPOCHS.records as u64 * EPOCHS.lag);
+}
+
+/// A sink whose outside refuses everything until it is told to take it.
+struct Refusing {
+    inner: CollectSink,
+    health: Health,
+    taken: Arc<AtomicBool>,
+}
+
+impl Sink for Refusing {
+    fn write(&mut self, version: Version, changes: &[Changes]) -> Result<(), SinkError> {
+        if !self.taken.load(SeqCst) {
+            self.health.wait_for("http://search: refused");
+        }
+        while !self.taken.load(SeqCst) && !self.health.is_stopped() {
+            std::thread::yield_now();
+        }
+        self.health.go_on();
+        self.inner.write(version, changes)
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        self.inner.flush()
+    }
+
+    fn health(&self) -> Option<Health> {
+        Some(self.health.clone())
+    }
+}
+
+#[test]
+fn status_says_why_a_source_waits() {
+    let (inner, collected) = CollectSink::new(schema(), None);
+    let taken = Arc::new(AtomicBool::new(false));
+    let sink = Refusing { inner, health: Health::default(), taken: Arc::clone(&taken) };
+    let (topology, _) = topology(Box::new(sink), Arc::default());
+    let run = run(topology, RunConfig { epochs: EPOCHS, ..RunConfig::default() }).unwrap();
+    let control = run.control();
+    while control.status().sources[0].waits_for.as_deref() != Some("slow: http://search: refused") {
+        std::thread::yield_now();
+    }
+    let sink = control.status().sinks.remove(0);
+    assert_eq!((sink.waits_for.as_deref(), sink.retries), (Some("http://search: refused"), 1));
+    assert!(sink.in_flight > 0, "{sink:?}");
+    taken.store(true, SeqCst);
+    let status = finish(run).unwrap();
+    let (source, sink) = (&status.sources[0], &status.sinks[0]);
+    assert_eq!((&source.waits_for, &sink.waits_for, sink.in_flight), (&None, &None, 0));
+    assert_eq!(sink.last_error.as_deref(), Some("http://search: refused"), "what was is still known");
+    assert_eq!(collected.rows().num_rows() as i64, CHUNK * CHUNKS);
 }
 
 #[test]

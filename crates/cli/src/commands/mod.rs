@@ -3,6 +3,7 @@
 mod ask;
 mod check;
 mod run;
+mod status;
 
 use crate::args::{Cli, Command};
 use crate::failure::Failure;
@@ -21,6 +22,7 @@ pub fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => check::explain(&args),
+        Command::Status(args) => status::status(&args),
         Command::Search(args) => ask::search(&args),
         Command::Similar(args) => ask::similar(&args),
         Command::Generate(args) => Ok(generate::run(&args)?),

@@ -37,15 +37,13 @@ impl KafkaSource {
         let contact = Contact::new(&config.source);
         Self { config, contact }
     }
-
-    /// What it waits for while it runs: brokers that cannot be reached.
-    #[must_use]
-    pub fn health(&self) -> Health {
-        self.contact.health().clone()
-    }
 }
 
 impl Source for KafkaSource {
+    fn health(&self) -> Option<Health> {
+        Some(self.contact.health().clone())
+    }
+
     fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError> {
         match read(&self.config, &self.contact, &intake) {
             Ok(()) | Err(Halt::Stopped) => Ok(()),

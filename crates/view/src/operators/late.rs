@@ -5,8 +5,8 @@
 
 use super::expiry::{newest_us, times_us};
 use super::snapshot::misfit;
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, UInt64Type};
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
 use proxima_event::{Changes, KeyGroupSet};
 use std::sync::Arc;
@@ -62,6 +62,12 @@ fn bound_batch(bounds: Vec<i64>) -> RecordBatch {
     RecordBatch::try_new(bound_schema(), vec![bounds]).expect("a bound is a timestamp")
 }
 
+fn saved_batch(bound_us: i64, late: u64) -> RecordBatch {
+    let late: ArrayRef = Arc::new(UInt64Array::from(vec![late]));
+    let bound: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![bound_us]));
+    RecordBatch::try_from_iter([("bound", bound), ("late", late)]).expect("both have one row")
+}
+
 /// What a [`DropLate`] looks at: rows on input 0, bounds on input 1.
 #[derive(Clone, Debug)]
 pub struct DropLateSpec {
@@ -79,8 +85,8 @@ pub struct DropLate {
     bound_us: i64,
     /// The newest bound that has come.
     next_us: i64,
-    /// The bound that was saved last.
-    saved_us: i64,
+    /// What was saved last: the bound, and how many were late.
+    saved: (i64, u64),
     owned: KeyGroupSet,
     late: u64,
 }
@@ -89,7 +95,8 @@ impl DropLate {
     /// Knows no bound: passes everything on.
     #[must_use]
     pub fn new(spec: DropLateSpec) -> Self {
-        Self { spec, bound_us: i64::MIN, next_us: i64::MIN, saved_us: i64::MIN, owned: KeyGroupSet::none(), late: 0 }
+        let (bound_us, next_us, saved) = (i64::MIN, i64::MIN, (i64::MIN, 0));
+        Self { spec, bound_us, next_us, saved, owned: KeyGroupSet::none(), late: 0 }
     }
 }
 
@@ -120,25 +127,30 @@ impl Operator for DropLate {
     }
 
     /// The bound belongs to no key and is the same on every worker, so each key group holds it: whole, for there is
-    /// nothing to it.
+    /// nothing to it. The worker's first key group holds how many were late there.
     fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
-        let groups = if self.bound_us > self.saved_us { &self.owned } else { rewrite };
+        let groups = if (self.bound_us, self.late) == self.saved { rewrite } else { &self.owned };
         if self.bound_us > i64::MIN {
-            let batch = bound_batch(vec![self.bound_us]);
-            groups.iter().for_each(|group| out.full(group, &batch));
+            let first = self.owned.iter().next();
+            for group in groups.iter() {
+                let late = if Some(group) == first { self.late } else { 0 };
+                out.full(group, &saved_batch(self.bound_us, late));
+            }
         }
-        self.saved_us = self.bound_us;
+        self.saved = (self.bound_us, self.late);
     }
 
     fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
         while let Some(batch) = state.next_batch()? {
-            let bounds =
-                batch.columns().first().and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-            let bounds = bounds.ok_or_else(|| misfit("a bound"))?;
+            let [bounds, late] = batch.columns() else { return Err(misfit("a bound and a count")) };
+            let bounds = bounds.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(|| misfit("a bound"))?;
+            let late = late.as_primitive_opt::<UInt64Type>().ok_or_else(|| misfit("a count"))?;
             self.next_us = bounds.values().iter().copied().fold(self.next_us, i64::max);
+            self.late += late.values().iter().sum::<u64>();
         }
         self.bound_us = self.next_us;
-        self.saved_us = self.bound_us;
+        // Counts of workers that there are no more came from other key groups: those are written anew without them.
+        self.saved = (if self.late > 0 { i64::MIN } else { self.bound_us }, 0);
         Ok(())
     }
 
@@ -204,9 +216,12 @@ mod tests {
         assert!(save(&mut operator, &KeyGroupSet::none()).is_empty(), "and only once");
         assert_eq!(save(&mut operator, &KeyGroupSet::of_worker(3, 100)).len(), 3);
         let mut operator = DropLate::new(DropLateSpec { input: rows.clone(), time: 0 });
-        for section in &sections[77..79] {
+        for section in &sections {
             operator.load(&mut StateReader::from(section)).unwrap();
         }
+        assert_eq!(operator.stats().late, 1, "what was late before counts on");
+        operator.owned = KeyGroupSet::all();
+        assert_eq!(save(&mut operator, &KeyGroupSet::none()).len(), KEY_GROUPS, "counted once, by the worker there is");
         assert_eq!(epoch(&mut operator, &[1, 2, 3], 3), times(&[2, 3]));
         assert_eq!(epoch(&mut operator, &[1, 2, 3], 3), times(&[3]));
     }
