@@ -118,6 +118,14 @@ fn count(line: &str, word: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::{Parser, ValueEnum};
+
+    #[test]
+    fn everything_is_tested_unless_it_is_left_out() {
+        let crate::Task::Test(args) = crate::Task::parse_from(["cargo xtask", "test"]) else { panic!("it is named") };
+        assert_eq!(args.servers, Server::value_variants());
+        assert!(!args.skip_servers && !args.skip_release);
+    }
 
     #[test]
     fn closing_lines_add_up() {
