@@ -1,5 +1,6 @@
 //! Joins the engine to the state protocol: where a job's checkpoints are, and what a run goes on from.
 
+use crate::consumer_group::ConsumerGroup;
 use crate::data::DataFolder;
 use crate::job::{CheckpointPlan, JobPlan, SinkKind, SourcePlan};
 use crate::upgrade::{Layout, Noted, Past, definitions};
@@ -12,8 +13,8 @@ use proxima_engine::{
     CheckpointStore, Checkpointing, Commit, Cut, OperatorInfo, OperatorState, Restored, SavedState, Section,
     SectionKind, SourceCounts,
 };
-use proxima_event::offsets::{Committed, OffsetStore, Outcome};
-use proxima_event::{Epoch, Generation, KEY_GROUPS, KeyGroup, KeyGroupSet, Position, StoreError};
+use proxima_event::offsets::OffsetStore;
+use proxima_event::{Epoch, Generation, KEY_GROUPS, KeyGroup, KeyGroupSet, Position};
 use proxima_kafka::GroupOffsets;
 use proxima_redis::RedisOffsets;
 use proxima_view::HeldColumns;
@@ -167,34 +168,10 @@ fn offset_stores(job: &JobPlan, plan: &CheckpointPlan) -> Result<Vec<Box<dyn Off
     for (source, plan) in &job.sources {
         if let SourcePlan::Kafka(config) = plan {
             let group = GroupOffsets::new(&config.connection, &config.group).map_err(anyhow::Error::msg)?;
-            stores.push(Box::new(ConsumerGroup { source: source.clone(), group }));
+            stores.push(Box::new(ConsumerGroup::new(source.clone(), group)));
         }
     }
     Ok(stores)
-}
-
-/// Publishes the positions of a Kafka source where lag tools look for them. Nothing is ever read back from there.
-struct ConsumerGroup {
-    source: String,
-    group: GroupOffsets,
-}
-
-impl OffsetStore for ConsumerGroup {
-    fn load(&mut self) -> Result<Option<Committed>, StoreError> {
-        Ok(None)
-    }
-
-    fn commit(&mut self, committed: &Committed) -> Result<Outcome, StoreError> {
-        let is_own = |position: &&Position| *position.partition.source == *self.source;
-        let own: Vec<_> = committed.positions.iter().filter(is_own).cloned().collect();
-        if !own.is_empty()
-            && let Err(error) = self.group.commit(&own)
-        {
-            // The checkpoint stands without it; the next one tells again.
-            tracing::warn!(source = self.source, error, "the offsets of the consumer group could not be published");
-        }
-        Ok(Outcome::Stored)
-    }
 }
 
 fn open_store(plan: &CheckpointPlan, data: &DataFolder) -> Result<Arc<dyn Store>> {

@@ -8,6 +8,7 @@ pub mod assemble;
 pub mod checkpoints;
 pub mod client;
 pub mod commands;
+mod consumer_group;
 pub mod data;
 pub mod failure;
 pub mod generate;

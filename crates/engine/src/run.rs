@@ -182,7 +182,9 @@ fn start_checkpoints(restored: &Restored, releases: Vec<Release>, counters: &Arc
     let intake = Arc::clone(&counters.intake);
     Some(spawn("checkpoints".to_owned(), move || {
         let checkpointer = intake.checkpointer().expect("it was there when the thread was started");
-        if let Err(error) = checkpointer.run(&counts, &releases, &|| intake.is_stopped()) {
+        if let Err(error) = checkpointer.run(&counts, &releases, &|| intake.is_stopped())
+            && !intake.is_stopped()
+        {
             intake.fail(error);
         }
     }))
@@ -235,7 +237,10 @@ fn start_sinks(
         let thread = SinkThread { sink, queue: receiver, generation, counters: sink_counters, rejected };
         queues.push(queue);
         threads.push(spawn(format!("sink {name}"), move || {
-            if let Err(error) = thread.run(&intake) {
+            // One that waits for its server gives up when the run is told to end, which is no failure of its own.
+            if let Err(error) = thread.run(&intake)
+                && !intake.is_stopped()
+            {
                 intake.fail(error.to_string());
             }
         }));

@@ -10,8 +10,8 @@ use proxima_engine::{
 };
 use proxima_event::decode::{DecodeConfig, EpochUnit, Format, decoder};
 use proxima_event::{
-    Changes, Chunk, Epoch, Generation, Intake, PartitionId, Payload, Position, Sink, SinkError, Source, SourceError,
-    Unread, Version,
+    Changes, Chunk, Epoch, Generation, Health, Intake, PartitionId, Payload, Position, Sink, SinkError, Source,
+    SourceError, Unread, Version,
 };
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
@@ -242,6 +242,39 @@ fn a_failing_sink_ends_the_run_with_its_reason() {
     let (topology, _) = sum_topology(&random_rows(5, 10_000), 10, &sink);
     let error = run(topology, config(2, 50)).unwrap().wait().unwrap_err();
     assert_eq!(error, RunError::Failed("cannot write to collect: told to fail".into()));
+}
+
+#[test]
+fn a_sink_that_gives_up_because_the_run_ends_is_no_failure() {
+    #[derive(Default)]
+    struct Waiting(Health);
+    impl Sink for Waiting {
+        fn write(&mut self, _: Version, _: &[Changes]) -> Result<(), SinkError> {
+            self.0.wait_for("a server that is not there");
+            while !self.0.is_stopped() {
+                std::thread::yield_now();
+            }
+            Err(SinkError { tried: "write to", target: "waiting".into(), reason: "the run is ending".into() })
+        }
+
+        fn flush(&mut self) -> Result<(), SinkError> {
+            Ok(())
+        }
+
+        fn health(&self) -> Option<Health> {
+            Some(self.0.clone())
+        }
+    }
+    let (sink, mut topology) = (Waiting::default(), Topology::new());
+    let health = sink.0.clone();
+    let (table, _) = source(&mut topology, &random_rows(7, 100), 10);
+    topology.sink(SinkNode { name: "waiting".into(), input: table, sink: Box::new(sink) });
+    let handle = run(topology, config(1, 50)).unwrap();
+    while health.waits_for().is_none() {
+        std::thread::yield_now();
+    }
+    handle.control().stop();
+    assert_eq!(handle.wait().unwrap_err(), RunError::Stopped);
 }
 
 #[test]
