@@ -1,6 +1,6 @@
 //! The state protocol: what a checkpoint is, how it is committed, found again and swept away.
 //!
-//! Everything rests in a [`Store`]: a folder or an object store.
+//! Everything rests in a [`Store`]: a folder, an object store, or a table of rows such as HBase has.
 //!
 //! 1. A restart reads the log for the newest checkpoint that is whole ([`Recovery::read`]), and begins a run by an entry
 //!    there ([`Checkpoints::begin`]). No earlier run can commit any more. Then it reads how the runs before cut their
@@ -40,4 +40,4 @@ pub use job::JobFacts;
 pub use operators::{Fit, OperatorFacts, OperatorId};
 pub use run::{Recovery, Resumption};
 pub use state::{Kind, Restored, Section, StateKey, StoredSection};
-pub use store::{LocalStore, ObjectStore, ObjectStoreConfig, Retry, Store, StoreError};
+pub use store::{LocalStore, ObjectStore, ObjectStoreConfig, Patient, Retry, Store, StoreError};

@@ -17,7 +17,7 @@ use process::{FinalRun, process, process_to_the_end};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
-use world::{Summary, World};
+use world::{Kept, Summary, World};
 
 /// Calls that are let through in one simulation, before the quiet end.
 const STEPS: usize = 2500;
@@ -25,9 +25,11 @@ const STEPS: usize = 2500;
 const PROCESSES_MAX: usize = 3;
 
 /// One simulation; panics where the protocol is broken.
-fn simulate(seed: u64) -> Summary {
+fn simulate(seed: u64, rows: bool) -> Summary {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let world = Arc::new(World::new(seed, rng.random_bool(0.5), rng.random_range(0.0..0.15)));
+    let whole = if rng.random_bool(0.5) { Kept::Growing } else { Kept::Whole };
+    let kept = if rows { Kept::Rows } else { whole };
+    let world = Arc::new(World::new(seed, kept, rng.random_range(0.0..0.15)));
     std::thread::scope(|scope| {
         for _ in 0..STEPS {
             world.wait_for_all_to_wait();
@@ -71,14 +73,14 @@ fn simulate(seed: u64) -> Summary {
     world.summary()
 }
 
-fn simulate_many(seeds: std::ops::Range<u64>) {
+fn simulate_many(seeds: std::ops::Range<u64>, rows: bool) {
     let count = seeds.end - seeds.start;
     let mut all = Summary::default();
     for seed in seeds {
-        match std::panic::catch_unwind(|| simulate(seed)) {
+        match std::panic::catch_unwind(|| simulate(seed, rows)) {
             Ok(summary) => all += summary,
             Err(panic) => {
-                eprintln!("the simulation of seed {seed} failed");
+                eprintln!("the simulation of seed {seed} failed, rows: {rows}");
                 std::panic::resume_unwind(panic);
             }
         }
@@ -92,21 +94,26 @@ fn simulate_many(seeds: std::ops::Range<u64>) {
 
 #[test]
 fn the_protocol_holds_under_faults() {
-    simulate_many(0..60);
+    simulate_many(0..60, false);
+}
+
+#[test]
+fn the_protocol_holds_over_a_table_of_rows() {
+    simulate_many(0..40, true);
 }
 
 /// A stale run listed the log, slept, and found its successor's entries swept when it came to read them: it passed them
 /// over and took itself for the newest.
 #[test]
 fn entries_that_are_swept_before_they_are_read_are_not_overlooked() {
-    simulate(1376);
+    simulate(1376, false);
 }
 
 /// Files and entries are damaged behind the back of a job: the newest checkpoint that is whole is found.
 #[test]
 fn the_newest_whole_checkpoint_is_found() {
     for seed in 0..40 {
-        let world = Arc::new(World::new(seed, true, 0.0));
+        let world = Arc::new(World::new(seed, Kept::Growing, 0.0));
         let id = world.register();
         std::thread::scope(|scope| {
             let run = scope.spawn(|| process_to_the_end(&world, id));
@@ -135,5 +142,7 @@ fn the_newest_whole_checkpoint_is_found() {
 fn the_protocol_holds_under_many_more_faults() {
     let seeds = std::env::var("PROXIMA_SEEDS").unwrap_or_else(|_| "1000..5000".to_owned());
     let (from, to) = seeds.split_once("..").unwrap();
-    simulate_many(from.parse().unwrap()..to.parse().unwrap());
+    let seeds = from.parse().unwrap()..to.parse().unwrap();
+    simulate_many(seeds.clone(), false);
+    simulate_many(seeds, true);
 }

@@ -1,6 +1,6 @@
 //! A process of the simulated job: two operators that sum what they read, by key group.
 
-use super::world::{Acknowledged, Begun, ProcessStore, World};
+use super::world::{Acknowledged, Begun, World};
 use crate::cuts::{Cut, CutsLog};
 use crate::error::CheckpointError;
 use crate::job::JobFacts;
@@ -58,7 +58,7 @@ pub(super) fn process_to_the_end(world: &Arc<World>, id: usize) -> FinalRun {
 /// The place of the checkpoint that a recovery finds; `None` when none is whole.
 pub(super) fn look(world: &Arc<World>, id: usize) -> Option<u64> {
     let _gone = Gone(world, id);
-    let store = Arc::new(ProcessStore { world: Arc::clone(world), id });
+    let store = world.store(id).unwrap();
     match Recovery::read(store, RETRY, job()) {
         Ok(recovery) => Some(recovery.checkpoint().expect("a log without checkpoints is damaged").seq()),
         Err(CheckpointError::Damaged { .. }) => None,
@@ -94,7 +94,7 @@ struct Process {
 
 impl Process {
     fn begin(world: &Arc<World>, id: usize) -> Result<Self, CheckpointError> {
-        let store: Arc<dyn Store> = Arc::new(ProcessStore { world: Arc::clone(world), id });
+        let store = RETRY.run(|| world.store(id))?;
         let recovery = Recovery::read(Arc::clone(&store), RETRY, job())?;
         let Restart { run, cuts_log, resumption } = recovery.begin()?;
         let Resumption { generation, first_epoch, checkpoint, cuts } = resumption;

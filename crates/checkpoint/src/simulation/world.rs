@@ -1,7 +1,10 @@
 //! The store with its faults, the sinks, the order in which processes get on, and what is known of the whole history.
 
+mod rows;
+
 use crate::log::Entry;
 use crate::names;
+use crate::store::rows::{Layout, Mutation, RowStore, Seen, Table};
 use crate::store::{Append, Listed, Put, Store, StoreError};
 use parking_lot::{Condvar, Mutex};
 use rand::{RngExt, SeedableRng};
@@ -11,6 +14,22 @@ use std::sync::Arc;
 
 /// Objects that are left when a run has ended in quiet: three checkpoints with their chains, the log behind them, cuts.
 const OBJECTS_MAX: usize = 60;
+
+/// Rows that are left then: each file of state has several, heads have one.
+const ROWS_MAX: usize = 10 * OBJECTS_MAX;
+
+/// Cells so small that state is cut into some.
+const LAYOUT: Layout = Layout { cell_bytes: 64, call_bytes: 1 << 16 };
+
+/// What objects are kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    Whole,
+    /// Whole, and some of them grow.
+    Growing,
+    /// In a table of rows.
+    Rows,
+}
 
 /// A write that was not done when it was asked for.
 struct Delayed {
@@ -63,10 +82,11 @@ struct State {
     rng: ChaCha8Rng,
     objects: BTreeMap<String, Vec<u8>>,
     delayed: Vec<Delayed>,
+    table: Table,
+    delayed_rows: Vec<Mutation>,
     /// How likely a call meets a fault.
     faults: f64,
-    /// Whether the store has objects that grow.
-    appends: bool,
+    kept: Kept,
 
     alive: BTreeSet<usize>,
     waiting: BTreeSet<usize>,
@@ -91,13 +111,15 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, appends: bool, faults: f64) -> Self {
+    pub(super) fn new(seed: u64, kept: Kept, faults: f64) -> Self {
         let state = State {
             rng: ChaCha8Rng::seed_from_u64(seed ^ 0xf417),
             objects: BTreeMap::new(),
             delayed: Vec::new(),
+            table: Table::default(),
+            delayed_rows: Vec::new(),
             faults,
-            appends,
+            kept,
             alive: BTreeSet::new(),
             waiting: BTreeSet::new(),
             crashed: BTreeSet::new(),
@@ -112,6 +134,16 @@ impl World {
             summary: Summary::default(),
         };
         Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// The store, as one process opens it.
+    pub(super) fn store(self: &Arc<Self>, id: usize) -> Result<Arc<dyn Store>, StoreError> {
+        let world = Arc::clone(self);
+        if self.state.lock().kept == Kept::Rows {
+            let rows = Arc::new(rows::ProcessRows { world, id });
+            return Ok(Arc::new(RowStore::open(rows, "job", "simulated", LAYOUT)?));
+        }
+        Ok(Arc::new(ProcessStore { world, id }))
     }
 
     // The order of things.
@@ -215,12 +247,21 @@ impl World {
             let delayed = state.delayed.swap_remove(at);
             state.land(delayed);
         }
+        if !state.delayed_rows.is_empty() {
+            let count = state.delayed_rows.len();
+            let at = state.rng.random_range(0..count);
+            let delayed = state.delayed_rows.swap_remove(at);
+            state.land_rows(delayed);
+        }
     }
 
     pub(super) fn land_all_delayed(&self) {
         let mut state = self.state.lock();
         while let Some(delayed) = state.delayed.pop() {
             state.land(delayed);
+        }
+        while let Some(delayed) = state.delayed_rows.pop() {
+            state.land_rows(delayed);
         }
     }
 
@@ -325,8 +366,12 @@ impl World {
 
     pub(super) fn check_store(&self) {
         let state = self.state.lock();
-        let left: Vec<_> = state.objects.keys().collect();
+        let mut left: Vec<_> = state.objects.keys().cloned().collect();
+        let heads = state.table.scan(&b"n/"[..]..&b"n0"[..], Seen::Head, usize::MAX);
+        left.extend(heads.into_iter().map(|row| String::from_utf8_lossy(&row.key).into_owned()));
         assert!(left.len() <= OBJECTS_MAX, "{} objects are left: {left:#?}", left.len());
+        let rows = state.table.keys().len();
+        assert!(rows <= ROWS_MAX, "{rows} rows are left of {} objects", left.len());
     }
 }
 
@@ -390,9 +435,9 @@ fn failed(tried: &'static str, place: &str, lasting: bool) -> StoreError {
 }
 
 /// The store as one process sees it.
-pub(super) struct ProcessStore {
-    pub(super) world: Arc<World>,
-    pub(super) id: usize,
+struct ProcessStore {
+    world: Arc<World>,
+    id: usize,
 }
 
 impl ProcessStore {
@@ -447,7 +492,7 @@ impl Store for ProcessStore {
 
     fn append(&self, name: &str) -> Result<Option<Box<dyn Append>>, StoreError> {
         self.call("create", name, |state| {
-            if !state.appends {
+            if state.kept != Kept::Growing {
                 return Ok(None);
             }
             assert!(!state.objects.contains_key(name), "a name is used once");

@@ -1,14 +1,17 @@
-//! Where checkpoints rest: named, whole objects, in a folder or an object store.
+//! Where checkpoints rest: named, whole objects, in a folder, an object store or a table of rows.
 //!
 //! The protocol asks little of a store: an object appears whole under its name, [`Store::put_if_absent`] lets one of
 //! several writers win, and what was acknowledged is there for every reader from then on.
 
 mod local;
 mod object;
+mod patient;
 mod retry;
+pub mod rows;
 
 pub use local::LocalStore;
 pub use object::{ObjectStore, ObjectStoreConfig};
+pub use patient::Patient;
 pub use retry::Retry;
 
 use std::sync::Arc;
