@@ -12,14 +12,16 @@ pub(crate) enum Server {
     Redis,
     Elasticsearch,
     Opensearch,
+    Hbase,
 }
 
 /// The crates whose ignored tests need servers, and which.
-const NEEDS: [(&str, &[Server]); 4] = [
+const NEEDS: [(&str, &[Server]); 5] = [
     ("proxima-kafka", &[Server::Kafka]),
     ("proxima-redis", &[Server::Redis]),
     ("proxima-elastic", &[Server::Elasticsearch, Server::Opensearch]),
-    ("proxima", &[Server::Kafka, Server::Redis, Server::Elasticsearch, Server::Opensearch]),
+    ("proxima-hbase", &[Server::Hbase]),
+    ("proxima", &[Server::Kafka, Server::Redis, Server::Elasticsearch, Server::Opensearch, Server::Hbase]),
 ];
 
 /// The crates that can be tested with these servers.

@@ -20,7 +20,12 @@ pub(crate) struct TestArgs {
     skip_servers: bool,
     /// Real servers to test against, by the scripts in `services/`: they are installed and started when they do not run,
     /// and stopped in the end.
-    #[arg(long, value_delimiter = ',', value_name = "NAMES", default_value = "kafka,redis,elasticsearch,opensearch")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "NAMES",
+        default_value = "kafka,redis,elasticsearch,opensearch,hbase"
+    )]
     servers: Vec<Server>,
 }
 

@@ -2,25 +2,24 @@
 
 use crate::consumer_group::ConsumerGroup;
 use crate::data::DataFolder;
-use crate::job::{CheckpointPlan, JobPlan, SinkKind, SourcePlan};
+use crate::job::{CheckpointPlace, CheckpointPlan, JobPlan, SinkKind, SourcePlan};
 use crate::upgrade::{Layout, Noted, Past, definitions};
 use anyhow::{Context, Result, bail, ensure};
 use proxima_checkpoint::{
     CheckpointConfig, Checkpoints, JobFacts, Kind, LocalStore, ObjectStore, ObjectStoreConfig, OperatorFacts,
-    OperatorId, Recovery, Resumption, Retry, StateKey, Store, StoredSection,
+    OperatorId, Patient, Recovery, Resumption, Retry, StateKey, Store, StoredSection,
 };
 use proxima_engine::{
     CheckpointStore, Checkpointing, Commit, Cut, OperatorInfo, OperatorState, Restored, SavedState, Section,
     SectionKind, SourceCounts,
 };
 use proxima_event::offsets::OffsetStore;
-use proxima_event::{Epoch, Generation, KEY_GROUPS, KeyGroup, KeyGroupSet, Position};
+use proxima_event::{Epoch, Generation, Health, KEY_GROUPS, KeyGroup, KeyGroupSet, Position};
 use proxima_kafka::GroupOffsets;
 use proxima_redis::RedisOffsets;
 use proxima_view::HeldColumns;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 
 /// Bytes of state that a checkpoint rewrites at the most: some ten milliseconds of a worker.
@@ -30,6 +29,7 @@ const REWRITE_BYTES: u64 = 8 << 20;
 pub struct Found {
     recovery: Recovery,
     offsets: Vec<Box<dyn OffsetStore>>,
+    waiting: Option<Waiting>,
     /// What the checkpoint says beside state and positions.
     note: Note,
 }
@@ -75,14 +75,14 @@ pub fn find(job: &JobPlan, plan: &CheckpointPlan, data: &DataFolder, (workers, f
         fresh,
         generation_seen,
     };
-    let store = open_store(plan, data)?;
+    let (store, waiting) = open_store(plan, data).context("cannot open the place of the checkpoints")?;
     let recovery = Recovery::read(store, Retry::default(), facts).context("cannot go on from the last run")?;
     let note = match recovery.checkpoint() {
         None => Note::default(),
         Some(found) => serde_json::from_value(found.counters().clone())
             .context("another version has written the checkpoint; go on with that one, or start anew with --fresh")?,
     };
-    Ok(Found { recovery, offsets, note })
+    Ok(Found { recovery, offsets, waiting, note })
 }
 
 impl Found {
@@ -132,6 +132,9 @@ impl Found {
         );
         let config = CheckpointConfig { keep: plan.keep, offsets: self.offsets, ..CheckpointConfig::default() };
         let (checkpoints, resumption) = Checkpoints::begin(recovery, config)?;
+        if let Some(waiting) = &self.waiting {
+            waiting.store.begin();
+        }
         let Resumption { generation, checkpoint, cuts, .. } = resumption;
         let goes_on = |position: &Position| !layout.reset.contains(&*position.partition.source);
         let own = |positions: &[Position]| positions.iter().filter(|&position| goes_on(position)).cloned().collect();
@@ -146,7 +149,8 @@ impl Found {
             });
             restored.state = Some(Arc::new(Saved { found, ids: Arc::clone(&ids) }));
         }
-        let store = Arc::new(Kept { checkpoints, ids, results: layout.note(job), held: layout.held() });
+        let health = self.waiting.map(|waiting| waiting.health);
+        let store = Arc::new(Kept { checkpoints, ids, results: layout.note(job), held: layout.held(), health });
         Ok(Begun { generation, restored, checkpointing: Checkpointing { store, every: plan.every } })
     }
 }
@@ -174,12 +178,23 @@ fn offset_stores(job: &JobPlan, plan: &CheckpointPlan) -> Result<Vec<Box<dyn Off
     Ok(stores)
 }
 
-fn open_store(plan: &CheckpointPlan, data: &DataFolder) -> Result<Arc<dyn Store>> {
-    Ok(match plan.at.as_deref() {
-        None => Arc::new(LocalStore::open(data.checkpoints())?),
-        Some(at) if at.starts_with("s3://") => Arc::new(ObjectStore::open(at, &ObjectStoreConfig::default())?),
-        Some(folder) => Arc::new(LocalStore::open(Path::new(folder))?),
-    })
+/// Opens the store. What is reached by a network waits while a run goes on, and says so.
+fn open_store(plan: &CheckpointPlan, data: &DataFolder) -> Result<(Arc<dyn Store>, Option<Waiting>)> {
+    let health = Health::default();
+    let remote: Arc<dyn Store> = match &plan.at {
+        None => return Ok((Arc::new(LocalStore::open(data.checkpoints())?), None)),
+        Some(CheckpointPlace::Folder(folder)) => return Ok((Arc::new(LocalStore::open(folder)?), None)),
+        Some(CheckpointPlace::ObjectStore(at)) => Arc::new(ObjectStore::open(at, &ObjectStoreConfig::default())?),
+        Some(CheckpointPlace::HBase(at)) => Arc::new(proxima_hbase::open(at, health.clone(), Retry::default())?),
+    };
+    let store = Arc::new(Patient::new(remote, health.clone()));
+    Ok((Arc::clone(&store) as Arc<dyn Store>, Some(Waiting { store, health })))
+}
+
+/// A store that may have to be waited for.
+struct Waiting {
+    store: Arc<Patient>,
+    health: Health,
 }
 
 /// The state of a checkpoint that was found.
@@ -208,6 +223,7 @@ struct Kept {
     /// What the operators compute together.
     results: BTreeMap<String, Noted>,
     held: BTreeMap<Epoch, HeldColumns>,
+    health: Option<Health>,
 }
 
 impl Kept {
@@ -255,6 +271,10 @@ impl CheckpointStore for Kept {
         let commit = proxima_checkpoint::Commit { epoch, positions, counters };
         self.checkpoints.commit(commit).map_err(|error| error.to_string())?;
         Ok(self.checkpoints.oldest_positions())
+    }
+
+    fn health(&self) -> Option<Health> {
+        self.health.clone()
     }
 }
 

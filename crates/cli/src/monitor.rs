@@ -137,6 +137,7 @@ fn describe_checkpoints(checkpoints: proxima_engine::CheckpointStatus) -> Checkp
         age_s: checkpoints.at.map(|at| at.elapsed().as_secs_f64()),
         took_s: checkpoints.took.as_secs_f64(),
         bytes: checkpoints.bytes,
+        waits_for: checkpoints.waits_for,
     }
 }
 

@@ -94,9 +94,10 @@ fn sinks(sinks: &[SinkStatus], current: u64) -> String {
 }
 
 fn checkpoint_line(checkpoints: &Checkpoints) -> String {
-    let Some(age) = checkpoints.age_s else { return "\ncheckpoints: none yet\n".to_owned() };
+    let waits = checkpoints.waits_for.as_ref().map(|what| format!("; waits: {what}")).unwrap_or_default();
+    let Some(age) = checkpoints.age_s else { return format!("\ncheckpoints: none yet{waits}\n") };
     format!(
-        "\ncheckpoints: {}; the last of epoch {} {} ago, took {:.3} s, wrote {}\n",
+        "\ncheckpoints: {}; the last of epoch {} {} ago, took {:.3} s, wrote {}{waits}\n",
         grouped(checkpoints.committed),
         checkpoints.epoch,
         duration(age),
@@ -216,7 +217,14 @@ mod tests {
             sources: vec![source],
             sinks: vec![sink],
             operators: vec![operator, OperatorStatus { name: "daily/net".into(), ..OperatorStatus::default() }],
-            checkpoints: Some(Checkpoints { committed: 3, epoch: 9, age_s: Some(0.5), took_s: 0.012, bytes: 3 << 20 }),
+            checkpoints: Some(Checkpoints {
+                committed: 3,
+                epoch: 9,
+                age_s: Some(0.5),
+                took_s: 0.012,
+                bytes: 3 << 20,
+                waits_for: None,
+            }),
             memory: Memory { resident_bytes: 100 << 20, peak_bytes: 1 << 30 },
             ..Status::default()
         };

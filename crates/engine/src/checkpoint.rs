@@ -6,7 +6,7 @@
 
 use crate::snapshot::{Section, StateWriter};
 use parking_lot::{Condvar, Mutex};
-use proxima_event::{Epoch, KeyGroup, KeyGroupSet, Position, Release};
+use proxima_event::{Epoch, Health, KeyGroup, KeyGroupSet, Position, Release};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -84,6 +84,11 @@ pub trait CheckpointStore: Send + Sync {
     /// # Errors
     /// When it cannot be written, or another run has succeeded this one.
     fn commit(&self, checkpoint: Commit) -> Result<Vec<Position>, String>;
+
+    /// What its waiting is told to, where it waits for something outside of the process.
+    fn health(&self) -> Option<Health> {
+        None
+    }
 }
 
 /// The state of a committed checkpoint.
@@ -129,7 +134,7 @@ pub struct Checkpointing {
 }
 
 /// The checkpoints of a run, as status shows them.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CheckpointStatus {
     /// How many this run has committed.
     pub committed: u64,
@@ -141,6 +146,8 @@ pub struct CheckpointStatus {
     pub took: Duration,
     /// Bytes of state that it wrote.
     pub bytes: u64,
+    /// What the next one waits for, if the store does not take it.
+    pub waits_for: Option<String>,
 }
 
 /// A checkpoint in the making.
@@ -286,6 +293,13 @@ impl Checkpointer {
         Ok(())
     }
 
+    /// Tells the store how to find out that the run is ending.
+    pub(crate) fn stop_when(&self, stopped: impl Fn() -> bool + Send + Sync + 'static) {
+        if let Some(health) = self.config.store.health() {
+            health.stop_when(stopped);
+        }
+    }
+
     /// Nothing more comes: what is pending is complete or never will be.
     pub(crate) fn finish(&self) {
         self.finished.store(true, Ordering::Release);
@@ -294,7 +308,8 @@ impl Checkpointer {
 
     /// The checkpoints so far.
     pub(crate) fn status(&self) -> CheckpointStatus {
-        *self.status.lock()
+        let waits_for = self.config.store.health().and_then(|health| health.waits_for());
+        CheckpointStatus { waits_for, ..self.status.lock().clone() }
     }
 
     /// Writes and commits until [`finish`](Self::finish) or `stopped`. Sources hear of each checkpoint that they need
@@ -358,6 +373,7 @@ impl Checkpointer {
             at: Some(Instant::now()),
             took: begun.elapsed(),
             bytes,
+            waits_for: None,
         };
         let mut pending = self.pending.lock();
         pending.remove(&epoch);

@@ -177,7 +177,8 @@ pub fn run(topology: Topology, config: RunConfig) -> Result<RunHandle, RunError>
 
 /// Starts the thread that writes and commits checkpoints, if the run makes any.
 fn start_checkpoints(restored: &Restored, releases: Vec<Release>, counters: &Arc<Counters>) -> Option<JoinHandle<()>> {
-    counters.intake.checkpointer()?;
+    let intake = Arc::clone(&counters.intake);
+    counters.intake.checkpointer()?.stop_when(move || intake.is_stopped());
     let counts = restored.checkpoint.as_ref().map(|checkpoint| checkpoint.counts.clone()).unwrap_or_default();
     let intake = Arc::clone(&counters.intake);
     Some(spawn("checkpoints".to_owned(), move || {

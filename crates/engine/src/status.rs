@@ -147,7 +147,11 @@ impl Counters {
         let (epoch_open, epoch_done) = self.intake.epochs();
         let (queued_chunks, queued_records) = self.intake.queued();
         let partitions = self.intake.partitions();
-        let waits = self.sinks.iter().filter_map(|(name, sink)| Some((name, sink.health.as_ref()?.waits_for()?)));
+        let waits =
+            self.sinks.iter().filter_map(|(name, sink)| Some((name.clone(), sink.health.as_ref()?.waits_for()?)));
+        let checkpoints = self.intake.checkpointer().map(Checkpointer::status);
+        let waits = waits
+            .chain(checkpoints.iter().filter_map(|status| Some(("checkpoints".to_owned(), status.waits_for.clone()?))));
         let waits: Vec<String> = waits.map(|(name, what)| format!("{name}: {what}")).collect();
         let held_back = self.intake.holds_back();
         let sources = self.sources.iter().zip(held_back).map(|((name, counters), held_back)| SourceStatus {
@@ -177,7 +181,7 @@ impl Counters {
             sources: sources.collect(),
             operators: self.operator_status(),
             sinks: sinks.collect(),
-            checkpoints: self.intake.checkpointer().map(Checkpointer::status),
+            checkpoints,
         }
     }
 

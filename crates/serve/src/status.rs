@@ -92,7 +92,7 @@ pub struct Status {
 }
 
 /// The checkpoints of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoints {
     /// How many were committed.
     pub committed: u64,
@@ -105,6 +105,9 @@ pub struct Checkpoints {
     pub took_s: f64,
     /// Bytes of state that it wrote, before they were compressed.
     pub bytes: u64,
+    /// What the next one waits for, if the store does not take it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
 }
 
 /// Epochs of a run.

@@ -1,7 +1,9 @@
 //! Holds a job's parts against each other and against the files they name.
 
 use super::fields::{Located, advise_word, is_name};
-use super::plan::{CheckpointPlan, EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, SinkKind, SourcePlan};
+use super::plan::{
+    CheckpointPlace, CheckpointPlan, EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, SinkKind, SourcePlan,
+};
 use super::problem::{Place, Problem};
 use super::raw::{RawCheckpoint, RawEpoch, RawHttp, RawJob, RawPath, RawQuery, RawSink, RawSource, SinkWord};
 use super::sql::{self, Purpose, Query};
@@ -9,6 +11,7 @@ use super::tree::Text;
 use super::{Overlay, index_name, inputs, links, models, queries, relations};
 use chrono_tz::Tz;
 use proxima_graph::{HOT_ABOVE, Merger};
+use proxima_hbase::{Address, AddressError};
 use proxima_serve::NamedQuery;
 use proxima_view::Plan;
 use std::collections::BTreeMap;
@@ -109,10 +112,7 @@ fn check_checkpoint(
         let problem = written.error(format!("sink \"{name}\" keeps no offsets"));
         problems.push(problem.advise("name a sink of kind \"redis\", or leave this key out"));
     }
-    let at = raw.at.map(|at| match at.value.text {
-        remote if remote.starts_with("s3://") => remote,
-        local => inputs::resolve(folder, &local, &at.place).to_string_lossy().into_owned(),
-    });
+    let at = raw.at.and_then(|at| check_place(folder, at, problems));
     let enabled = raw.enabled.is_none_or(|enabled| enabled.value);
     enabled.then(|| CheckpointPlan {
         every: raw.every.map_or(default.every, |every| every.value),
@@ -120,6 +120,24 @@ fn check_checkpoint(
         at,
         offsets,
     })
+}
+
+fn check_place(folder: &Path, at: Located<Text>, problems: &mut Vec<Problem>) -> Option<CheckpointPlace> {
+    let text = &at.value.text;
+    if Address::is_meant(text) {
+        let address = Address::parse(text);
+        let problem = |error: AddressError| at.error(error.what.clone()).advise(error.advice);
+        return address.map(CheckpointPlace::HBase).map_err(|error| problems.push(problem(error))).ok();
+    }
+    if text.starts_with("s3://") {
+        return Some(CheckpointPlace::ObjectStore(text.clone()));
+    }
+    if let Some((scheme, _)) = text.split_once("://") {
+        let problem = at.error(format!("checkpoints cannot be kept at {scheme}://"));
+        problems.push(problem.advise("write a folder, s3://BUCKET/PREFIX or hbase://HOST:PORT/TABLE"));
+        return None;
+    }
+    Some(CheckpointPlace::Folder(inputs::resolve(folder, text, &at.place)))
 }
 
 fn check_sources(

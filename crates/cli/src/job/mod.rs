@@ -26,7 +26,10 @@ pub mod tree;
 pub mod units;
 
 pub use elastic::ElasticPlan;
-pub use plan::{CheckpointPlan, EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, RelationPlan, SinkKind, SourcePlan};
+pub use plan::{
+    CheckpointPlace, CheckpointPlan, EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, RelationPlan, SinkKind,
+    SourcePlan,
+};
 pub use problem::{Origin, Place, Problem, Problems, Severity};
 
 use fields::Fields;

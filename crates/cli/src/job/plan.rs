@@ -7,6 +7,7 @@ use super::problem::Problem;
 use super::redis::RedisPlan;
 use chrono_tz::Tz;
 use proxima_graph::{Catalogue, Merger, PathConfig, PathKind, RelationRules};
+use proxima_hbase::Address;
 use proxima_kafka::SourceConfig;
 use proxima_model::ModelSpec;
 use proxima_serve::NamedQuery;
@@ -91,10 +92,21 @@ pub struct CheckpointPlan {
     pub every: Duration,
     /// How many are kept at the least.
     pub keep: usize,
-    /// A folder or `s3://bucket/prefix`; `None` is a folder inside the data folder.
-    pub at: Option<String>,
+    /// `None` is a folder inside the data folder.
+    pub at: Option<CheckpointPlace>,
     /// The sink of kind `redis` that is told the offsets of each checkpoint.
     pub offsets: Option<String>,
+}
+
+/// Where checkpoints are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckpointPlace {
+    /// A folder.
+    Folder(PathBuf),
+    /// `s3://bucket/prefix`
+    ObjectStore(String),
+    /// `hbase://host:port/table/prefix`
+    HBase(Address),
 }
 
 impl Default for CheckpointPlan {

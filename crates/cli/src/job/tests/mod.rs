@@ -319,3 +319,29 @@ fn parts_that_nothing_uses_are_warned_of() {
     assert_eq!(keys, ["relations.bought", "objects.product", "sources.clicks", "sinks.none"]);
     assert!(plan.warnings[0].to_string().contains(": warning: relations.bought: no path goes along"));
 }
+
+#[test]
+fn checkpoints_have_a_place() {
+    let place = |at: &str| {
+        let folder = folder(&format!("{GOOD}\n[checkpoint]\nat = \"{at}\"\n"), VIEWS);
+        let plan = load(folder.path(), &Overlay::default()).unwrap_or_else(|problems| panic!("{problems}"));
+        (plan.checkpoint.expect("there are checkpoints").at.expect("they have a place"), folder)
+    };
+    let (kept, folder_of_job) = place("kept");
+    assert_eq!(kept, CheckpointPlace::Folder(folder_of_job.path().join("kept")));
+    assert_eq!(place("s3://bucket/x").0, CheckpointPlace::ObjectStore("s3://bucket/x".to_owned()));
+    let CheckpointPlace::HBase(address) = place("hbase://g:9090/proxima/shop").0 else { panic!("it is in HBase") };
+    assert_eq!(address.to_string(), "hbase://g:9090/proxima/shop");
+    for (at, told_of_it) in [
+        ("hbase://g/proxima", "\"g\" has no port; write HOST:PORT of a Thrift2 gateway"),
+        ("hbase://g:9090", "it names no table; write hbase://HOST:PORT/TABLE"),
+        (
+            "hdfs://here",
+            "checkpoints cannot be kept at hdfs://; write a folder, s3://BUCKET/PREFIX or hbase://HOST:PORT/TABLE",
+        ),
+    ] {
+        let folder = folder(&format!("{GOOD}\n[checkpoint]\nat = \"{at}\"\n"), VIEWS);
+        let told = told(&folder, &Overlay::default()).join("\n");
+        assert!(told.contains("checkpoint.at") && told.contains(told_of_it), "{told}");
+    }
+}
