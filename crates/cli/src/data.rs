@@ -153,7 +153,7 @@ impl DataFolder {
     /// # Errors
     /// When the folder cannot be written.
     pub fn announce(&self, server: &ServerInfo) -> Result<()> {
-        replace(&self.path.join("server.json"), &serde_json::to_vec(server)?)
+        put(&self.path.join("server.json"), &serde_json::to_vec(server)?)
     }
 
     /// The run that serves now, if one does.
@@ -174,7 +174,7 @@ impl DataFolder {
     /// # Errors
     /// When the folder cannot be written.
     pub fn summarise(&self, summary: &serde_json::Value) -> Result<()> {
-        replace(&self.path.join("summary.json"), serde_json::to_string_pretty(summary)?.as_bytes())
+        put(&self.path.join("summary.json"), serde_json::to_string_pretty(summary)?.as_bytes())
     }
 }
 
@@ -218,11 +218,20 @@ fn remove(path: &Path) -> Result<()> {
 
 /// Writes a file so that a crash leaves the old or the new one whole.
 fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    write(path, bytes, File::sync_all)
+}
+
+/// Writes a file that readers find whole. It is of no use after a crash, so nobody waits for the disk.
+fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    write(path, bytes, |_| Ok(()))
+}
+
+fn write(path: &Path, bytes: &[u8], settle: impl FnOnce(&File) -> std::io::Result<()>) -> Result<()> {
     let part = path.with_extension("part");
     let write = || -> std::io::Result<()> {
         let mut file = File::create(&part)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
+        settle(&file)?;
         fs::rename(&part, path)
     };
     write().with_context(|| format!("cannot write {}", path.display()))

@@ -169,7 +169,7 @@ fn follow(handle: RunHandle, monitor: &Monitor, stop: &Stop, settled: impl FnOnc
     let mut progress = Progress::start();
     let control = handle.control();
     let (started, mut settled) = (Instant::now(), Some(settled));
-    while !handle.is_finished() {
+    loop {
         if started.elapsed() >= SETTLED
             && let Some(settled) = settled.take()
         {
@@ -180,7 +180,9 @@ fn follow(handle: RunHandle, monitor: &Monitor, stop: &Stop, settled: impl FnOnc
             control.stop();
         }
         progress.tick(&monitor.status());
-        std::thread::sleep(LOOK);
+        if handle.ends_within(LOOK) {
+            break;
+        }
     }
     let ended = handle.wait();
     progress.finish(&monitor.status());

@@ -9,9 +9,10 @@ use crate::reader::Reader;
 use crate::sinks::{SinkThread, Write};
 use crate::status::{Counters, RunStatus, SinkCounters, SourceCounters};
 use crate::topology::{Graph, SourceNode, Topology};
-use crossbeam_channel::{Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 use proxima_event::{Chunk, Generation, Rejected, RejectedWrite, Release, Sink};
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -83,7 +84,12 @@ pub struct RunHandle {
     sinks: Vec<JoinHandle<()>>,
     workers: WorkerGuards<()>,
     checkpoints: Option<JoinHandle<()>>,
+    /// Closed when the last worker and the last sink have ended: nothing is ever sent.
+    ended: Receiver<Infallible>,
 }
+
+/// Held by a thread as long as the run is not over without it.
+type Alive = Sender<Infallible>;
 
 /// Looks at a run, and stops it, from any thread.
 #[derive(Clone)]
@@ -117,10 +123,10 @@ impl RunHandle {
         RunControl { counters: Arc::clone(&self.counters) }
     }
 
-    /// Whether every thread has ended.
+    /// Waits until every worker and every sink has ended, but not longer than this. Says whether they have.
     #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.workers.guards().iter().all(JoinHandle::is_finished) && self.sinks.iter().all(JoinHandle::is_finished)
+    pub fn ends_within(&self, patience: Duration) -> bool {
+        matches!(self.ended.recv_timeout(patience), Err(RecvTimeoutError::Disconnected))
     }
 
     /// Waits until every bounded source is read and every sink holds the results, or the run is stopped.
@@ -167,12 +173,13 @@ pub fn run(topology: Topology, config: RunConfig) -> Result<RunHandle, RunError>
     let names = sources.iter().map(|source| (Arc::clone(&source.name), source.dimension));
     let intake = Arc::new(EpochIntake::new(config.epochs.clone(), workers, names, &config.restored, checkpointer));
     let counters = Arc::new(count(&graph, &sources, &sinks, intake, &config.restored, workers));
-    let (queues, sinks) = start_sinks(sinks, &config, &counters);
+    let (alive, ended) = bounded(0);
+    let (queues, sinks) = start_sinks(sinks, &config, &counters, &alive);
     let releases = sources.iter().filter_map(|node| node.source.release()).collect();
     let checkpoints = start_checkpoints(&config.restored, releases, &counters);
-    let workers = start_workers(graph, config, Arc::clone(&counters), queues, workers)?;
+    let workers = start_workers(graph, config, Arc::clone(&counters), (queues, alive), workers)?;
     let sources = start_sources(sources, &counters);
-    Ok(RunHandle { counters, sources, sinks, workers, checkpoints })
+    Ok(RunHandle { counters, sources, sinks, workers, checkpoints, ended })
 }
 
 /// Starts the thread that writes and commits checkpoints, if the run makes any.
@@ -223,6 +230,7 @@ fn start_sinks(
     sinks: Vec<Box<dyn Sink>>,
     config: &RunConfig,
     counters: &Arc<Counters>,
+    alive: &Alive,
 ) -> (Vec<Sender<Write>>, Vec<JoinHandle<()>>) {
     let mut queues = Vec::new();
     let mut threads = Vec::new();
@@ -237,7 +245,9 @@ fn start_sinks(
         let rejected = Arc::clone(&config.rejected_writes);
         let thread = SinkThread { sink, queue: receiver, generation, counters: sink_counters, rejected };
         queues.push(queue);
+        let alive = alive.clone();
         threads.push(spawn(format!("sink {name}"), move || {
+            let _alive = alive;
             // One that waits for its server gives up when the run is told to end, which is no failure of its own.
             if let Err(error) = thread.run(&intake)
                 && !intake.is_stopped()
@@ -276,7 +286,7 @@ fn start_workers(
     graph: Graph,
     config: RunConfig,
     counters: Arc<Counters>,
-    queues: Vec<Sender<Write>>,
+    held: (Vec<Sender<Write>>, Alive),
     workers: usize,
 ) -> Result<WorkerGuards<()>, RunError> {
     let communication = match workers {
@@ -285,9 +295,9 @@ fn start_workers(
     };
     let timely_config = timely::Config { communication, worker: timely::WorkerConfig::default() };
     // Each worker takes its own queue ends, so that the sink threads see the last one go.
-    let queues: Vec<_> = (0..workers).map(|_| Mutex::new(Some(queues.clone()))).collect();
+    let held: Vec<_> = std::iter::repeat_n(held, workers).map(|held| Mutex::new(Some(held))).collect();
     timely::execute(timely_config, move |worker| {
-        let queues = queues[worker.index()].lock().take().expect("each worker starts once");
+        let (queues, _alive) = held[worker.index()].lock().take().expect("each worker starts once");
         let dataflow = worker.next_dataflow_index();
         // Timely cannot go on without a worker that panicked; the others are told to stop instead of waiting for it.
         let drive = AssertUnwindSafe(|| WorkerLoop::new(worker, &graph, queues, &config, &counters).run(worker));

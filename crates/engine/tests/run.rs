@@ -232,7 +232,9 @@ fn a_slow_sink_makes_the_source_wait() {
     // Each write is one worker's part of an epoch of at most 100 records; four epochs are on their way, one is open.
     assert!(offered.load(Ordering::SeqCst) <= (written + 8) * 100, "{} offered", offered.load(Ordering::SeqCst));
     assert!(status.epoch_open - status.epoch_done < 5);
+    assert!(!handle.ends_within(Duration::ZERO));
     control.stop();
+    assert!(handle.ends_within(Duration::from_secs(60)), "a run that was stopped ends");
     assert_eq!(handle.wait().unwrap_err(), RunError::Stopped);
 }
 
