@@ -5,6 +5,7 @@
 //! used; deletion closes the gap, so there are no tombstones and lookups do not slow down with age.
 
 use super::prefetch::prefetch;
+use super::words::Words;
 
 /// What a lookup ends at.
 pub(super) enum Found {
@@ -17,7 +18,7 @@ pub(super) enum Found {
 /// Maps tags to group numbers.
 pub(super) struct Index {
     /// Tag in the upper half, number + 1 in the lower; 0 is an empty slot. The length is a power of two.
-    slots: Vec<u64>,
+    slots: Words,
     len: usize,
 }
 
@@ -25,7 +26,7 @@ const SLOTS_MIN: usize = 16;
 
 impl Default for Index {
     fn default() -> Self {
-        Self { slots: vec![0; SLOTS_MIN], len: 0 }
+        Self { slots: Words::zeroed(SLOTS_MIN), len: 0 }
     }
 }
 
@@ -60,8 +61,8 @@ impl Index {
 
     fn grow(&mut self, slots: usize) {
         assert!(slots <= 1 << 32, "a table holds at most 2^31 groups");
-        let old = std::mem::replace(&mut self.slots, vec![0; slots]);
-        for slot in old.into_iter().filter(|&slot| slot != 0) {
+        let old = std::mem::replace(&mut self.slots, Words::zeroed(slots));
+        for slot in old.iter().copied().filter(|&slot| slot != 0) {
             let mut place = self.home(tag_of(slot));
             while self.slots[place] != 0 {
                 place = self.next(place);
@@ -132,7 +133,7 @@ impl Index {
     /// Empties the index; one that a great epoch has blown up gives its memory back.
     pub(super) fn clear(&mut self) {
         if self.len * 16 < self.slots.len() {
-            self.slots = vec![0; (self.len * 4).next_power_of_two().max(SLOTS_MIN)];
+            self.slots = Words::zeroed((self.len * 4).next_power_of_two().max(SLOTS_MIN));
         } else {
             self.slots.fill(0);
         }
@@ -140,6 +141,6 @@ impl Index {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.slots.len() * size_of::<u64>()
+        self.slots.bytes()
     }
 }

@@ -11,6 +11,7 @@ mod layout;
 mod prefetch;
 mod records;
 mod track;
+mod words;
 
 #[cfg(test)]
 mod tests;

@@ -1,28 +1,30 @@
-//! The records of a [`GroupTable`](super::GroupTable): equal runs of 64-bit words in segments that never move.
+//! The records of a [`GroupTable`](super::GroupTable): equal runs of 64-bit words in segments.
 //!
 //! Growing adds a segment, so a large table is not copied, nor does it ever hold twice its size. Records start at
 //! cache lines as far as their length divides one.
 
 use super::prefetch::prefetch;
+use super::words::Words;
 
 /// Records in a segment, as a power of two: a quarter of a megabyte for records of four words.
 const SEGMENT_BITS: u32 = 13;
-const SEGMENT: usize = 1 << SEGMENT_BITS;
+
+/// The same once a table is large: a huge page for records of four words.
+const LARGE_BITS: u32 = 16;
+
+/// From so many records on a table is large. It moves once to larger segments, which costs little beside filling it;
+/// what its last segment leaves free of its huge pages is little then, too.
+const LARGE: usize = 2 << LARGE_BITS;
 
 /// Records in the first segment at first; it grows, so that small tables stay small.
 const FIRST: usize = 64;
 
-const LINE_WORDS: usize = 8;
-
-/// A cache line: the unit of allocation, for its alignment.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u64; LINE_WORDS]);
-
 /// A growing list of records.
 pub(super) struct Records {
     stride: usize,
-    segments: Vec<Vec<Line>>,
+    segments: Vec<Words>,
+    /// Records in a segment, as a power of two.
+    bits: u32,
     len: usize,
     capacity: usize,
 }
@@ -32,7 +34,7 @@ impl Records {
     pub(super) fn new(words: usize) -> Self {
         // Three words become four, so that no record lies across two lines.
         let stride = if words <= 4 { words.next_power_of_two() } else { words };
-        Self { stride, segments: Vec::new(), len: 0, capacity: 0 }
+        Self { stride, segments: Vec::new(), bits: SEGMENT_BITS, len: 0, capacity: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -40,35 +42,46 @@ impl Records {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.segments.iter().map(|segment| segment.capacity() * size_of::<Line>()).sum()
+        self.segments.iter().map(Words::bytes).sum()
     }
 
     /// Makes room for more records.
     pub(super) fn reserve(&mut self, additional: usize) {
         while self.capacity < self.len + additional {
-            if self.capacity < SEGMENT {
-                let records = (self.capacity * 2).max(self.len + additional).clamp(FIRST, SEGMENT);
-                self.grow_first(records);
+            if self.capacity < self.segment() {
+                let records = (self.capacity * 2).max(self.len + additional).clamp(FIRST, self.segment());
+                self.move_to(records);
+                self.capacity = records;
+            } else if self.capacity >= LARGE && self.bits < LARGE_BITS {
+                self.bits = LARGE_BITS;
+                self.move_to(self.segment());
             } else {
-                self.segments.push(vec![Line([0; LINE_WORDS]); self.lines(SEGMENT)]);
-                self.capacity += SEGMENT;
+                self.segments.push(Words::zeroed(self.segment() * self.stride));
+                self.capacity += self.segment();
             }
         }
     }
 
-    fn grow_first(&mut self, records: usize) {
-        let lines = self.lines(records);
-        if self.segments.is_empty() {
-            self.segments.push(Vec::new());
-        }
-        let first = &mut self.segments[0];
-        first.reserve_exact(lines - first.len());
-        first.resize(lines, Line([0; LINE_WORDS]));
-        self.capacity = records;
+    #[inline(always)]
+    fn segment(&self) -> usize {
+        1 << self.bits
     }
 
-    fn lines(&self, records: usize) -> usize {
-        (records * self.stride).div_ceil(LINE_WORDS)
+    /// Moves all records to segments of so many.
+    fn move_to(&mut self, records: usize) {
+        let words = records * self.stride;
+        let mut moved = vec![Words::zeroed(words)];
+        let mut filled = 0;
+        for old in std::mem::take(&mut self.segments) {
+            if filled == words {
+                moved.push(Words::zeroed(words));
+                filled = 0;
+            }
+            let newest = moved.last_mut().expect("the first is there from the beginning");
+            newest[filled..filled + old.len()].copy_from_slice(&old);
+            filled += old.len();
+        }
+        self.segments = moved;
     }
 
     /// Adds a record of undefined content, for which room was made.
@@ -80,10 +93,10 @@ impl Records {
 
     /// Forgets all records but keeps the segments that were in use: the next epoch may need as many.
     pub(super) fn clear(&mut self) {
-        let used = self.len.div_ceil(SEGMENT).max(1);
+        let used = self.len.div_ceil(self.segment()).max(1);
         if self.segments.len() > used {
             self.segments.truncate(used);
-            self.capacity = used * SEGMENT;
+            self.capacity = used * self.segment();
         }
         self.len = 0;
     }
@@ -91,22 +104,19 @@ impl Records {
     #[inline(always)]
     fn place(&self, record: u32) -> (usize, usize) {
         debug_assert!((record as usize) < self.len, "record {record} of {}", self.len);
-        (record as usize >> SEGMENT_BITS, (record as usize & (SEGMENT - 1)) * self.stride)
+        (record as usize >> self.bits, (record as usize & (self.segment() - 1)) * self.stride)
     }
 
     #[inline(always)]
     pub(super) fn get(&self, record: u32) -> &[u64] {
         let (segment, word) = self.place(record);
-        &words(&self.segments[segment])[word..word + self.stride]
+        &self.segments[segment][word..word + self.stride]
     }
 
     #[inline(always)]
     pub(super) fn get_mut(&mut self, record: u32) -> &mut [u64] {
         let (segment, word) = self.place(record);
-        let lines = &mut self.segments[segment];
-        // SAFETY: a line is eight words without padding, and the borrow is the same.
-        let words = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * LINE_WORDS) };
-        &mut words[word..word + self.stride]
+        &mut self.segments[segment][word..word + self.stride]
     }
 
     /// Fetches a record's first and last line ahead of their use.
@@ -120,8 +130,24 @@ impl Records {
     }
 }
 
-#[inline(always)]
-fn words(lines: &[Line]) -> &[u64] {
-    // SAFETY: a line is eight words without padding, and the borrow is the same.
-    unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * LINE_WORDS) }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_stay_when_a_table_becomes_large() {
+        for words in [1, 3, 5] {
+            let mut records = Records::new(words);
+            for record in 0..3 * LARGE as u64 / 2 {
+                records.reserve(1);
+                let at = records.push();
+                records.get_mut(at)[words - 1] = record;
+            }
+            assert_eq!(records.bits, LARGE_BITS);
+            assert!((0..3 * LARGE / 2).all(|at| records.get(at as u32)[words - 1] == at as u64), "{words} words");
+            records.clear();
+            records.reserve(1);
+            assert_eq!((records.push(), records.segments.len()), (0, 3));
+        }
+    }
 }
