@@ -12,7 +12,7 @@ use std::process::Command;
 
 const JOB: &str = "benches/behaviour";
 /// The reference input.
-pub(super) const EVENTS: u64 = 2_000_000;
+const EVENTS: u64 = 2_000_000;
 const SEED: u64 = 1;
 /// What the views hold of it: found by a separate program that parsed every line and counted in hash tables.
 const REFERENCE: [(&str, u64); 2] = [("devices_by_day", 298_550), ("items_by_minute", 1_664_538)];
@@ -24,22 +24,29 @@ struct Measured {
     per_cpu_s: Figures,
     per_s: Figures,
     peak_mib: Figures,
+    /// What checkpoints cost, in percent of the events for each CPU-second: each run beside the one without.
+    checkpoint_cost_percent: Figures,
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<()> {
     let binary = args.binary()?;
-    let input = Input::make(&binary, args.events)?;
+    let events = args.events.unwrap_or(EVENTS);
+    let input = Input::make(&binary, events)?;
     let mut measured: Vec<Measured> =
         args.workers.iter().map(|&workers| Measured { workers, ..Measured::default() }).collect();
     // All settings by turns, so that a machine that slows down does so for all of them.
     for _ in 0..args.runs {
         for setting in &mut measured {
-            let cost = input.run(&binary, setting.workers)?;
-            setting.add(cost, args.events);
+            let cost = input.run(&binary, setting.workers, false)?;
+            setting.add(cost, events);
+            if args.checkpoints {
+                let with = input.run(&binary, setting.workers, true)?;
+                setting.add_with_checkpoints(cost, with);
+            }
         }
     }
     measured.iter().for_each(Measured::print);
-    println!("{}", figures(args, &measured));
+    println!("{}", figures(args, events, &measured));
     Ok(())
 }
 
@@ -76,9 +83,11 @@ impl Input {
     }
 
     /// One run, with its answers checked.
-    fn run(&self, binary: &Path, workers: usize) -> Result<Cost> {
+    fn run(&self, binary: &Path, workers: usize, checkpoints: bool) -> Result<Cost> {
         let path = format!("sources.events.path={}", self.path.display());
-        let (cost, summary) = run_job(binary, JOB, workers, &["--set".to_owned(), path], |_| Ok(()))?;
+        let set = [path, format!("checkpoint.enabled={checkpoints}")];
+        let set: Vec<String> = set.into_iter().flat_map(|value| ["--set".to_owned(), value]).collect();
+        let (cost, summary) = run_job(binary, JOB, workers, &set, |_| Ok(()))?;
         ensure!(summary["records"] == self.events, "{} events were read: {summary}", self.events);
         ensure!(summary["rejected"] == 0, "events were rejected: {summary}");
         for (view, rows) in &self.expected {
@@ -113,6 +122,12 @@ impl Measured {
         eprintln!("{} workers: {wall:.2?}, CPU {cpu:.2?}, peak {peak_mib:.0} MiB, answers right", self.workers);
     }
 
+    fn add_with_checkpoints(&mut self, without: Cost, with: Cost) {
+        let cost = 1.0 - without.cpu.as_secs_f64() / with.cpu.as_secs_f64();
+        self.checkpoint_cost_percent.add(cost * 100.0);
+        eprintln!("{} workers, with checkpoints: {:.2?}, CPU {:.2?}", self.workers, with.wall, with.cpu);
+    }
+
     fn print(&self) {
         let millions = |figure: f64| figure / 1e6;
         println!(
@@ -128,17 +143,21 @@ impl Measured {
 }
 
 /// The medians; beside them the best of each.
-fn figures(args: &BenchArgs, measured: &[Measured]) -> Value {
+fn figures(args: &BenchArgs, events: u64, measured: &[Measured]) -> Value {
     let each =
         |figure: fn(&Measured) -> f64| by_workers(measured.iter().map(|setting| (setting.workers, figure(setting))));
-    json!({
+    let mut figures = json!({
         "bench": "behaviour",
-        "events": args.events,
+        "events": events,
         "runs": args.runs,
         "events_per_cpu_s": each(|setting| setting.per_cpu_s.median()),
         "events_per_s": each(|setting| setting.per_s.median()),
         "peak_mib": each(|setting| setting.peak_mib.best(Better::More)),
         "best_events_per_cpu_s": each(|setting| setting.per_cpu_s.best(Better::More)),
         "best_events_per_s": each(|setting| setting.per_s.best(Better::More)),
-    })
+    });
+    if args.checkpoints {
+        figures["checkpoint_cost_percent"] = each(|setting| setting.checkpoint_cost_percent.median());
+    }
+    figures
 }

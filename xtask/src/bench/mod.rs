@@ -1,12 +1,13 @@
 //! `cargo xtask bench NAME`: lines for people, then one line of JSON.
 //!
-//! The jobs (`behaviour`, `retail`) are measured from outside, as a user meets them: the release binary in a process of
+//! The jobs (`behaviour`, `retail`, `restart`) are measured from outside, as a user meets them: the release binary in a process of
 //! its own, from its start to its end. The others are benchmarks of single crates.
 
 mod behaviour;
 mod child;
 mod figures;
 mod lr;
+mod restart;
 mod retail;
 
 use crate::project::{build_release, cargo, must};
@@ -25,9 +26,12 @@ pub(crate) struct BenchArgs {
     /// The numbers of workers to try.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
     workers: Vec<usize>,
-    /// How many events (`behaviour` only).
-    #[arg(long, default_value_t = behaviour::EVENTS)]
-    events: u64,
+    /// How many events (`behaviour`) or devices (`restart`), in place of those that all figures are of.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    events: Option<u64>,
+    /// Runs each setting with a checkpoint each second as well, to say what they cost (`behaviour` only).
+    #[arg(long)]
+    checkpoints: bool,
     /// Measures this binary instead of one built from the tree: to compare with an earlier one.
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
@@ -58,6 +62,8 @@ enum Name {
     Read,
     /// Reading and decoding a topic of a real Kafka alone, which is started.
     Kafka,
+    /// Ten million devices in state, killed and started again: time until the first new result, bytes a device.
+    Restart,
 }
 
 pub(crate) fn run(args: &BenchArgs) -> Result<()> {
@@ -69,6 +75,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         Name::Decode => crate_bench("proxima-event", "decode"),
         Name::Read => crate_bench("proxima-source", "read"),
         Name::Kafka => crate_bench("proxima-kafka", "kafka"),
+        Name::Restart => restart::run(args),
     }
 }
 
