@@ -1,7 +1,7 @@
 //! How a run goes, as a page for a terminal: what `proxima status` shows of `/v1/status`.
 
 use crate::progress::grouped;
-use proxima_serve::{Checkpoints, OperatorStatus, SinkStatus, SourceStatus, Status};
+use proxima_serve::{Checkpoints, ModelStatus, OperatorStatus, SinkStatus, SourceStatus, Status};
 use std::fmt::Write as _;
 
 /// Partitions of a source that are shown: those that are furthest behind.
@@ -18,6 +18,7 @@ pub fn page(status: &Status) -> String {
     if let Some(checkpoints) = &status.checkpoints {
         text += &checkpoint_line(checkpoints);
     }
+    text += &models(&status.models);
     text += &operators(&status.operators);
     text
 }
@@ -106,6 +107,15 @@ fn checkpoint_line(checkpoints: &Checkpoints) -> String {
     )
 }
 
+fn models(models: &[ModelStatus]) -> String {
+    let mut table = Table::new(["model", "samples", "log loss", "of the newest", "baseline", "late"]);
+    for ModelStatus { name, all, recent, late } in models {
+        let [loss, newest, baseline] = [all.log_loss, recent.log_loss, all.baseline].map(|loss| format!("{loss:.4}"));
+        table.row([name.clone(), grouped(all.samples), loss, newest, baseline, grouped(*late)]);
+    }
+    table.print()
+}
+
 fn operators(operators: &[OperatorStatus]) -> String {
     let mut table = Table::new(["operator", "keys", "state", "late", "failed"]);
     let is_worth_it = |operator: &&OperatorStatus| operator.keys + operator.bytes + operator.late + operator.failed > 0;
@@ -183,7 +193,7 @@ fn bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proxima_serve::{Epochs, Memory, PartitionStatus, RunState};
+    use proxima_serve::{Epochs, Memory, ModelMetrics, PartitionStatus, RunState};
 
     #[test]
     fn a_page_shows_what_waits_and_why() {
@@ -225,6 +235,11 @@ mod tests {
                 bytes: 3 << 20,
                 waits_for: None,
             }),
+            models: vec![ModelStatus {
+                name: "click".into(),
+                all: ModelMetrics { samples: 2_000, log_loss: 0.33214, baseline: 0.55, ..ModelMetrics::default() },
+                ..ModelStatus::default()
+            }],
             memory: Memory { resident_bytes: 100 << 20, peak_bytes: 1 << 30 },
             ..Status::default()
         };
@@ -241,6 +256,9 @@ sink   writes  in flight  rejected  retries  epochs behind
 daily       7          3         0        2              4  waits: http://search-1: refused
 
 checkpoints: 3; the last of epoch 9 0.5 s ago, took 0.012 s, wrote 3.0 MiB
+
+model  samples  log loss  of the newest  baseline  late
+click    2,000    0.3321         0.0000    0.5500     0
 
 operator         keys    state  late  failed
 daily/aggregate     5  2.0 KiB     1       0

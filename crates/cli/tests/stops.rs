@@ -77,7 +77,7 @@ impl Job {
 
 /// The names of the indexes in a data folder.
 fn indexes(data: &Path) -> Vec<String> {
-    let folders = fs::read_dir(data.join("index")).unwrap();
+    let folders = fs::read_dir(data.join("index")).into_iter().flatten();
     let mut names: Vec<_> = folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
@@ -136,4 +136,16 @@ fn the_mall_is_the_same_with_a_stop_at_each_checkpoint() {
         set.push(format!("sources.{name}.path={}", shop.path().join(name).display()));
     }
     compare(&Job::new("mall", &set));
+}
+
+#[test]
+fn a_model_is_the_same_with_a_stop_at_each_checkpoint() {
+    let folders = compare(&Job::new("ctr", &cuts(3_000)));
+    let [wanted, found] = folders.each_ref().map(|data| {
+        let summary = fs::read(data.path().join("summary.json")).unwrap();
+        let summary: Value = serde_json::from_slice(&summary).unwrap();
+        summary["models"][0]["all"].clone()
+    });
+    assert!(wanted["samples"].as_u64() > Some(30_000), "{wanted}");
+    assert_eq!(wanted, found);
 }
