@@ -14,6 +14,7 @@ Examples:
   proxima run shop --set sources.orders.path=/data/2011 --set epoch.interval=20ms
   proxima check shop                           every problem of a job at once
   proxima explain shop                         the operators that a job becomes
+  proxima explain shop for_you                 how a path is computed, and why so
   proxima status shop                          how its run goes
   proxima search shop daily '{\"sort\": [{\"day\": \"desc\"}], \"size\": 3}'
   proxima similar shop bought_together 85123A -n 5
@@ -46,8 +47,8 @@ pub enum Command {
     Run(RunArgs),
     /// Checks a job and prints all of its problems at once, each with its file, line and key.
     Check(JobArgs),
-    /// Prints the operators that a job becomes.
-    Explain(JobArgs),
+    /// Prints the operators that a job becomes, or how one of its paths is computed and why.
+    Explain(ExplainArgs),
     /// Shows how a run goes: sources with lag and rate, sinks, checkpoints, state, and what anything waits for.
     Status(StatusArgs),
     /// Searches an index of a job, in the words of Elasticsearch's _search.
@@ -106,6 +107,16 @@ pub struct RunArgs {
     /// those that are gone, and go on with the others. Without it such a job is refused, with what would be lost.
     #[arg(long, conflicts_with = "fresh")]
     pub restart_changed: bool,
+}
+
+/// `proxima explain`
+#[derive(Args, Clone, Debug)]
+pub struct ExplainArgs {
+    /// Which job.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// A path; without one the operators are shown.
+    pub path: Option<String>,
 }
 
 /// Where to ask.

@@ -3,7 +3,7 @@
 use crate::client::encode;
 use proxima_event::KeyValueRead;
 use proxima_graph::path_table;
-use proxima_serve::{Field, IndexInfo, SimilarPath};
+use proxima_serve::{Asked, Field, IndexInfo, SimilarPath};
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
 
@@ -74,8 +74,8 @@ pub fn find_object(store: &dyn KeyValueRead, path: &str, reader: &dyn SimilarPat
     // In a path's table `i` and a name leads to the object's id.
     store.scan(&path_table(path), b"i", &mut visit).ok()?;
     let rated = ids.into_iter().filter_map(|id| {
-        let similar = reader.similar(&id, 1).ok()??;
-        (!similar.neighbours.is_empty()).then_some((similar.norm, id))
+        let near = reader.similar(&id, Asked { n: 1, explain: false }).ok()??;
+        (!near.neighbours.is_empty()).then_some((near.norm, id))
     });
     let (_, id) = rated.max()?;
     Some(PathHint { path: path.to_owned(), id })

@@ -15,6 +15,8 @@ use crate::upgrade::{self, Layout};
 use anyhow::{Context, Result};
 use proxima_engine::{EpochConfig, KeepRejected, KeepRejectedWrites, Restored, RunConfig, RunError, RunHandle};
 use proxima_event::Generation;
+use proxima_graph::PathReader;
+use proxima_graph::path::WalkReader;
 use proxima_serve::{AppState, IndexInfo, IngestRoute, Limits, RunState, Search, Server, SimilarPath, StatusSource};
 use proxima_sink::{Counters, KvReader};
 use serde_json::{Value, json};
@@ -68,13 +70,8 @@ fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     let RunRequest { plan, data, workers, .. } = request;
     let mut data = DataFolder::open(data, &plan.name)?;
     let Beginning { generation, assembly, kept } = begin(request, &mut data)?;
-    let Assembly { topology, indexes, graph: _, store, paths, models, ingests, discarded } = assembly;
-    let readers = Readers {
-        indexes,
-        paths: paths.into_iter().map(|(name, reader)| (name, reader as Arc<dyn SimilarPath>)).collect(),
-        store,
-        ingests,
-    };
+    let Assembly { topology, indexes, graph: _, store, paths, walks, models, ingests, discarded } = assembly;
+    let readers = Readers { indexes, paths: served_paths(paths, walks), store, ingests };
     let monitor = Arc::new(Monitor::new(&plan.name, *workers, models.into_values().collect()));
     let listen = &plan.http.listen;
     let server = Server::start(listen, readers.state(plan, &monitor))
@@ -221,6 +218,16 @@ fn wait(stop: &Stop) {
     while !stop.asked() {
         std::thread::sleep(LOOK);
     }
+}
+
+/// All paths by what serves them.
+fn served_paths(
+    pairs: BTreeMap<String, Arc<PathReader>>,
+    walks: BTreeMap<String, Arc<WalkReader>>,
+) -> BTreeMap<String, Arc<dyn SimilarPath>> {
+    let pairs = pairs.into_iter().map(|(name, reader)| (name, reader as Arc<dyn SimilarPath>));
+    let walks = walks.into_iter().map(|(name, reader)| (name, reader as Arc<dyn SimilarPath>));
+    pairs.chain(walks).collect()
 }
 
 /// What answers questions while the job runs and after.

@@ -21,12 +21,23 @@ follow = true
 kind = \"index\"
 [relations.bought]
 from = \"SELECT customer AS subject, code AS object FROM orders\"
+subject = \"customer\"
+object = \"product\"
 [objects.product]
 from = \"SELECT code AS id, max(name) AS name FROM orders GROUP BY code\"
 [paths.together]
 kind = \"pairs\"
 relation = \"bought\"
 object = \"product\"
+[paths.also]
+left = { hop = \"bought\", reverse = true }
+right = { hop = \"bought\" }
+merger = \"cosine\"
+top = 100
+[paths.for_you]
+left = { hop = \"bought\", select = { sql = \"2 * weight\" } }
+right = \"also\"
+merger = \"sum\"
 ";
 const VIEWS: &str = "CREATE TABLE orders (customer STRING, code STRING, name STRING, price DECIMAL(10, 3))
   WITH (source = 'orders', format = 'csv');
@@ -132,6 +143,15 @@ fn results_follow_the_files_until_ctrl_c_and_stay() {
     run.wait(search, Some(&all), sales("b", 2, "5.000"));
     let both = |answer: &str| answer.contains("Cup, blue") && answer.contains("Apple");
     run.wait("/v1/similar/together/b?n=10", None, both);
+    // Apple is a and b's, Bowl is a's, b's and c's, Cup is c's: 1 / √(2·1) shared buyers' worth to each.
+    let near = |id: &str, name: &str| {
+        let score = "\"score\":0.70710678118";
+        let (id, because) = (format!("{{\"id\":\"{id}\",{score}"), "\"because\":[{\"through\":");
+        let name = format!("\"attributes\":{{\"name\":\"{name}\"}}");
+        move |answer: &str| answer.contains(&id) && answer.contains(because) && answer.contains(&name)
+    };
+    run.wait("/v1/similar/also/b?explain=true", None, near("c", "Cup, blue"));
+    run.wait("/v1/similar/for_you/cid?n=1", None, |answer| answer.contains("\"neighbours\":[{\"id\":"));
     let status = run.wait("/v1/status", None, |_| true);
     assert!(status.contains("orders"), "{status}");
     let page = Command::new(env!("CARGO_BIN_EXE_proxima"))

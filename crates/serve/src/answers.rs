@@ -1,7 +1,6 @@
 //! What the routes need of result stores: two small contracts, so that a handler can be tested without a store and a
 //! store can be another process.
 
-use proxima_graph::Similar;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -32,11 +31,66 @@ pub trait Search: Send + Sync {
 
 /// A path that can be asked for the neighbours of an object.
 pub trait SimilarPath: Send + Sync {
-    /// The object's best `n` neighbours; `None` when the path does not know the object.
+    /// The object's best neighbours; `None` when the path does not know the object.
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn similar(&self, id: &str, n: usize) -> Result<Option<Similar>, Failure>;
+    fn similar(&self, id: &str, asked: Asked) -> Result<Option<Near>, Failure>;
+}
+
+/// What is asked of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// How many neighbours.
+    pub n: usize,
+    /// Whether each shall come with the parts of its score.
+    pub explain: bool,
+}
+
+/// What a path leads to from an object.
+#[derive(Clone, Debug, Serialize)]
+pub struct Near {
+    /// How many subjects the object is related to, where the path counts pairs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub norm: Option<u64>,
+    /// The object's attributes, a JSON object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Box<RawValue>>,
+    /// The neighbours, the highest score first; equal scores by id.
+    pub neighbours: Vec<Neighbour>,
+}
+
+/// A neighbour.
+#[derive(Clone, Debug, Serialize)]
+pub struct Neighbour {
+    /// Its id.
+    pub id: String,
+    /// Its score.
+    pub score: f64,
+    /// How many subjects both are related to, where the path counts pairs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<u64>,
+    /// How many subjects the neighbour is related to, where the path counts pairs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub norm: Option<u64>,
+    /// Its attributes, a JSON object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Box<RawValue>>,
+    /// The parts of its score, if they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<Vec<Because>>,
+}
+
+/// A part of a score.
+#[derive(Clone, Debug, Serialize)]
+pub struct Because {
+    /// The object in the middle; nothing where one hop led here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub through: Option<String>,
+    /// Its part of the score.
+    pub score: f64,
+    /// The same in units of 2^-40, of which the parts sum exactly to those of the score.
+    pub units: String,
 }
 
 /// What an index holds.

@@ -19,10 +19,9 @@ mod stores;
 #[cfg(test)]
 mod tests;
 
-pub use answers::{Document, Failure, Field, IndexInfo, Search, SimilarPath};
+pub use answers::{Asked, Because, Document, Failure, Field, IndexInfo, Near, Neighbour, Search, SimilarPath};
 pub use app::app;
 pub use ingest::{Ingest, IngestAnswer, IngestRoute, Ingested};
-pub use proxima_graph::{Neighbour, Similar};
 pub use queries::NamedQuery;
 pub use server::{Answer, Server, ask, serve};
 pub use state::{AppState, Limits};

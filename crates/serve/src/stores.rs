@@ -1,8 +1,9 @@
 //! Embedded stores and clusters as what the routes need.
 
-use crate::answers::{Document, Failure, Field, IndexInfo, Search, SimilarPath};
+use crate::answers::{Asked, Because, Document, Failure, Field, IndexInfo, Near, Neighbour, Search, SimilarPath};
 use proxima_elastic::{AskError, ElasticReader};
-use proxima_graph::{PathReader, Similar};
+use proxima_graph::path::{WalkReader, WalkedTo};
+use proxima_graph::{PathReader, Similar, Value as Attribute};
 use proxima_sink::{IndexReader, SearchError};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
@@ -77,13 +78,64 @@ impl From<SearchError> for Failure {
 }
 
 impl SimilarPath for PathReader {
-    fn similar(&self, id: &str, n: usize) -> Result<Option<Similar>, Failure> {
-        Self::similar(self, id, n).map_err(|error| Failure {
+    /// Pairs are their own explanation.
+    fn similar(&self, id: &str, asked: Asked) -> Result<Option<Near>, Failure> {
+        let similar = Self::similar(self, id, asked.n).map_err(|error| Failure {
             status: 500,
             code: "store_exception",
             message: error.to_string(),
-        })
+        })?;
+        Ok(similar.map(Near::from))
     }
+}
+
+impl From<Similar> for Near {
+    fn from(similar: Similar) -> Self {
+        let neighbour = |neighbour: proxima_graph::Neighbour| {
+            let proxima_graph::Neighbour { id, score, pairs, norm, attributes } = neighbour;
+            Neighbour { id, score, pairs: Some(pairs), norm: Some(norm), attributes, because: None }
+        };
+        let neighbours = similar.neighbours.into_iter().map(neighbour).collect();
+        Self { norm: Some(similar.norm), attributes: similar.attributes, neighbours }
+    }
+}
+
+impl SimilarPath for WalkReader {
+    fn similar(&self, id: &str, asked: Asked) -> Result<Option<Near>, Failure> {
+        let Some(walked) = self.walk(id, asked.n, asked.explain) else { return Ok(None) };
+        let neighbour = |to: WalkedTo| Neighbour {
+            id: to.found.name.as_ref().to_owned(),
+            score: to.found.score,
+            pairs: None,
+            norm: None,
+            attributes: document(to.attributes),
+            because: to.because.map(|parts| parts.into_iter().map(part).collect()),
+        };
+        let neighbours = walked.neighbours.into_iter().map(neighbour).collect();
+        Ok(Some(Near { norm: None, attributes: document(walked.attributes), neighbours }))
+    }
+}
+
+fn part(part: proxima_graph::path::Because) -> Because {
+    let through = part.through.map(|through| through.as_ref().to_owned());
+    Because { through, score: part.score, units: part.units.to_string() }
+}
+
+/// Attributes as a JSON object; nothing without any.
+fn document(attributes: Vec<(String, Attribute)>) -> Option<Box<RawValue>> {
+    if attributes.is_empty() {
+        return None;
+    }
+    let value = |value| match value {
+        Attribute::Null => Value::Null,
+        Attribute::Bool(value) => Value::from(value),
+        Attribute::Int(value) => Value::from(value),
+        Attribute::Float(value) => Value::from(value),
+        Attribute::Text(value) => Value::from(value.as_ref()),
+    };
+    let document: serde_json::Map<String, Value> =
+        attributes.into_iter().map(|(name, attribute)| (name, value(attribute))).collect();
+    Some(to_raw_value(&document).expect("text and numbers become JSON"))
 }
 
 #[cfg(test)]

@@ -4,13 +4,12 @@ use crate::error::CODES;
 use crate::queries::{Kind, NamedQuery, Parameter};
 use crate::routes::ROUTES;
 use crate::{
-    AppState, Document, Failure, Field, IndexInfo, Ingest, IngestAnswer, IngestRoute, Ingested, Limits, RunState,
-    Search, SimilarPath, SourceStatus, Status, app,
+    AppState, Asked, Because, Document, Failure, Field, IndexInfo, Ingest, IngestAnswer, IngestRoute, Ingested, Limits,
+    Near, Neighbour, RunState, Search, SimilarPath, SourceStatus, Status, app,
 };
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use proxima_graph::{Neighbour, Similar};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,11 +76,19 @@ impl Search for Slow {
 struct Pairs;
 
 impl SimilarPath for Pairs {
-    fn similar(&self, id: &str, n: usize) -> Result<Option<Similar>, Failure> {
-        let neighbour = |i| Neighbour { id: format!("{id}-{i}"), score: 0.5, pairs: 2, norm: 4, attributes: None };
+    fn similar(&self, id: &str, asked: Asked) -> Result<Option<Near>, Failure> {
+        let part = Because { through: Some("u".to_owned()), score: 0.5, units: (1_u64 << 39).to_string() };
+        let neighbour = |i| Neighbour {
+            id: format!("{id}-{i}"),
+            score: 0.5,
+            pairs: Some(2),
+            norm: Some(4),
+            attributes: None,
+            because: asked.explain.then(|| vec![part.clone()]),
+        };
         let attributes = Some(raw("{\"description\":\"A HEART\"}"));
-        let neighbours = (0..n).map(neighbour).collect();
-        Ok((id != "unknown").then(|| Similar { id: id.to_owned(), norm: 4, attributes, neighbours }))
+        let neighbours = (0..asked.n).map(neighbour).collect();
+        Ok((id != "unknown").then_some(Near { norm: Some(4), attributes, neighbours }))
     }
 }
 
@@ -262,6 +269,9 @@ async fn neighbours_come_with_attributes() {
     let expected =
         json!({"path": "together", "id": "a b", "norm": 4, "attributes": attributes, "neighbours": neighbours});
     assert_eq!(answer, expected);
+    let (_, explained) = get(&app, "/v1/similar/together/a?n=1&explain=true").await;
+    let because = json!([{"through": "u", "score": 0.5, "units": "549755813888"}]);
+    assert_eq!(explained["neighbours"][0]["because"], because);
     let (_, ten) = get(&app, "/v1/similar/together/a").await;
     assert_eq!(ten["neighbours"].as_array().unwrap().len(), 10);
 }

@@ -267,7 +267,7 @@ fn reads_any(query: &ast::Query, names: &HashSet<String>) -> bool {
 }
 
 /// A query's plan, with types resolved, constants folded, and equalities of joins found.
-fn analyse(catalog: &Catalog, query: ast::Query) -> datafusion_common::Result<LogicalPlan> {
+pub(crate) fn analyse(catalog: &Catalog, query: ast::Query) -> datafusion_common::Result<LogicalPlan> {
     let options = ParserOptions::new().with_enable_ident_normalization(false).with_collect_spans(true);
     let planner = SqlToRel::new_with_options(catalog, options);
     let plan = planner.sql_statement_to_plan(Statement::Query(Box::new(query)))?;

@@ -14,6 +14,7 @@ mod declare;
 mod dialect;
 mod duration;
 mod explain;
+mod expression;
 mod frontend;
 mod functions;
 mod kernels;
@@ -37,6 +38,7 @@ mod upsert;
 mod tests;
 
 pub use duration::parse_duration;
+pub use expression::NumberExpression;
 pub use plan::{
     EventTime, HeldColumns, Lowered, Options, Plan, Query, QuerySource, Table, Target, compile, compile_changelog,
 };

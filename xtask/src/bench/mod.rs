@@ -56,6 +56,8 @@ enum Name {
     Pairs,
     /// Logistic regression alone: examples a second and core, log loss; beside Vowpal Wabbit.
     Lr,
+    /// Each algorithm as a path against a loop written by hand for it: how many times the loop's time.
+    Paths,
     /// Decoding alone: JSON and CSV to columns.
     Decode,
     /// Reading files alone: blocks cut at record ends.
@@ -72,6 +74,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         Name::Retail => retail::run(args),
         Name::Pairs => crate_bench("proxima-graph", "pairs"),
         Name::Lr => lr::run(),
+        Name::Paths => crate_bench("proxima-graph", "paths"),
         Name::Decode => crate_bench("proxima-event", "decode"),
         Name::Read => crate_bench("proxima-source", "read"),
         Name::Kafka => crate_bench("proxima-kafka", "kafka"),

@@ -10,6 +10,7 @@ use crate::job::JobPlan;
 use crate::upgrade::{Cohort, Layout};
 use anyhow::{Result, ensure};
 use proxima_engine::{NodeId, OperatorInfo, SinkNode, Topology};
+use proxima_graph::path::WalkReader;
 use proxima_graph::{LiveGraph, PathReader};
 use proxima_model::LiveModel;
 use proxima_serve::{IngestRoute, Search};
@@ -35,6 +36,8 @@ pub struct Assembly {
     pub store: Option<KvReader>,
     /// The paths that are kept, by name.
     pub paths: BTreeMap<String, Arc<PathReader>>,
+    /// The paths that are evaluated when they are asked for, by name.
+    pub walks: BTreeMap<String, Arc<WalkReader>>,
     /// The models that are kept, by name.
     pub models: BTreeMap<String, Arc<LiveModel>>,
     /// The sources that take records over HTTP, by name.
@@ -109,7 +112,8 @@ impl Draft<'_> {
     pub fn place(mut self, data: &DataFolder, before: Before) -> Result<Assembly> {
         let (topology, ingests) = (std::mem::take(&mut self.topology), std::mem::take(&mut self.ingests));
         let (graph, models) = (self.graph.take(), std::mem::take(&mut self.models));
-        let mut assembly = Assembly { topology, ingests, graph, models, ..Assembly::default() };
+        let walks = paths::walks(self.job, graph.as_ref());
+        let mut assembly = Assembly { topology, ingests, graph, walks, models, ..Assembly::default() };
         for (cohort, lowered) in self.layout.cohorts.iter().zip(&self.lowered) {
             targets::add_targets(self.job, data, before, (self.layout, cohort, lowered), &mut assembly)?;
         }

@@ -5,12 +5,14 @@ use crate::upgrade::{self, Cohort, Layout};
 use anyhow::{Context, Result};
 use arrow::datatypes::SchemaRef;
 use proxima_engine::{NodeId, Route, Topology};
+use proxima_graph::path::{Path, WalkReader};
 use proxima_graph::{
     Catalogue, ColumnError, LiveGraph, ObjectInput, ObjectSpec, PathSpec, RelationColumns, RelationInput, lower_live,
     object_attributes,
 };
 use proxima_view::operators::{Net, NetSpec};
 use proxima_view::{Lowered, Plan};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// By what people call the results of a job that are in the key-value store.
@@ -123,6 +125,16 @@ pub(super) fn add_paths(
 fn publish_epochs(job: &JobPlan, path: &PathPlan) -> u64 {
     let epochs = path.publish.as_nanos() / job.epoch.interval.as_nanos().max(1);
     u64::try_from(epochs).unwrap_or(u64::MAX).max(1)
+}
+
+/// Readers of the paths of hops and jumps.
+pub(super) fn walks(job: &JobPlan, graph: Option<&Arc<LiveGraph>>) -> BTreeMap<String, Arc<WalkReader>> {
+    let catalogue = Arc::new(job.catalogue.clone());
+    let reader = |graph: &Arc<LiveGraph>, path: &Arc<Path>| {
+        Arc::new(WalkReader::new(Arc::clone(graph) as _, Arc::clone(&catalogue), Arc::clone(path)))
+    };
+    let all = job.walks.iter().filter_map(|(name, path)| Some((name.to_owned(), reader(graph?, path))));
+    all.collect()
 }
 
 /// The columns of a query of the job.

@@ -26,7 +26,12 @@ pub(super) fn similar(args: &SimilarArgs) -> Result<(), Failure> {
     let (path, id) = (encode(&args.path), encode(&args.id));
     let ask = Ask::get(format!("/v1/similar/{path}/{id}?n={}&pretty", args.n));
     let known = plan.paths.get(&args.path);
-    let answer = answer(&plan, &args.place, &ask, |data| stores::path_only(data, &args.path, known))?;
+    let open = |data: &DataFolder| {
+        let walk = plan.walks.get(&args.path).is_some();
+        anyhow::ensure!(!walk, "path \"{}\" is evaluated by a running job alone; run it first", args.path);
+        stores::path_only(data, &args.path, known)
+    };
+    let answer = answer(&plan, &args.place, &ask, open)?;
     show(answer)
 }
 

@@ -8,7 +8,7 @@ use super::problem::{Place, Problem};
 use super::raw::{RawCheckpoint, RawEpoch, RawHttp, RawJob, RawPath, RawQuery, RawSink, RawSource, SinkWord};
 use super::sql::{self, Purpose, Query};
 use super::tree::Text;
-use super::{Overlay, index_name, inputs, links, models, queries, relations};
+use super::{Overlay, index_name, inputs, links, models, paths as walks_of, queries, relations};
 use chrono_tz::Tz;
 use proxima_graph::{HOT_ABOVE, Merger};
 use proxima_hbase::{Address, AddressError};
@@ -34,6 +34,11 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
     let http = check_http(raw.http, problems);
     let relations = relations::check(&raw.relations, views.as_ref(), problems);
     let objects = query_plans("objects", &raw.objects);
+    let catalogue = views.as_ref().map(|views| relations::catalogue(&relations, &objects, views));
+    let walks = catalogue.as_ref().map(|catalogue| {
+        let zone = zone.unwrap_or(Tz::UTC);
+        walks_of::check(&raw.walks, catalogue, zone, problems)
+    });
     let epoch = check_epoch(raw.epoch, problems);
     let checkpoint = check_checkpoint(folder, raw.checkpoint, &raw.sinks, problems);
     Some(JobPlan {
@@ -44,7 +49,8 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         checkpoint,
         sources,
         sinks,
-        catalogue: relations::catalogue(&relations, &objects, views.as_ref()?),
+        catalogue: catalogue?,
+        walks: walks?,
         relations,
         objects,
         paths,

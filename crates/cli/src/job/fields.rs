@@ -4,6 +4,7 @@ use super::nearest::nearest;
 use super::problem::{Origin, Place, Problem};
 use super::tree::{Node, Table, Text, Value};
 use super::units;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +71,26 @@ impl<'p> Fields<'p> {
     pub fn missing(&mut self, name: &str, advice: &str) {
         let problem = Problem::error(&self.place, self.key(name), "this key is missing").advise(advice);
         self.problems.push(problem);
+    }
+
+    /// Whether a key is there.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.table.contains_key(name)
+    }
+
+    /// Whether a key is there and holds a table.
+    #[must_use]
+    pub fn holds_table(&self, name: &str) -> bool {
+        self.table.get(name).is_some_and(|entry| matches!(entry.node.value, Value::Table(_)))
+    }
+
+    /// Where this table stands and every value in it, by the paths of their keys.
+    #[must_use]
+    pub fn places(&self) -> BTreeMap<String, Place> {
+        let mut places = BTreeMap::from([(self.path.clone(), self.place.clone())]);
+        add_places(&self.path, &self.table, &mut places);
+        places
     }
 
     fn take(&mut self, name: &'static str) -> Option<Node> {
@@ -209,6 +230,27 @@ impl<'p> Fields<'p> {
         })
     }
 
+    /// A table of any keys whose values are numbers. `None` where there is no such key.
+    pub fn any_floats(&mut self, name: &'static str) -> Option<Vec<(String, f64)>> {
+        if !self.has(name) {
+            self.known.push(name);
+            return None;
+        }
+        let mut section = self.section(name);
+        let table = std::mem::take(&mut section.table);
+        let mut floats = Vec::new();
+        for (name, entry) in table {
+            match as_float(&entry.node.value) {
+                Some(float) => floats.push((name, float)),
+                None => {
+                    let key = section.key(&name);
+                    section.problem(wrong_kind(&entry.node.place, &key, "a number", &entry.node.value));
+                }
+            }
+        }
+        Some(floats)
+    }
+
     /// A duration such as "50ms".
     pub fn duration(&mut self, name: &'static str) -> Option<Located<Duration>> {
         self.typed(name, "a duration such as \"50ms\", \"1s\" or \"7 days\"", |value| match value {
@@ -289,6 +331,16 @@ impl<'p> Fields<'p> {
             let problem = Problem::error(&entry.key, self.key(name), "unknown key");
             self.problems.push(problem.advise(advise_word(name, &self.known)));
         }
+    }
+}
+
+fn add_places(path: &str, table: &Table, places: &mut BTreeMap<String, Place>) {
+    for (name, entry) in table {
+        let path = format!("{path}.{name}");
+        if let Value::Table(table) = &entry.node.value {
+            add_places(&path, table, places);
+        }
+        places.insert(path, entry.node.place.clone());
     }
 }
 

@@ -94,8 +94,17 @@ fn check_unused(raw: &RawJob, plan: &Plan, problems: &mut Vec<Problem>) {
     let read: BTreeSet<&str> = plan.tables.iter().map(|table| table.source.as_str()).collect();
     let written: BTreeSet<&str> = plan.targets.iter().map(|target| target.sink.as_str()).collect();
     let paths = || raw.paths.iter().map(|(_, path)| path);
-    let along: BTreeSet<&str> = paths().filter_map(|path| Some(path.relation.as_ref()?.value.text.as_str())).collect();
-    let shown: BTreeSet<&str> = paths().filter_map(|path| Some(path.object.as_ref()?.value.text.as_str())).collect();
+    let mut along: BTreeSet<&str> =
+        paths().filter_map(|path| Some(path.relation.as_ref()?.value.text.as_str())).collect();
+    let mut shown: BTreeSet<&str> =
+        paths().filter_map(|path| Some(path.object.as_ref()?.value.text.as_str())).collect();
+    for (_, walk) in &raw.walks {
+        along.extend(walk.relations());
+    }
+    for (_, relation) in raw.relations.iter().filter(|(name, _)| along.contains(name.as_str())) {
+        let kinds = [&relation.subject, &relation.object].into_iter().flatten();
+        shown.extend(kinds.map(|kind| kind.value.text.as_str()));
+    }
     let mut tell = |part: &str, name: &str, place: &Place, used: &BTreeSet<&str>, message: &str| {
         if !used.contains(name) {
             problems.push(Problem::warning(place, format!("{part}.{name}"), message));

@@ -14,6 +14,7 @@ pub mod links;
 pub mod models;
 pub mod nearest;
 pub mod overrides;
+pub mod paths;
 pub mod plan;
 pub mod problem;
 pub mod queries;

@@ -6,6 +6,7 @@ use super::kafka::KafkaSinkPlan;
 use super::problem::Problem;
 use super::redis::RedisPlan;
 use chrono_tz::Tz;
+use proxima_graph::path::Paths;
 use proxima_graph::{Catalogue, Merger, PathConfig, PathKind, RelationRules};
 use proxima_hbase::Address;
 use proxima_kafka::SourceConfig;
@@ -39,10 +40,12 @@ pub struct JobPlan {
     pub objects: BTreeMap<String, QueryPlan>,
     /// What its relations and objects make up.
     pub catalogue: Catalogue,
-    /// Its paths, by name.
+    /// Its paths of pairs, by name.
     pub paths: BTreeMap<String, PathPlan>,
     /// Its models, by name; their queries are in [`JobPlan::views`].
     pub models: BTreeMap<String, ModelSpec>,
+    /// Its paths of hops and jumps.
+    pub walks: Paths,
     /// Its named queries.
     pub queries: BTreeMap<String, NamedQuery>,
     /// How many rejected records of each source are kept in its file. All are counted.

@@ -5,6 +5,7 @@ use super::fields::{Fields, Located};
 use super::http_source::RawHttpSource;
 use super::kafka::{RawKafkaSink, RawKafkaSource};
 use super::models::RawModel;
+use super::paths::RawWalk;
 use super::problem::Place;
 use super::queries::RawNamedQuery;
 use super::redis::RawRedis;
@@ -36,6 +37,8 @@ pub struct RawJob {
     pub paths: Vec<(String, RawPath)>,
     /// `[models.*]`
     pub models: Vec<(String, RawModel)>,
+    /// `[paths.*]` of hops and jumps
+    pub walks: Vec<(String, RawWalk)>,
     /// `[queries.*]`
     pub queries: Vec<(String, RawNamedQuery)>,
     /// `[rejected] keep`
@@ -189,6 +192,14 @@ impl RawJob {
     /// Reads the whole file. Problems go to the reader.
     pub fn read(mut root: Fields<'_>) -> Self {
         let (name, zone) = read_job(root.section("job"));
+        let mut walks = Vec::new();
+        let paths = root.sections("paths", |name, fields| {
+            if RawWalk::is_one(fields) {
+                walks.push((name.to_owned(), RawWalk::read(fields)));
+                return None;
+            }
+            Some(RawPath::read(fields))
+        });
         let raw = Self {
             name,
             zone,
@@ -199,8 +210,9 @@ impl RawJob {
             relations: root.sections("relations", |_, fields| RawRelation::read(fields)),
             objects: root
                 .sections("objects", |_, fields| RawQuery::read(fields, "write from = \"SELECT … AS id, … FROM …\"")),
-            paths: root.sections("paths", |_, fields| RawPath::read(fields)),
             models: root.sections("models", |_, fields| RawModel::read(fields)),
+            paths: paths.into_iter().filter_map(|(name, path)| Some((name, path?))).collect(),
+            walks,
             queries: root.sections("queries", |_, fields| RawNamedQuery::read(fields)),
             rejected_keep: read_rejected(root.section("rejected")),
             http: RawHttp::read(root.section("http")),

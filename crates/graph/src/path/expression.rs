@@ -37,16 +37,16 @@ pub fn row_schema(relation: &Relation) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// The columns that the expression of a merger reads: `sum` of l·r, `count` of the objects in the middle, `max` of l·r,
-/// the sums `left` of l and `right` of r.
+/// The columns that the expression of a merger reads: `dot` is the sum of l·r, `middles` the number of objects in the
+/// middle, `best` the greatest l·r, `left_sum` and `right_sum` the sums of l and of r.
 #[must_use]
 pub fn parts_schema() -> SchemaRef {
     let float = |name| Field::new(name, DataType::Float64, false);
     Arc::new(Schema::new(vec![
-        float("sum"),
-        Field::new("count", DataType::Int64, false),
-        float("max"),
-        float("left"),
-        float("right"),
+        float("dot"),
+        Field::new("middles", DataType::Int64, false),
+        float("best"),
+        float("left_sum"),
+        float("right_sum"),
     ]))
 }

@@ -270,7 +270,11 @@ impl<'a> Linker<'a> {
             DeclaredMerger::Sql(sql) => match (self.compile)(sql, &parts_schema()) {
                 Ok(expression) => Merger::Expression(expression),
                 Err(message) => {
-                    self.problem(format!("{key}.merger.sql"), message, "sum, count, max, left and right are known");
+                    self.problem(
+                        format!("{key}.merger.sql"),
+                        message,
+                        "dot, middles, best, left_sum and right_sum are known",
+                    );
                     return None;
                 }
             },

@@ -37,6 +37,7 @@
 //! hop's relation, N how many objects there are where that hop begins.
 
 mod declare;
+mod describe;
 mod explain;
 mod expression;
 mod fixed;
@@ -47,6 +48,7 @@ mod jump;
 mod link;
 mod order;
 mod plan;
+mod reader;
 mod rows;
 mod scratch;
 mod spec;
@@ -59,6 +61,7 @@ pub use expression::{Compile, Expression, parts_schema, row_schema};
 pub use link::{PathProblem, link};
 pub use order::Found;
 pub use plan::{Way, Why};
+pub use reader::{WalkReader, Walked, WalkedTo};
 pub use scratch::{Reached, Scratch};
 pub use spec::{Hop, Jump, Keep, Merger, Path, Paths, RowScore, Select, Session, Set, Shape, Step, Swing, Word};
 pub use swing::SWING_MIDDLES_MAX;

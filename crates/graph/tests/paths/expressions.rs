@@ -35,8 +35,8 @@ impl Expression for OfRow {
 impl Expression for OfParts {
     fn evaluate(&self, rows: &RecordBatch, scores: &mut Vec<f64>) {
         let float = |name| rows.column_by_name(name).unwrap().as_primitive::<Float64Type>();
-        let count = rows.column_by_name("count").unwrap().as_primitive::<Int64Type>();
-        let (sum, max, left, right) = (float("sum"), float("max"), float("left"), float("right"));
+        let count = rows.column_by_name("middles").unwrap().as_primitive::<Int64Type>();
+        let (sum, max, left, right) = (float("dot"), float("best"), float("left_sum"), float("right_sum"));
         let of = |row| of_parts(sum.value(row), count.value(row), max.value(row), left.value(row), right.value(row));
         scores.extend((0..rows.num_rows()).map(of));
     }
@@ -45,7 +45,7 @@ impl Expression for OfParts {
 pub(crate) fn compile(text: &str, schema: &SchemaRef) -> Result<Arc<dyn Expression>, String> {
     match text {
         "of row" if schema.column_with_name("age").is_some() => Ok(Arc::new(OfRow)),
-        "of parts" if schema.column_with_name("sum").is_some() => Ok(Arc::new(OfParts)),
+        "of parts" if schema.column_with_name("dot").is_some() => Ok(Arc::new(OfParts)),
         _ => Err(format!("what is {text}?")),
     }
 }

@@ -1,14 +1,13 @@
 //! Paths: the neighbours of an object.
 
 use super::json;
+use crate::answers::{Asked, Near};
 use crate::error::ApiError;
 use crate::state::AppState;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use proxima_graph::{Neighbour, Similar};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// How many neighbours can be asked for at once.
@@ -19,6 +18,7 @@ const N_MAX: usize = 1_000;
 #[serde(deny_unknown_fields)]
 pub(super) struct Params {
     n: Option<usize>,
+    explain: Option<bool>,
     pretty: Option<String>,
 }
 
@@ -27,10 +27,8 @@ pub(super) struct Params {
 struct Answer<'a> {
     path: &'a str,
     id: &'a str,
-    norm: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attributes: Option<&'a RawValue>,
-    neighbours: &'a [Neighbour],
+    #[serde(flatten)]
+    near: &'a Near,
 }
 
 /// The best neighbours of an object.
@@ -46,15 +44,12 @@ pub(super) async fn similar(
     }
     let reader = state.path(&path)?;
     let wanted = id.clone();
-    let similar = state.read(move || reader.similar(&wanted, n)).await??;
-    let similar = similar
+    let asked = Asked { n, explain: params.explain.unwrap_or(false) };
+    let near = state.read(move || reader.similar(&wanted, asked)).await??;
+    let near = near
         .ok_or_else(|| ApiError::not_found("object_not_found", format!("path \"{path}\" knows no object \"{id}\"")))?;
     let for_people = params.pretty.is_some_and(|value| value != "false");
-    Ok(json(text(&path, &similar), for_people))
-}
-
-fn text(path: &str, similar: &Similar) -> String {
-    let Similar { id, norm, attributes, neighbours } = similar;
-    let answer = Answer { path, id, norm: *norm, attributes: attributes.as_deref(), neighbours };
-    serde_json::to_string(&answer).expect("text, numbers and JSON become JSON")
+    let answer = Answer { path: &path, id: &id, near: &near };
+    let text = serde_json::to_string(&answer).expect("text, numbers and JSON become JSON");
+    Ok(json(text, for_people))
 }

@@ -155,6 +155,88 @@ body_limit = "1 Mouse"
     assert_eq!(told, expected);
 }
 
+const WALKS: &str = r#"
+[relations.viewed]
+from = "SELECT customer AS subject, code AS object, description AS action FROM orders"
+subject = "user"
+object = "product"
+[paths.recent]
+hop = "viewed"
+decay = 0.9
+select = { scores = { view = 1, buy = 5.5 }, by = "action", top = 50 }
+[paths.also]
+left = { hop = "viewed", reverse = true, select = { sql = "weight * 2" } }
+right = { hop = "viewed" }
+merger = { kind = "swing", alpha = 0.5 }
+idf = true
+[paths.for_you]
+left = "recent"
+right = "also"
+merger = "sum"
+top = 20
+"#;
+
+#[test]
+fn paths_of_hops_and_jumps_become_a_plan() {
+    let job = format!("{GOOD}{}", WALKS.replace("\"weight * 2\"", "\"weight * 2\", sample = 100"));
+    let plan = load(folder(&job, VIEWS).path(), &Overlay::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(plan.warnings, []);
+    let described = plan.walks.get("for_you").expect("it is there").describe(&plan.catalogue);
+    let expected = "\
+for_you: user -> product, jump by sum; top 20
+  requested: a part is more than one hop
+  left  recent: user -> product, hop viewed; scores by action; top 50; decay 0.9
+  right also: product -> product, jump by swing (alpha 0.5, weighed true); idf
+    requested: merger \"swing\" is no sum over the objects in the middle
+    left  product -> user, hop viewed, reverse; score CAST(weight * 2 AS Float64); sample of 100, seed 0
+    right user -> product, hop viewed
+";
+    assert_eq!(described, expected);
+}
+
+#[test]
+fn everything_that_is_wrong_with_paths_is_told_where_it_stands() {
+    let bad = r#"
+[paths.a]
+hop = "seen"
+[paths.b]
+left = { hop = "viewed", select = { recent = 5, scores = { view = 1 }, by = "act" } }
+right = "nowhere"
+merger = "sum"
+[paths.c]
+left = { hop = "viewed", reverse = true, select = { sql = "wait" } }
+right = "recent"
+merger = { sql = "dot * 2" }
+"#;
+    let plain = told(&folder(&format!("{GOOD}{WALKS}{bad}"), VIEWS), &Overlay::default());
+    let advice = "relations here: bought, viewed";
+    let expected = [
+        "job.toml:33:1: paths.also.merger: \"swing\" looks at all pairs of objects in the middle, and their number has \
+         no bound; give left a recent, top or sample of at most 2000",
+        &format!("job.toml:42:7: paths.a.hop: there is no relation \"seen\"; {advice}"),
+        "job.toml:44:77: paths.b.left.select.by: relation \"viewed\" has no attribute \"act\"; attributes here: action",
+        "job.toml:44:46: paths.b.left.select.recent: relation \"viewed\" has no times; add a column time of type \
+         TIMESTAMP to its query",
+        "job.toml:45:9: paths.b.right: there is no path \"nowhere\"; paths here: a, also, b, c, for_you, recent",
+    ];
+    for line in expected {
+        assert!(plain.iter().any(|told| told == line), "{line}\n{plain:#?}");
+    }
+    assert!(plain.iter().any(|told| told.contains("paths.c.left.select.sql: ") && told.contains("wait")), "{plain:#?}");
+    let misread = "[paths.d]\nhop = 7\nselect = { half_life = \"soon\", colour = 1 }\ndecay = \"fast\"\n";
+    let misread = told(&folder(&format!("{GOOD}{misread}"), VIEWS), &Overlay::default());
+    assert_eq!(
+        misread,
+        [
+            "job.toml:22:7: paths.d.hop: 7 is not a string",
+            "job.toml:23:24: paths.d.select.half_life: \"soon\" is not a duration such as \"50ms\", \"1s\" or \"7 days\"",
+            "job.toml:23:32: paths.d.select.colour: unknown key; known here: \"scores\", \"by\", \"sql\", \"half_life\", \
+             \"recent\", \"top\", \"sample\", \"seed\", \"position\", \"share\" or \"power\"",
+            "job.toml:24:9: paths.d.decay: \"fast\" is not a number",
+        ]
+    );
+}
+
 #[test]
 fn a_missing_folder_says_what_a_job_is() {
     let problems = load(Path::new("no/such/job"), &Overlay::default()).expect_err("there is none").to_string();

@@ -1,0 +1,221 @@
+//! `[paths.NAME]` of hops and jumps: read into declarations, which the graph's catalogue is then held against.
+
+use super::fields::{Fields, Located};
+use super::problem::{Place, Problem};
+use chrono_tz::Tz;
+use proxima_graph::Catalogue;
+use proxima_graph::path::{
+    Declaration, Declarations, DeclaredMerger, DeclaredSelect, DeclaredStep, Expression, Keep, MergerWord, Part, Paths,
+    Session, Shape, Swing, link,
+};
+use proxima_view::NumberExpression;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// The ways of computing a jump by their words.
+const KEEPS: [(&str, Keep); 2] = [("requested", Keep::Requested), ("maintained", Keep::Maintained)];
+
+/// A path as it was written.
+#[derive(Debug)]
+pub struct RawWalk {
+    declaration: Option<Declaration>,
+    /// Where every key stands.
+    places: BTreeMap<String, Place>,
+}
+
+impl RawWalk {
+    /// Whether a table is a path of hops and jumps.
+    #[must_use]
+    pub fn is_one(fields: &Fields<'_>) -> bool {
+        !fields.has("kind") && ["hop", "left", "right"].iter().any(|key| fields.has(key))
+    }
+
+    /// Reads the path's keys.
+    pub fn read(fields: &mut Fields<'_>) -> Self {
+        Self { places: fields.places(), declaration: read_path(fields) }
+    }
+
+    /// The relations that it goes along itself.
+    #[must_use]
+    pub fn relations(&self) -> BTreeSet<&str> {
+        let mut relations = BTreeSet::new();
+        self.declaration.iter().for_each(|path| add_relations(path, &mut relations));
+        relations
+    }
+}
+
+fn add_relations<'a>(path: &'a Declaration, relations: &mut BTreeSet<&'a str>) {
+    match &path.step {
+        DeclaredStep::Hop { relation, .. } => drop(relations.insert(relation)),
+        DeclaredStep::Jump { left, right, .. } => {
+            for part in [left, right] {
+                if let Part::Path(path) = part {
+                    add_relations(path, relations);
+                }
+            }
+        }
+    }
+}
+
+fn read_path(fields: &mut Fields<'_>) -> Option<Declaration> {
+    let shape = Shape {
+        idf: fields.boolean("idf").is_some_and(|idf| idf.value),
+        popularity: fields.float("popularity").map_or(0.0, |popularity| popularity.value),
+        decay: fields.float("decay").map_or(1.0, |decay| decay.value),
+        top: fields.number("top", 1).map(|top| to_usize(top.value)),
+    };
+    let step = if fields.has("hop") { read_hop(fields) } else { read_jump(fields) };
+    Some(Declaration { step: step?, shape })
+}
+
+fn read_hop(fields: &mut Fields<'_>) -> Option<DeclaredStep> {
+    let relation = fields.required_text("hop", "name a relation");
+    let reverse = fields.boolean("reverse").is_some_and(|reverse| reverse.value);
+    let mut section = fields.section("select");
+    let select = read_select(&mut section);
+    section.finish();
+    Some(DeclaredStep::Hop { relation: relation?.value.text, reverse, select })
+}
+
+fn read_select(fields: &mut Fields<'_>) -> DeclaredSelect {
+    let count = |number: Option<Located<u64>>| number.map(|number| to_usize(number.value));
+    DeclaredSelect {
+        scores: fields.any_floats("scores"),
+        by: fields.text("by").map(|by| by.value.text),
+        sql: fields.text("sql").map(|sql| sql.value.text),
+        half_life_us: fields
+            .duration("half_life")
+            .map(|half_life| i64::try_from(half_life.value.as_micros()).unwrap_or(i64::MAX)),
+        recent: count(fields.number("recent", 1)),
+        top: count(fields.number("top", 1)),
+        sample: count(fields.number("sample", 1)),
+        seed: fields.number("seed", 0).map_or(0, |seed| seed.value),
+        position: fields.boolean("position").is_some_and(|position| position.value),
+        share: fields.boolean("share").is_some_and(|share| share.value),
+        power: fields.float("power").map(|power| power.value),
+    }
+}
+
+fn read_jump(fields: &mut Fields<'_>) -> Option<DeclaredStep> {
+    let left = read_part(fields, "left");
+    let right = read_part(fields, "right");
+    let merger = read_merger(fields);
+    let with_self = fields.boolean("with_self").is_some_and(|with_self| with_self.value);
+    let keep = fields.word("keep", &KEEPS).map_or(Keep::Planned, |keep| keep.value);
+    Some(DeclaredStep::Jump { left: left?, right: right?, merger: merger?, with_self, keep })
+}
+
+fn read_part(fields: &mut Fields<'_>, name: &'static str) -> Option<Part> {
+    if !fields.holds_table(name) {
+        let advice = "name a path, or write one: { hop = \"viewed\" }";
+        return fields.required_text(name, advice).map(|path| Part::Name(path.value.text));
+    }
+    let mut section = fields.section(name);
+    let path = read_path(&mut section);
+    section.finish();
+    path.map(|path| Part::Path(Box::new(path)))
+}
+
+/// What the authors of VMIS-kNN found to be good (Serenade, section 5).
+const SESSION: Session = Session { recent: 500, neighbours: 100 };
+
+/// What the authors of Swing take.
+const SWING: Swing = Swing { alpha: 1.0, weigh: true };
+
+fn read_merger(fields: &mut Fields<'_>) -> Option<DeclaredMerger> {
+    let words = MergerWord::WORDS.map(|(word, merger)| (word, DeclaredWord::Word(merger)));
+    let words = [&words[..], &[("swing", DeclaredWord::Swing), ("session", DeclaredWord::Session)]].concat();
+    if !fields.holds_table("merger") {
+        let word = fields.required_word("merger", &words)?.value;
+        return Some(word.with(SWING, SESSION));
+    }
+    let mut section = fields.section("merger");
+    let merger = match section.has("sql") {
+        true => section.text("sql").map(|sql| DeclaredMerger::Sql(sql.value.text)),
+        false => section.required_word("kind", &words).map(|word| {
+            let swing = Swing {
+                alpha: section.float("alpha").map_or(SWING.alpha, |alpha| alpha.value),
+                weigh: section.boolean("weigh").map_or(SWING.weigh, |weigh| weigh.value),
+            };
+            let session = Session {
+                recent: section.number("recent", 1).map_or(SESSION.recent, |recent| to_usize(recent.value)),
+                neighbours: section.number("neighbours", 1).map_or(SESSION.neighbours, |most| to_usize(most.value)),
+            };
+            word.value.with(swing, session)
+        }),
+    };
+    section.finish();
+    merger
+}
+
+#[derive(Clone, Copy)]
+enum DeclaredWord {
+    Word(MergerWord),
+    Swing,
+    Session,
+}
+
+impl DeclaredWord {
+    fn with(self, swing: Swing, session: Session) -> DeclaredMerger {
+        match self {
+            Self::Word(word) => DeclaredMerger::Word(word),
+            Self::Swing => DeclaredMerger::Swing(swing),
+            Self::Session => DeclaredMerger::Session(session),
+        }
+    }
+}
+
+/// Checks all paths against what the graph is made of. With problems there are none.
+pub fn check(walks: &[(String, RawWalk)], catalogue: &Catalogue, zone: Tz, problems: &mut Vec<Problem>) -> Paths {
+    let declared = walks.iter().filter_map(|(name, walk)| Some((name.clone(), walk.declaration.clone()?)));
+    let declarations: Declarations = declared.collect();
+    if declarations.len() < walks.len() {
+        // What could not be read would be missed by those that name it.
+        return Paths::default();
+    }
+    let compile = |sql: &str, schema: &_| -> Result<Arc<dyn Expression>, String> {
+        Ok(Arc::new(SqlExpression(NumberExpression::compile(sql, schema, zone)?)))
+    };
+    match link(&declarations, catalogue, &compile) {
+        Ok(paths) => paths,
+        Err(found) => {
+            problems.extend(found.into_iter().map(|found| {
+                let key = format!("paths.{}", found.key);
+                Problem::error(&place_of(walks, &key), key, found.message).advise(found.advice)
+            }));
+            Paths::default()
+        }
+    }
+}
+
+/// Where a key stands, or else the nearest table around it that was written.
+fn place_of(walks: &[(String, RawWalk)], key: &str) -> Place {
+    let find = |key: &str| walks.iter().find_map(|(_, walk)| walk.places.get(key).cloned());
+    let mut around = key;
+    loop {
+        if let Some(place) = find(around) {
+            return place;
+        }
+        around = around.rsplit_once('.').map(|(around, _)| around).expect("the path itself has a place");
+    }
+}
+
+/// SQL as the graph evaluates it.
+struct SqlExpression(NumberExpression);
+
+impl fmt::Debug for SqlExpression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Expression for SqlExpression {
+    fn evaluate(&self, rows: &arrow::array::RecordBatch, scores: &mut Vec<f64>) {
+        self.0.numbers(rows, scores);
+    }
+}
+
+fn to_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
