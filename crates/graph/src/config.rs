@@ -102,6 +102,12 @@ pub enum ColumnError {
         /// The SQL type of that.
         cast: &'static str,
     },
+    /// The columns of a query are not the ones that are wanted, in their order.
+    #[error("the query gives {found}: write SELECT … AS kind, … AS id, in this order")]
+    Forget {
+        /// The names of its columns.
+        found: String,
+    },
     /// A column is of a type that no attribute can have.
     #[error("column \"{column}\" is {found}, which no attribute can be: leave it out, or select its parts")]
     Attribute {
@@ -177,6 +183,18 @@ impl RelationColumns {
 /// When it is missing or no text.
 pub fn object_id_column(schema: &Schema) -> Result<usize, ColumnError> {
     text_column(schema, "id")
+}
+
+/// Checks the columns of the query that says what is forgotten: `kind` and `id`, in this order.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn check_forget(schema: &Schema) -> Result<(), ColumnError> {
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    if names != ["kind", "id"] {
+        return Err(ColumnError::Forget { found: names.join(", ") });
+    }
+    text_column(schema, "kind").and_then(|_| text_column(schema, "id")).map(drop)
 }
 
 /// The columns of an object's query that are attributes in the graph: all but `id`, of the types that attributes have.

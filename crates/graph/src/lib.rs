@@ -36,8 +36,8 @@ mod slab;
 pub use announce::{Announce, Union};
 pub use catalogue::{Attribute, AttributeKind, Catalogue, Kind, Relation};
 pub use config::{
-    ColumnError, Merger, ObjectConfig, PathConfig, PathKind, RelationColumns, RelationConfig, object_attributes,
-    object_id_column,
+    ColumnError, Merger, ObjectConfig, PathConfig, PathKind, RelationColumns, RelationConfig, check_forget,
+    object_attributes, object_id_column,
 };
 pub use couple::{Couple, HOT_ABOVE};
 pub use graph::{Direction, Edge, EdgeRow, Graph, KindId, ObjectId, RelationId, Value};

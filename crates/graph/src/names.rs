@@ -39,6 +39,17 @@ impl NameTable {
         self.numbers.find(spread(hash), is_it).copied()
     }
 
+    /// Overwrites a name and gives its number to nobody again. An empty text stands in its place.
+    pub(crate) fn forget(&mut self, number: u32) {
+        let hash = self.hash(number);
+        if let Ok(entry) = self.numbers.find_entry(spread(hash), |&known| known == number) {
+            entry.remove();
+            self.text[span(&self.names, number)].fill(0);
+            self.names[number as usize].hash = 0;
+            self.forgotten.insert(number);
+        }
+    }
+
     /// Takes up the next number without a name.
     pub(crate) fn skip(&mut self) {
         self.forgotten.insert(u32::try_from(self.names.len()).expect("a table holds fewer than 2^32 names"));
@@ -105,5 +116,19 @@ mod tests {
         assert_eq!((names.name(0), names.name(4_999), names.hash(4_999)), ("name 0", "name 4999", 499));
         assert_eq!(names.intern(1, ""), (5_000, true));
         assert_eq!((names.name(5_000), names.len()), ("", 5_001));
+    }
+
+    #[test]
+    fn a_forgotten_name_leaves_no_text_and_its_number_is_not_given_again() {
+        let mut names = NameTable::default();
+        let hashes = [("ann", 7), ("bob", 7), ("cid", 9)];
+        hashes.iter().for_each(|&(name, hash)| assert!(names.intern(hash, name).1));
+        names.forget(1);
+        assert_eq!([0, 1, 2, 3].map(|number| names.get(number)), [Some("ann"), None, Some("cid"), None]);
+        assert!(!names.text.windows(3).any(|text| text == b"bob"));
+        assert_eq!((names.find(7, "bob"), names.intern(7, "bob")), (None, (3, true)));
+        names.skip();
+        assert_eq!(names.get(4), None);
+        assert_eq!(names.intern(1, "dan"), (5, true));
     }
 }

@@ -16,7 +16,9 @@ use proxima_graph::{
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
-use support::live::{Shape, VIEWED, assert_graph, batch, catalogue, columns, random_rows};
+use support::live::{
+    ITEMS, Row, Shape, USERS, VIEWED, assert_graph, assert_graph_but_newest, batch, catalogue, columns, random_rows,
+};
 use support::naive::{COLUMNS, assert_equal, random_stream, reader};
 use support::{MemoryStore, relation};
 
@@ -126,7 +128,7 @@ fn a_live_graph_in_the_engine_equals_its_definition() {
         let viewed = source(&mut topology, "viewed", rows.chunks(13).map(|rows| batch(rows, &shape)).collect());
         let (columns, attributes) = columns(&shape);
         let input = RelationInput { relation: VIEWED, rows: viewed, columns, attributes };
-        lower_live(&mut topology, &graph, &[input], &[]);
+        lower_live(&mut topology, &graph, &[input], &[], None);
         run_to_end(topology, workers, records);
         assert_graph(&graph, &rows, &shape, &format!("seed {seed}, {workers} workers"));
     }
@@ -149,11 +151,61 @@ fn objects_describe_themselves_in_the_live_graph() {
         let items = source(&mut topology, "items", vec![first, then]);
         let owned = topology.operator("owned", vec![(items, Route::ByKey(vec![0]))], || Box::new(Union));
         let input = ObjectInput { kind: KindId(0), rows: owned, id: 0, attributes: vec![1] };
-        lower_live(&mut topology, &graph, &[], &[input]);
+        lower_live(&mut topology, &graph, &[], &[input], None);
         run_to_end(topology, workers, 1);
         let value = |name| graph.attribute(KindId(0), graph.id(KindId(0), name).unwrap(), 0);
         assert_eq!((value("a"), value("b"), value("c")), (Value::Float(9.0), Value::Null, Value::Null));
         let there: Vec<_> = graph.objects(KindId(0)).iter().map(|&id| graph.name(KindId(0), id).unwrap()).collect();
         assert_eq!(there.len(), 2, "{there:?}");
+    }
+}
+
+/// Offers a batch once the graph holds so many edges.
+struct Afterwards {
+    graph: Arc<LiveGraph>,
+    edges: u64,
+    batch: Changes,
+}
+
+impl Source for Afterwards {
+    fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError> {
+        while self.graph.edge_count(VIEWED) < self.edges {
+            std::thread::yield_now();
+        }
+        Box::new(Batches { name: "erasures", batches: vec![self.batch] }).run(intake)
+    }
+}
+
+#[test]
+fn who_is_forgotten_in_the_engine_is_gone() {
+    for workers in [1, 2, 4] {
+        let shape =
+            Shape { timed: true, attributed: true, rules: RelationRules { keep: Some(2), ..Default::default() } };
+        let row = |subject: usize, object: usize| Row {
+            subject: format!("u{subject}"),
+            object: format!("i{object}"),
+            weight: 1,
+            time_us: (subject * object) as i64,
+            device: None,
+            times: 1,
+        };
+        let rows: Vec<Row> = (0..100).map(|number| row(number % 10, number / 10)).collect();
+        let graph = Arc::new(LiveGraph::new(catalogue(&shape), &[shape.rules], workers));
+        let mut topology = Topology::new();
+        let viewed = source(&mut topology, "viewed", rows.chunks(9).map(|rows| batch(rows, &shape)).collect());
+        let texts = |texts: [&str; 3]| Arc::new(StringViewArray::from_iter_values(texts)) as ArrayRef;
+        let gone = [("kind", texts(["user", "item", "nothing"])), ("id", texts(["u3", "i9", "u1"]))];
+        let batch = Changes::inserts(RecordBatch::try_from_iter(gone).unwrap());
+        let after = Box::new(Afterwards { graph: Arc::clone(&graph), edges: 100, batch });
+        let erasures = topology.source(SourceNode { name: "erasures".into(), source: after, dimension: false });
+        let erasures = topology.table("erasures", erasures, None);
+        let (columns, attributes) = columns(&shape);
+        let input = RelationInput { relation: VIEWED, rows: viewed, columns, attributes };
+        lower_live(&mut topology, &graph, &[input], &[], Some(erasures));
+        run_to_end(topology, workers, 10);
+        let left: Vec<Row> = rows.into_iter().filter(|row| row.subject != "u3" && row.object != "i9").collect();
+        assert_graph_but_newest(&graph, &left, &shape, &format!("{workers} workers"));
+        assert_eq!((graph.id(USERS, "u3"), graph.id(ITEMS, "i9")), (None, None));
+        assert!(graph.id(USERS, "u1").is_some());
     }
 }

@@ -6,10 +6,10 @@
 mod support;
 
 use proxima_event::KeyGroupSet;
-use proxima_graph::RelationRules;
+use proxima_graph::{Graph, RelationRules};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use support::live::{LiveMesh, Shape, assert_graph, random_rows};
+use support::live::{ITEMS, LiveMesh, Row, Shape, USERS, assert_graph, assert_graph_but_newest, random_rows};
 
 /// Relations with and without times, attributes, a lifetime and a number of edges to keep.
 fn shape(seed: u64) -> Shape {
@@ -51,7 +51,7 @@ fn state_is_taken_up_by_any_number_of_workers() {
                 mesh = mesh.restart(workers);
             }
             if rng.random_bool(0.5) {
-                mesh.epoch(&[]);
+                mesh.epoch(&[], &[]);
                 assert_graph(&mesh.graph, &rows[..until], &shape, &format!("seed {seed} at {until}, {shape:?}"));
             }
             from = until;
@@ -59,4 +59,79 @@ fn state_is_taken_up_by_any_number_of_workers() {
         mesh.feed(&rows[from..], &mut rng);
         assert_graph(&mesh.graph, &rows, &shape, &format!("seed {seed}, {shape:?}"));
     }
+}
+
+/// Rows as if the forgotten objects had not been there before.
+fn without(rows: &[Row], kind: &str, id: &str) -> Vec<Row> {
+    let is_of = |row: &&Row| if kind == "user" { row.subject != id } else { row.object != id };
+    rows.iter().filter(is_of).cloned().collect()
+}
+
+#[test]
+fn who_is_forgotten_was_never_there() {
+    for seed in 500..580 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let shape = shape(seed);
+        let rows: Vec<Row> =
+            random_rows(&mut rng, &shape).into_iter().filter(|row| row.times > 0 && row.weight < 1 << 20).collect();
+        let mut mesh = LiveMesh::new(shape, 2);
+        let (mut known, mut from): (Vec<Row>, usize) = (Vec::new(), 0);
+        // The newest time of a relation stays what it was: it belongs to nobody.
+        let newest = |until: usize| rows[..until].iter().map(|row| row.time_us).max();
+        for part in 0..5 {
+            let until = rows.len() * (part + 1) / 5;
+            mesh.feed(&rows[from..until], &mut rng);
+            known.extend_from_slice(&rows[from..until]);
+            let leaving =
+                [("user", format!("u{}", rng.random_range(0..4))), ("item", format!("i{}", rng.random_range(0..6)))];
+            let leaving = &leaving[rng.random_range(0..2)..];
+            let named: Vec<(&str, &str)> = leaving.iter().map(|(kind, id)| (*kind, id.as_str())).collect();
+            mesh.epoch(&[], &named);
+            for (kind, id) in &named {
+                known = without(&known, kind, id);
+                let kind = if *kind == "user" { USERS } else { ITEMS };
+                assert_eq!(mesh.graph.id(kind, id), None, "seed {seed}: the text is gone");
+            }
+            if shape.rules.lifetime_us.is_none() || known.iter().map(|row| row.time_us).max() == newest(until) {
+                assert_graph_but_newest(&mesh.graph, &known, &shape, &format!("seed {seed} at {until}, {shape:?}"));
+            }
+            mesh.save(&KeyGroupSet::of_worker(part, 7));
+            if rng.random_bool(0.5) {
+                mesh = mesh.restart([1, 4, 2, 3, 2][part]);
+                mesh.epoch(&[], &[]);
+                named.iter().for_each(|(kind, id)| {
+                    let kind = if *kind == "user" { USERS } else { ITEMS };
+                    assert_eq!(mesh.graph.id(kind, id), None, "seed {seed}: also after a restart");
+                });
+            }
+            from = until;
+        }
+        if shape.rules.lifetime_us.is_none() || known.iter().map(|row| row.time_us).max() == newest(rows.len()) {
+            assert_graph_but_newest(&mesh.graph, &known, &shape, &format!("seed {seed}, {shape:?}"));
+        }
+    }
+}
+
+#[test]
+fn one_person_with_a_thousand_relations_is_forgotten_quickly() {
+    let rules = RelationRules { hot_work: Some(1 << 10), ..RelationRules::default() };
+    let shape = Shape { timed: false, attributed: false, rules };
+    let row = |user: usize, item: usize| Row {
+        subject: format!("u{user}"),
+        object: format!("i{item}"),
+        weight: 1,
+        time_us: 0,
+        device: None,
+        times: 1,
+    };
+    let rows: Vec<Row> =
+        (0..1_000).map(|item| row(0, item)).chain((0..20_000).map(|n| row(1 + n % 500, n * 7 % 1_000))).collect();
+    let mut mesh = LiveMesh::new(shape, 1);
+    mesh.feed(&rows, &mut ChaCha8Rng::seed_from_u64(1));
+    let start = std::time::Instant::now();
+    mesh.epoch(&[], &[("user", "u0")]);
+    // In a build for tests, which takes many times what a release does.
+    assert!(start.elapsed().as_millis() < 2_000, "{:?}", start.elapsed());
+    assert_eq!(mesh.graph.id(USERS, "u0"), None);
+    assert_graph(&mesh.graph, &without(&rows, "user", "u0"), &shape, "a thousand relations");
 }

@@ -58,6 +58,8 @@ enum Name {
     Lr,
     /// Each algorithm as a path against a loop written by hand for it: how many times the loop's time.
     Paths,
+    /// Item-to-item over the live graph: events a second and core, bytes a pair, reads.
+    Itemcf,
     /// Decoding alone: JSON and CSV to columns.
     Decode,
     /// Reading files alone: blocks cut at record ends.
@@ -75,6 +77,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         Name::Pairs => crate_bench("proxima-graph", "pairs"),
         Name::Lr => lr::run(),
         Name::Paths => crate_bench("proxima-graph", "paths"),
+        Name::Itemcf => crate_bench("proxima-graph", "itemcf"),
         Name::Decode => crate_bench("proxima-event", "decode"),
         Name::Read => crate_bench("proxima-source", "read"),
         Name::Kafka => crate_bench("proxima-kafka", "kafka"),

@@ -93,7 +93,8 @@ pub(super) fn add_graph(
             attributes: attributes.into_iter().map(|(column, _)| column).collect(),
         });
     }
-    lower_live(topology, &graph, &relations, objects);
+    let forget = job.forget.as_ref().map(|query| lowered.queries[query]);
+    lower_live(topology, &graph, &relations, objects, forget);
     Ok(graph)
 }
 

@@ -39,6 +39,7 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         let zone = zone.unwrap_or(Tz::UTC);
         walks_of::check(&raw.walks, catalogue, zone, problems)
     });
+    let forget = raw.forget.as_ref().map(|_| FORGET.to_owned());
     let epoch = check_epoch(raw.epoch, problems);
     let checkpoint = check_checkpoint(folder, raw.checkpoint, &raw.sinks, problems);
     Some(JobPlan {
@@ -53,6 +54,7 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         walks: walks?,
         relations,
         objects,
+        forget,
         paths,
         models,
         queries,
@@ -299,6 +301,9 @@ fn check_sql(folder: &Path, raw: &RawJob, zone: Tz, problems: &mut Vec<Problem>)
     Some(plan)
 }
 
+/// The name of the query that says what is forgotten.
+const FORGET: &str = "forget";
+
 /// The queries of relations, then those of objects, then those of models.
 fn part_queries(raw: &RawJob) -> Vec<Query<'_>> {
     let relations =
@@ -310,5 +315,12 @@ fn part_queries(raw: &RawJob) -> Vec<Query<'_>> {
         let from = from?;
         Some(Query { name: format!("{part}.{name}"), purpose, sql: &from.value, place: &from.place })
     });
-    written.collect()
+    let forget = raw.forget.as_ref().and_then(|query| query.from.as_ref());
+    let forget = forget.map(|from| Query {
+        name: FORGET.to_owned(),
+        purpose: Purpose::Forget,
+        sql: &from.value,
+        place: &from.place,
+    });
+    written.chain(forget).collect()
 }

@@ -33,6 +33,8 @@ pub struct RawJob {
     pub relations: Vec<(String, RawRelation)>,
     /// `[objects.*]`
     pub objects: Vec<(String, RawQuery)>,
+    /// `[forget] from`
+    pub forget: Option<RawQuery>,
     /// `[paths.*]`
     pub paths: Vec<(String, RawPath)>,
     /// `[models.*]`
@@ -210,6 +212,7 @@ impl RawJob {
             relations: root.sections("relations", |_, fields| RawRelation::read(fields)),
             objects: root
                 .sections("objects", |_, fields| RawQuery::read(fields, "write from = \"SELECT … AS id, … FROM …\"")),
+            forget: read_forget(root.section("forget")),
             models: root.sections("models", |_, fields| RawModel::read(fields)),
             paths: paths.into_iter().filter_map(|(name, path)| Some((name, path?))).collect(),
             walks,
@@ -226,6 +229,13 @@ fn read_job(mut fields: Fields<'_>) -> (Option<Located<Text>>, Option<Located<Te
     let read = (fields.required_text("name", "write [job] name = \"…\""), fields.text("zone"));
     fields.finish();
     read
+}
+
+fn read_forget(mut fields: Fields<'_>) -> Option<RawQuery> {
+    let place = fields.place.clone();
+    let from = fields.text("from");
+    fields.finish();
+    from.map(|from| RawQuery { place, from: Some(from) })
 }
 
 fn read_rejected(mut fields: Fields<'_>) -> Option<Located<u64>> {

@@ -6,7 +6,9 @@ use super::problem::{Place, Problem};
 use super::raw::RawQuery;
 use super::tree::Text;
 use arrow::datatypes::Schema;
-use proxima_graph::{Attribute, Catalogue, Kind, KindId, Relation, RelationColumns, RelationRules, object_attributes};
+use proxima_graph::{
+    Attribute, Catalogue, HOT_WORK, Kind, KindId, Relation, RelationColumns, RelationRules, object_attributes,
+};
 use proxima_view::Plan;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -66,7 +68,7 @@ impl RawRelation {
         let rules = RelationRules {
             lifetime_us: self.lifetime.as_ref().map(|it| i64::try_from(it.value.as_micros()).unwrap_or(i64::MAX)),
             keep: self.keep.as_ref().map(|keep| u32::try_from(keep.value).unwrap_or(u32::MAX)),
-            hot_work: None,
+            hot_work: Some(HOT_WORK),
         };
         RelationPlan { query: format!("relations.{name}"), subject, object, rules }
     }

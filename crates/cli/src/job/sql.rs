@@ -4,7 +4,7 @@
 use super::problem::{Place, Problem};
 use super::tree::Text;
 use chrono_tz::Tz;
-use proxima_graph::{RelationColumns, object_id_column};
+use proxima_graph::{RelationColumns, check_forget, object_id_column};
 use proxima_view::{Options, Origin, Plan, QuerySource};
 
 /// What a query of `job.toml` is for, which decides the columns that it must have.
@@ -14,6 +14,8 @@ pub enum Purpose {
     Relation,
     /// Objects: id and attributes.
     Objects,
+    /// What is forgotten: kind and id.
+    Forget,
     /// Samples of a model, whose columns the model names.
     Model,
 }
@@ -83,6 +85,7 @@ fn check_columns(plan: &Plan, queries: &[Query<'_>], problems: &mut Vec<Problem>
             Purpose::Relation => RelationColumns::of(&compiled.schema).err().unwrap_or_default(),
             Purpose::Model => Vec::new(),
             Purpose::Objects => object_id_column(&compiled.schema).err().into_iter().collect(),
+            Purpose::Forget => check_forget(&compiled.schema).err().into_iter().collect(),
         };
         let problem = |error: proxima_graph::ColumnError| Problem::error(query.place, query.key(), error.to_string());
         problems.extend(errors.into_iter().map(problem));

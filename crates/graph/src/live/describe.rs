@@ -2,6 +2,7 @@
 
 use super::LiveGraph;
 use super::attributes::Given;
+use super::forget::Forgotten;
 use super::kind::group_of;
 use super::rows::{batch_of, ids_of, misfit};
 use crate::columns::{key_hashes, text};
@@ -13,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Writes attributes of objects. Reads a stream that is netted by the id, on the worker that owns the id: one row at
-/// most for an id in an epoch.
+/// most for an id in an epoch; and on input 1 objects to forget, routed by their texts.
 pub struct Describe {
     graph: Arc<LiveGraph>,
     kind: KindId,
@@ -24,13 +25,16 @@ pub struct Describe {
     /// Where checkpoints are on: the objects that have changed since the last save.
     changed: Option<BTreeSet<u32>>,
     described: u64,
+    epoch: u64,
+    forgotten: Forgotten,
 }
 
 impl Describe {
     /// For rows whose id is in column `id`; `attributes` are in the order of the catalogue.
     #[must_use]
     pub fn new(graph: Arc<LiveGraph>, kind: KindId, id: usize, attributes: Vec<usize>) -> Self {
-        Self { graph, kind, id, attributes, group: None, changed: None, described: 0 }
+        let forgotten = Forgotten::default();
+        Self { graph, kind, id, attributes, group: None, changed: None, described: 0, epoch: 0, forgotten }
     }
 
     fn set(&mut self, id: u32, given: Option<(&Given, usize)>) {
@@ -59,12 +63,15 @@ impl Describe {
 }
 
 impl Operator for Describe {
-    fn apply(&mut self, _input: usize, changes: Changes, _out: &mut Outbox) {
+    fn apply(&mut self, input: usize, changes: Changes, _out: &mut Outbox) {
+        if input == 1 {
+            return self.forgotten.note(&self.graph, &changes);
+        }
         let (hashes, texts) = (key_hashes(&changes, self.id), text(changes.column(self.id)));
         let attributes = self.attributes.iter().map(|&column| changes.column(column));
         let given = Given::of(&self.graph.catalogue[self.kind].attributes, attributes);
         for (row, &hash) in hashes.iter().enumerate().filter(|(row, _)| texts.is_valid(*row)) {
-            let id = self.graph.kind(self.kind).intern(hash, texts.value(row));
+            let id = self.graph.kind(self.kind).intern(self.epoch, hash, texts.value(row));
             self.set(id, (changes.weight(row) > 0).then_some((&given, row)));
             if let Some(changed) = &mut self.changed {
                 changed.insert(id);
@@ -72,7 +79,16 @@ impl Operator for Describe {
         }
     }
 
-    fn finish(&mut self, _end: EpochEnd, _out: &mut Outbox) {
+    fn finish(&mut self, end: EpochEnd, _out: &mut Outbox) {
+        for (hash, text) in self.forgotten.take(self.kind).collect::<Vec<_>>() {
+            if let Some(id) = self.graph.kind(self.kind).leave(end.epoch.0, hash, &text) {
+                self.set(id, None);
+                if let Some(changed) = &mut self.changed {
+                    changed.insert(id);
+                }
+            }
+        }
+        self.epoch = end.epoch.0 + 1;
         if let Some(group) = self.group {
             self.graph.kind(self.kind).settle(group);
         }

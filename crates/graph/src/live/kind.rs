@@ -11,6 +11,7 @@ use crate::names::NameTable;
 use parking_lot::RwLock;
 use proxima_event::{KEY_GROUPS, KeyGroup};
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const GROUP_BITS: u32 = 8;
@@ -18,9 +19,36 @@ const _: () = assert!(KEY_GROUPS == 1 << GROUP_BITS, "an id has room for the key
 
 pub(super) struct KindStore {
     /// The texts of each key group.
-    names: Vec<RwLock<NameTable>>,
+    names: Vec<RwLock<Names>>,
     /// The attributes of each worker's objects.
     described: Vec<RwLock<Described>>,
+}
+
+/// The texts of a key group.
+#[derive(Default)]
+pub(super) struct Names {
+    pub(super) table: NameTable,
+    /// Numbers whose texts are to be forgotten at the end of an epoch, and whether a row of a later epoch has named them
+    /// again.
+    leaving: BTreeMap<(u64, u32), bool>,
+}
+
+impl Names {
+    /// A text is forgotten at the end of an epoch: what gives ids says so when it has given its last one of the epoch.
+    fn leave(&mut self, epoch: u64, number: u32) {
+        self.leaving.entry((epoch, number)).or_insert(false);
+    }
+
+    /// Takes back the texts that leave at the end of an epoch, unless they have come again, and gives their numbers.
+    pub(super) fn forget(&mut self, epoch: u64) -> Vec<u32> {
+        let later = self.leaving.split_off(&(epoch + 1, 0));
+        let leaving = std::mem::replace(&mut self.leaving, later);
+        let gone: Vec<u32> =
+            leaving.into_iter().filter(|(_, is_back)| !is_back).map(|((_, number), _)| number).collect();
+        gone.iter().for_each(|&number| self.table.forget(number));
+        self.leaving.retain(|(_, number), _| !gone.contains(number));
+        gone
+    }
 }
 
 struct Described {
@@ -55,21 +83,37 @@ impl KindStore {
         }
     }
 
-    /// The id of a text, which gets one if it has none. `hash` is the key hash of the text.
-    pub(super) fn intern(&self, hash: u64, text: &str) -> u32 {
+    /// The id of a text that a row of this epoch names; it gets one if it has none. `hash` is the key hash of the text.
+    pub(super) fn intern(&self, epoch: u64, hash: u64, text: &str) -> u32 {
         let group = KeyGroup::of(hash, KEY_GROUPS);
-        id_of(group, self.names(group).write().intern(hash, text).0)
+        let mut names = self.names(group).write();
+        let (number, _) = names.table.intern(hash, text);
+        if !names.leaving.is_empty() {
+            let before = names.leaving.range_mut(..(epoch, 0));
+            before.filter(|((_, leaving), _)| *leaving == number).for_each(|(_, is_back)| *is_back = true);
+        }
+        id_of(group, number)
+    }
+
+    /// The id of a text that is forgotten at the end of an epoch, if it has one. Said by each that gives ids of the key
+    /// group, when it ends the epoch: what it names later is somebody who came back.
+    pub(super) fn leave(&self, epoch: u64, hash: u64, text: &str) -> Option<u32> {
+        let group = KeyGroup::of(hash, KEY_GROUPS);
+        let mut names = self.names(group).write();
+        let number = names.table.find(hash, text)?;
+        names.leave(epoch, number);
+        Some(id_of(group, number))
     }
 
     /// The id of a text, if it has one.
     pub(super) fn find(&self, hash: u64, text: &str) -> Option<u32> {
         let group = KeyGroup::of(hash, KEY_GROUPS);
-        Some(id_of(group, self.names(group).read().find(hash, text)?))
+        Some(id_of(group, self.names(group).read().table.find(hash, text)?))
     }
 
     /// The text of an id, if it has one.
     pub(super) fn text(&self, id: u32) -> Option<Arc<str>> {
-        self.names(group_of(id)).read().get(number_of(id)).map(Into::into)
+        self.names(group_of(id)).read().table.get(number_of(id)).map(Into::into)
     }
 
     /// The order of the texts of two ids.
@@ -78,7 +122,7 @@ impl KindStore {
     }
 
     /// The texts of a key group.
-    pub(super) fn names(&self, group: KeyGroup) -> &RwLock<NameTable> {
+    pub(super) fn names(&self, group: KeyGroup) -> &RwLock<Names> {
         &self.names[usize::from(group.0)]
     }
 
@@ -141,7 +185,7 @@ impl KindStore {
     /// How many ids were given, and the bytes that texts and tables take.
     pub(super) fn size(&self, group: KeyGroup) -> (u64, u64) {
         let names = self.names(group).read();
-        (names.len() as u64, names.bytes() as u64)
+        (names.table.len() as u64, names.table.bytes() as u64)
     }
 
     fn described(&self, id: u32) -> &RwLock<Described> {
@@ -165,9 +209,9 @@ mod tests {
     fn a_text_has_one_id_and_an_id_one_text() {
         let kind = KindStore::new(&[], 3);
         let texts: Vec<String> = (0..5_000).map(|number| format!("object {number}")).collect();
-        let ids: Vec<u32> = texts.iter().map(|text| kind.intern(hash_str(text), text)).collect();
+        let ids: Vec<u32> = texts.iter().map(|text| kind.intern(0, hash_str(text), text)).collect();
         for (text, &id) in texts.iter().zip(&ids) {
-            assert_eq!((kind.intern(hash_str(text), text), kind.find(hash_str(text), text)), (id, Some(id)));
+            assert_eq!((kind.intern(0, hash_str(text), text), kind.find(hash_str(text), text)), (id, Some(id)));
             assert_eq!(kind.text(id).as_deref(), Some(text.as_str()));
             assert_eq!(group_of(id), KeyGroup::of(hash_str(text), KEY_GROUPS));
         }
@@ -181,7 +225,8 @@ mod tests {
     fn an_id_costs_few_bytes() {
         let kind = KindStore::new(&[], 1);
         let texts: Vec<String> = (0..200_000).map(|number| format!("{number:011}")).collect();
-        let ids: std::collections::HashSet<u32> = texts.iter().map(|text| kind.intern(hash_str(text), text)).collect();
+        let ids: std::collections::HashSet<u32> =
+            texts.iter().map(|text| kind.intern(0, hash_str(text), text)).collect();
         assert_eq!(ids.len(), texts.len());
         let bytes: u64 = (0..KEY_GROUPS as u16).map(|group| kind.size(KeyGroup(group)).1).sum();
         let each = bytes as f64 / texts.len() as f64;

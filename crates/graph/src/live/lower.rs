@@ -33,35 +33,52 @@ pub struct ObjectInput {
     pub attributes: Vec<usize>,
 }
 
-/// Adds the operators that write a live graph.
+/// Adds the operators that write a live graph. `forget` is the stream of objects to forget: the kind's name and the id's
+/// text, in this order.
 pub fn lower_live(
     topology: &mut Topology,
     graph: &Arc<LiveGraph>,
     relations: &[RelationInput],
     objects: &[ObjectInput],
+    forget: Option<NodeId>,
 ) {
     let mut givers: Vec<(KindId, NodeId)> = Vec::new();
     for input in relations {
         let relation = &graph.catalogue()[input.relation];
-        let (named, related) = add_relation(topology, graph, input);
-        givers.extend([(relation.object, named), (relation.subject, related)]);
+        let (named, related) = add_relation(topology, graph, input, forget);
+        // Texts are taken back only behind what still looks for them: edges to an object go in `Relate`.
+        givers.extend([(relation.object, named), (relation.object, related), (relation.subject, related)]);
     }
-    givers.extend(objects.iter().map(|input| (input.kind, add_objects(topology, graph, input))));
+    givers.extend(objects.iter().map(|input| (input.kind, add_objects(topology, graph, input, forget))));
     for (number, kind) in (0..).zip(&graph.catalogue().kinds) {
         let id = KindId(number);
-        let given = givers.iter().filter(|(kind, _)| *kind == id).map(|(_, node)| (*node, Route::Local)).collect();
+        let givers = givers.iter().filter(|(kind, _)| *kind == id).map(|(_, node)| (*node, Route::Local));
+        let mut given: Vec<_> = givers.collect();
+        let last = forget.map(|_| given.len());
+        given.extend(by_text(forget));
         let graph = Arc::clone(graph);
-        topology.operator(format!("{}/names", kind.name), given, move || Box::new(SaveNames::new(graph.clone(), id)));
+        topology
+            .operator(format!("{}/names", kind.name), given, move || Box::new(SaveNames::new(graph.clone(), id, last)));
     }
 }
 
+/// Objects to forget, where their key groups are.
+fn by_text(forget: Option<NodeId>) -> Option<(NodeId, Route)> {
+    forget.map(|rows| (rows, Route::ByKey(vec![super::forget::columns::ID])))
+}
+
 /// The nodes that give ids to objects and to subjects.
-fn add_relation(topology: &mut Topology, graph: &Arc<LiveGraph>, input: &RelationInput) -> (NodeId, NodeId) {
+fn add_relation(
+    topology: &mut Topology,
+    graph: &Arc<LiveGraph>,
+    input: &RelationInput,
+    forget: Option<NodeId>,
+) -> (NodeId, NodeId) {
     let (relation, columns, name) = (input.relation, input.columns, &graph.catalogue()[input.relation].name);
     let (attributes, held) = (input.attributes.clone(), Arc::clone(graph));
     let named = topology.operator(
         format!("{name}/objects"),
-        vec![(input.rows, Route::ByKey(vec![columns.object]))],
+        [(input.rows, Route::ByKey(vec![columns.object]))].into_iter().chain(by_text(forget)).collect(),
         move || Box::new(NameObjects::new(held.clone(), relation, columns, attributes.clone())),
     );
     let mut inputs = vec![(named, Route::ByKey(vec![super::name::output::SUBJECT]))];
@@ -70,16 +87,18 @@ fn add_relation(topology: &mut Topology, graph: &Arc<LiveGraph>, input: &Relatio
             .operator(format!("{name}/newest"), vec![(named, Route::Local)], || Box::new(TellNewest::default()));
         inputs.push((newest, Route::Broadcast));
     }
+    inputs.extend(forget.map(|rows| (rows, Route::Broadcast)));
     let held = Arc::clone(graph);
     let related =
         topology.operator(format!("{name}/relate"), inputs, move || Box::new(Relate::new(held.clone(), relation)));
     (named, related)
 }
 
-fn add_objects(topology: &mut Topology, graph: &Arc<LiveGraph>, input: &ObjectInput) -> NodeId {
+fn add_objects(topology: &mut Topology, graph: &Arc<LiveGraph>, input: &ObjectInput, forget: Option<NodeId>) -> NodeId {
     let ObjectInput { kind, rows, id, attributes } = input.clone();
     let (name, held) = (&graph.catalogue()[kind].name, Arc::clone(graph));
-    topology.operator(format!("{name}/describe"), vec![(rows, Route::Local)], move || {
+    let inputs = [(rows, Route::Local)].into_iter().chain(by_text(forget)).collect();
+    topology.operator(format!("{name}/describe"), inputs, move || {
         Box::new(Describe::new(held.clone(), kind, id, attributes.clone()))
     })
 }

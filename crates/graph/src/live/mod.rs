@@ -17,6 +17,7 @@ mod describe;
 mod dictionary;
 mod edges;
 mod expiry;
+mod forget;
 mod inverted;
 mod kind;
 mod lower;

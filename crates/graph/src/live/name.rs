@@ -2,12 +2,13 @@
 
 use super::LiveGraph;
 use super::attributes::Given;
+use super::forget::Forgotten;
 use super::rows::batch_of;
 use crate::columns::{integers, key_hashes, text, times_us};
 use crate::config::RelationColumns;
 use crate::graph::RelationId;
 use arrow::array::{ArrayRef, UInt32Array};
-use proxima_engine::{Operator, Outbox};
+use proxima_engine::{EpochEnd, Operator, Outbox};
 use proxima_event::{Changes, Weights};
 use std::sync::Arc;
 
@@ -21,7 +22,8 @@ pub(super) mod output {
     pub(in crate::live) const TIME: usize = 2;
 }
 
-/// Puts ids in place of objects' texts. Reads a relation routed by its object. What comes out weighs as much as a row
+/// Puts ids in place of objects' texts. Reads a relation routed by its object, and on input 1 objects to forget, routed by
+/// their texts. What comes out weighs as much as a row
 /// counts, times the relation's own weight; rows that lack subject, object, weight or time relate nothing.
 ///
 /// The ids are kept by the kind's [`SaveNames`](super::SaveNames), which must read what comes out.
@@ -30,20 +32,22 @@ pub struct NameObjects {
     relation: RelationId,
     columns: RelationColumns,
     attributes: Vec<usize>,
+    epoch: u64,
+    forgotten: Forgotten,
 }
 
 impl NameObjects {
     /// For rows with these columns; `attributes` are in the order of the catalogue.
     #[must_use]
     pub fn new(graph: Arc<LiveGraph>, relation: RelationId, columns: RelationColumns, attributes: Vec<usize>) -> Self {
-        Self { graph, relation, columns, attributes }
+        Self { graph, relation, columns, attributes, epoch: 0, forgotten: Forgotten::default() }
     }
 
     fn ids(&self, changes: &Changes) -> ArrayRef {
         let hashes = key_hashes(changes, self.columns.object);
         let objects = text(changes.column(self.columns.object));
         let kind = self.graph.kind(self.graph.catalogue[self.relation].object);
-        let ids = hashes.iter().enumerate().map(|(row, &hash)| kind.intern(hash, objects.value(row)));
+        let ids = hashes.iter().enumerate().map(|(row, &hash)| kind.intern(self.epoch, hash, objects.value(row)));
         Arc::new(UInt32Array::from_iter_values(ids))
     }
 
@@ -56,7 +60,10 @@ impl NameObjects {
 }
 
 impl Operator for NameObjects {
-    fn apply(&mut self, _input: usize, changes: Changes, out: &mut Outbox) {
+    fn apply(&mut self, input: usize, changes: Changes, out: &mut Outbox) {
+        if input == 1 {
+            return self.forgotten.note(&self.graph, &changes);
+        }
         let changes = self.columns.without_nulls(changes);
         if changes.is_empty() {
             return;
@@ -68,5 +75,13 @@ impl Operator for NameObjects {
         let attributes = self.attributes.iter().map(|&column| changes.column(column));
         columns.extend(Given::of(&self.graph.catalogue[self.relation].attributes, attributes).columns());
         out.push(Changes { weights: self.weights(&changes), rows: batch_of(columns), hashes: None });
+    }
+
+    fn finish(&mut self, end: EpochEnd, _out: &mut Outbox) {
+        let object = self.graph.catalogue[self.relation].object;
+        for (hash, text) in self.forgotten.take(object) {
+            self.graph.kind(object).leave(end.epoch.0, hash, &text);
+        }
+        self.epoch = end.epoch.0 + 1;
     }
 }

@@ -2,11 +2,12 @@
 
 use super::LiveGraph;
 use super::attributes::Given;
+use super::forget::Forgotten;
 use super::name::output;
-use super::rows::{EdgeRows, by_group, newest_batch, newest_of};
+use super::rows::{EdgeRows, batch_of, by_group, newest_batch, newest_of};
 use crate::columns::{key_hashes, text};
 use crate::graph::{NO_TIME, RelationId};
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::datatypes::{Int64Type, UInt32Type};
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SectionKind, SnapshotError, StateReader, StateWriter};
 use proxima_event::{Changes, KeyGroup, KeyGroupSet};
@@ -35,7 +36,8 @@ impl Operator for TellNewest {
 }
 
 /// Writes edges of a relation. Reads [`NameObjects`](super::NameObjects)'s rows routed by subject, and on input 1, where
-/// the relation has a lifetime, every worker's newest times.
+/// the relation has a lifetime, every worker's newest times; on the last input, if there is one more, the objects to forget
+/// of all workers.
 ///
 /// Rows older than the bound of the epoch before are late: all workers know the same bound, so that it depends on
 /// nothing but the epochs which rows are.
@@ -52,11 +54,44 @@ pub struct Relate {
     /// A key group of this worker, from which its shard follows.
     group: Option<KeyGroup>,
     /// Where checkpoints are on: the rows since the last save.
-    added: Option<Vec<RecordBatch>>,
+    added: Option<Vec<Added>>,
     /// After a load, until the first epoch has ended: rows that wait until every worker has loaded the texts by which
     /// ties are broken.
-    deferred: Option<Vec<EdgeRows>>,
+    deferred: Option<Vec<Deferred>>,
+    epoch: u64,
+    forgotten: Forgotten,
     late: u64,
+}
+
+/// What a checkpoint holds of a change.
+enum Added {
+    Rows(RecordBatch),
+    Forgotten(Gone),
+}
+
+enum Deferred {
+    Rows(EdgeRows),
+    /// An object, and the key group of the subjects that forget it.
+    Forgotten(Gone, KeyGroup),
+}
+
+/// An id that was forgotten, and whether as a subject or as an object.
+#[derive(Clone, Copy)]
+struct Gone {
+    id: u32,
+    is_subject: bool,
+}
+
+impl Gone {
+    fn to_batch(self) -> RecordBatch {
+        batch_of(vec![Arc::new(UInt32Array::from(vec![self.id])), Arc::new(BooleanArray::from(vec![self.is_subject]))])
+    }
+
+    fn of(batch: &RecordBatch) -> Option<Self> {
+        let [id, is_subject] = batch.columns() else { return None };
+        let id = id.as_primitive_opt::<UInt32Type>().filter(|ids| !ids.is_empty())?.value(0);
+        Some(Self { id, is_subject: is_subject.as_boolean_opt()?.value(0) })
+    }
 }
 
 impl Relate {
@@ -73,6 +108,8 @@ impl Relate {
             group: None,
             added: None,
             deferred: None,
+            epoch: 0,
+            forgotten: Forgotten::default(),
             late: 0,
         }
     }
@@ -81,7 +118,7 @@ impl Relate {
         let relation = &self.graph.catalogue[self.relation];
         let (hashes, texts) = (key_hashes(changes, output::SUBJECT), text(changes.column(output::SUBJECT)));
         let kind = self.graph.kind(relation.subject);
-        let subjects = hashes.iter().enumerate().map(|(row, &hash)| kind.intern(hash, texts.value(row)));
+        let subjects = hashes.iter().enumerate().map(|(row, &hash)| kind.intern(self.epoch, hash, texts.value(row)));
         let times = || changes.column(output::TIME).as_primitive::<Int64Type>().values().to_vec();
         let attributes = output::TIME + usize::from(relation.timed);
         EdgeRows {
@@ -103,10 +140,10 @@ impl Relate {
         }
         self.newest_us = rows.newest_us().map_or(self.newest_us, |newest| newest.max(self.newest_us));
         if let Some(added) = &mut self.added {
-            added.push(rows.to_batch());
+            added.push(Added::Rows(rows.to_batch()));
         }
         match &mut self.deferred {
-            Some(deferred) => deferred.push(rows),
+            Some(deferred) => deferred.push(Deferred::Rows(rows)),
             None => self.write(&rows),
         }
     }
@@ -115,20 +152,89 @@ impl Relate {
         self.group = self.group.or_else(|| rows.subjects.first().map(|&subject| super::group_of(subject)));
         self.graph.write(self.relation, rows);
     }
+
+    /// Takes away what this worker's subjects have to do with the objects that the epoch forgets.
+    fn forget(&mut self, epoch: u64) {
+        let relation = &self.graph.catalogue[self.relation];
+        let mut gone = Vec::new();
+        for (hash, text) in self.forgotten.of(relation.subject) {
+            // Subjects get their ids from their own worker, which says that they leave.
+            let id = self.graph.kind(relation.subject).find(hash, text).filter(|&id| self.is_own(id));
+            let id = id.and_then(|_| self.graph.kind(relation.subject).leave(epoch, hash, text));
+            gone.extend(id.map(|id| Gone { id, is_subject: true }));
+        }
+        for (hash, text) in self.forgotten.of(relation.object) {
+            let id = self.graph.kind(relation.object).find(hash, text);
+            gone.extend(id.map(|id| Gone { id, is_subject: false }));
+        }
+        self.forgotten.clear();
+        let Some(group) = self.group else { return };
+        for gone in gone {
+            match gone.is_subject {
+                true => self.graph.shard(self.relation, group).write().forget_subject(gone.id),
+                false => self.graph.shard(self.relation, group).write().forget_object(gone.id, None),
+            }
+            if let Some(added) = &mut self.added {
+                added.push(Added::Forgotten(gone));
+            }
+        }
+    }
+
+    /// Whether a subject is of this worker's shard.
+    fn is_own(&self, subject: u32) -> bool {
+        let store = self.graph.store(self.relation);
+        self.group.is_some_and(|group| store.shard_of(subject) == store.shard_of(u32::from(group.0)))
+    }
+
+    fn save_added(&self, added: &[Added], rewrite: &KeyGroupSet, out: &mut StateWriter) {
+        for part in added.chunk_by(|a, b| matches!((a, b), (Added::Rows(_), Added::Rows(_)))) {
+            if let [Added::Forgotten(gone)] = part {
+                let batch = gone.to_batch();
+                let knows = |group: &KeyGroup| !gone.is_subject || *group == super::group_of(gone.id);
+                let groups = self.owned.iter().filter(|group| knows(group) && !rewrite.contains(*group));
+                groups.for_each(|group| out.changes(group, &batch));
+                continue;
+            }
+            let rows =
+                part.iter().filter_map(|added| if let Added::Rows(rows) = added { Some(rows.clone()) } else { None });
+            if let Some((rows, mut ranges)) = by_group(&rows.collect::<Vec<_>>()) {
+                ranges.retain(|(group, _)| !rewrite.contains(*group));
+                out.rows(SectionKind::Changes, &rows, &ranges);
+            }
+        }
+    }
+
+    /// What waited until every worker had loaded.
+    fn catch_up(&mut self) {
+        for deferred in self.deferred.take().unwrap_or_default() {
+            match deferred {
+                Deferred::Rows(rows) => self.write(&rows),
+                Deferred::Forgotten(gone, group) => {
+                    let mut shard = self.graph.shard(self.relation, group).write();
+                    match gone.is_subject {
+                        true => shard.forget_subject(gone.id),
+                        false => shard.forget_object(gone.id, Some(group)),
+                    }
+                }
+            }
+        }
+    }
 }
 
 impl Operator for Relate {
     fn apply(&mut self, input: usize, changes: Changes, _out: &mut Outbox) {
+        let is_bounded = self.graph.store(self.relation).rules.lifetime_us.is_some();
         match input {
             0 => self.take_in(&changes),
+            input if input > usize::from(is_bounded) => self.forgotten.note(&self.graph, &changes),
             _ => self.newest_us = self.newest_us.max(newest_of(&changes.rows).unwrap_or(NO_TIME)),
         }
     }
 
-    fn finish(&mut self, _end: EpochEnd, _out: &mut Outbox) {
-        for rows in self.deferred.take().unwrap_or_default() {
-            self.write(&rows);
-        }
+    fn finish(&mut self, end: EpochEnd, _out: &mut Outbox) {
+        self.catch_up();
+        self.forget(end.epoch.0);
+        self.epoch = end.epoch.0 + 1;
         let store = self.graph.store(self.relation);
         store.newest_us.fetch_max(self.newest_us, std::sync::atomic::Ordering::Relaxed);
         if let Some(lifetime) = store.rules.lifetime_us {
@@ -153,10 +259,7 @@ impl Operator for Relate {
             }
         }
         let added = self.added.replace(Vec::new()).unwrap_or_default();
-        if let Some((rows, mut ranges)) = by_group(&added) {
-            ranges.retain(|(group, _)| !rewrite.contains(*group));
-            out.rows(SectionKind::Changes, &rows, &ranges);
-        }
+        self.save_added(&added, rewrite, out);
         if self.newest_us > NO_TIME {
             let (newest, rose) = (newest_batch(self.newest_us), self.newest_us > self.saved_us);
             rewrite.iter().for_each(|group| out.full(group, &newest));
@@ -174,10 +277,14 @@ impl Operator for Relate {
                 self.newest_us = self.newest_us.max(newest);
                 continue;
             }
+            if let Some(gone) = Gone::of(&batch) {
+                self.deferred.get_or_insert_default().push(Deferred::Forgotten(gone, state.group()));
+                continue;
+            }
             let rows = EdgeRows::from_batch(&batch, &self.graph.catalogue[self.relation])?;
             match state.kind() {
                 SectionKind::Full => self.graph.restore(self.relation, &rows),
-                SectionKind::Changes => self.deferred.get_or_insert_default().push(rows),
+                SectionKind::Changes => self.deferred.get_or_insert_default().push(Deferred::Rows(rows)),
             }
         }
         self.saved_us = self.newest_us;

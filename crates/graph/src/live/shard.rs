@@ -8,12 +8,13 @@ use super::attributes::{Attributes, Given, NO_ROW};
 use super::edges::{EdgeLayout, Edges, StoredEdge};
 use super::expiry::Expiry;
 use super::inverted::Inverted;
-use super::kind::KindStore;
+use super::kind::{KindStore, group_of};
 use super::norms::Norms;
 use super::pairs::Pairs;
 use super::rules::RelationRules;
 use super::sums::Sums;
 use crate::catalogue::Relation;
+use proxima_event::{KEY_GROUPS, KeyGroup};
 use std::cmp::Ordering;
 use std::ops::Range;
 
@@ -117,6 +118,28 @@ impl Shard {
             }
         }
         true
+    }
+
+    /// Takes away all edges of a subject.
+    pub(super) fn forget_subject(&mut self, subject: u32) {
+        while self.edges.len(subject) > 0 {
+            self.take(subject, 0);
+        }
+    }
+
+    /// Takes away all edges to an object, of the subjects of one key group or of all.
+    pub(super) fn forget_object(&mut self, object: u32, group: Option<KeyGroup>) {
+        let subjects: Vec<u32> = match self.keep {
+            usize::MAX => self.inverted.candidates(object).to_vec(),
+            // Edges that are not shown stand in no list.
+            _ => (0..KEY_GROUPS).flat_map(|group| self.edges.subjects(group)).collect(),
+        };
+        let is_asked = |subject: &u32| group.is_none_or(|group| group_of(*subject) == group);
+        for subject in subjects.into_iter().filter(is_asked) {
+            while let Some(place) = self.place_of(subject, object) {
+                self.take(subject, place);
+            }
+        }
     }
 
     /// An epoch has ended.
@@ -283,6 +306,11 @@ impl Shard {
             let edges = edges.filter(|edge| edge.object != shift.object).map(|edge| (edge.object, edge.weight));
             pairs.shift(shift.object, shift.after.wrapping_sub(shift.before), edges);
         }
+    }
+
+    /// The place of some edge of a subject to an object.
+    fn place_of(&self, subject: u32, object: u32) -> Option<usize> {
+        self.edges.from(subject, 0).position(|edge| edge.object == object)
     }
 
     fn oldest_us(&self, subject: u32) -> Option<i64> {

@@ -392,6 +392,17 @@ fn a_relation_says_what_it_relates_and_what_it_forgets() {
 }
 
 #[test]
+fn who_is_forgotten_comes_from_a_query() {
+    let with = |columns: &str| format!("{GOOD}[forget]\nfrom = \"SELECT {columns} FROM orders\"\n");
+    let good = folder(&with("'product' AS kind, code AS id"), VIEWS);
+    let plan = load(good.path(), &Overlay::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(plan.forget.as_deref(), Some("forget"));
+    let told = told(&folder(&with("code AS id"), VIEWS), &overlay(&[]));
+    let expected = "job.toml:22:8: forget.from: the query gives id: write SELECT … AS kind, … AS id, in this order";
+    assert_eq!(told, [expected]);
+}
+
+#[test]
 fn parts_that_nothing_uses_are_warned_of() {
     let job = GOOD.split("[paths.together]").next().expect("the job has a path").to_owned()
         + "[sources.clicks]\nkind = \"file\"\npath = \"orders\"\n[sinks.none]\nkind = \"discard\"\n";
