@@ -1,12 +1,13 @@
 //! `cargo xtask bench NAME`: lines for people, then one line of JSON.
 //!
-//! The jobs (`behaviour`, `retail`, `restart`) are measured from outside, as a user meets them: the release binary in a process of
-//! its own, from its start to its end. The others are benchmarks of single crates.
+//! The jobs (`behaviour`, `retail`, `mall`, `restart`) are measured from outside, as a user meets them: the release binary in
+//! a process of its own, from its start to its end. The others are benchmarks of single crates.
 
 mod behaviour;
 mod child;
 mod figures;
 mod lr;
+mod mall;
 mod restart;
 mod retail;
 
@@ -66,6 +67,8 @@ enum Name {
     Read,
     /// Reading and decoding a topic of a real Kafka alone, which is started.
     Kafka,
+    /// The mall from Kafka into Elasticsearch, which are started: events a second and CPU-second, time until visible.
+    Mall,
     /// Ten million devices in state, killed and started again: time until the first new result, bytes a device.
     Restart,
 }
@@ -81,6 +84,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         Name::Decode => crate_bench("proxima-event", "decode"),
         Name::Read => crate_bench("proxima-source", "read"),
         Name::Kafka => crate_bench("proxima-kafka", "kafka"),
+        Name::Mall => mall::run(args),
         Name::Restart => restart::run(args),
     }
 }
