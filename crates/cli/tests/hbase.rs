@@ -65,6 +65,17 @@ impl Job {
         }
     }
 
+    /// Ctrl-C; gives how long the end took.
+    fn interrupt(&mut self) -> Duration {
+        let mut run = self.run.take().expect("a run was started");
+        let pid = i32::try_from(run.id()).unwrap();
+        let begin = Instant::now();
+        // SAFETY: sends a signal to a process of ours that was not waited for, so the number is still its own.
+        assert_eq!(unsafe { libc::kill(pid, libc::SIGINT) }, 0);
+        run.wait().unwrap();
+        begin.elapsed()
+    }
+
     /// Loses all of the disk but what is told.
     fn lose_disk(&self, but: &[&str]) {
         for entry in fs::read_dir(self.folder.path().join("data")).unwrap() {
@@ -311,5 +322,23 @@ fn a_frozen_hbase_is_waited_for() {
     assert!(begin.elapsed() < Duration::from_secs(30), "waiting for one answer is bounded");
     drop(frozen);
     job.append();
+    job.wait_results();
+}
+
+#[test]
+#[ignore = "starts HBase"]
+fn a_run_that_waits_ends_at_ctrl_c() {
+    let service = Service::start("hbase");
+    let mut job = Job::new(service.address(), "index");
+    job.append();
+    job.start();
+    job.wait_status(|status| committed(status) >= 1);
+    let frozen = Frozen::freeze(&service);
+    job.append();
+    job.wait_status(|status| waits_for(status).contains("has not answered for"));
+    let took = job.interrupt();
+    assert!(took < Duration::from_secs(5), "the end took {took:?}");
+    drop(frozen);
+    job.start();
     job.wait_results();
 }
