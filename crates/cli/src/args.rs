@@ -18,6 +18,7 @@ Examples:
   proxima status shop                          how its run goes
   proxima search shop daily '{\"sort\": [{\"day\": \"desc\"}], \"size\": 3}'
   proxima similar shop bought_together 85123A -n 5
+  proxima evaluate shop --relation viewed --from 2011-06-01 --svg figures.svg
   proxima generate mall --out /tmp/mall --days 3     input for examples/mall, and what it must answer
 
 Exit codes:
@@ -55,6 +56,8 @@ pub enum Command {
     Search(SearchArgs),
     /// Lists the objects that a path finds nearest to an object.
     Similar(SimilarArgs),
+    /// Replays a job and judges its paths by what came next: HR, MRR, NDCG, recall and coverage.
+    Evaluate(EvaluateArgs),
     /// Generates input from a seed, for benchmarks and trials.
     Generate(GenerateArgs),
 }
@@ -175,6 +178,42 @@ pub struct SimilarArgs {
     /// Where to ask.
     #[command(flatten)]
     pub place: PlaceArgs,
+}
+
+/// `proxima evaluate`
+#[derive(Args, Clone, Debug)]
+pub struct EvaluateArgs {
+    /// Which job. Its sources are read to their end; nothing is written.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// The relation whose rows are to be foretold; it needs a time.
+    #[arg(long, value_name = "NAME")]
+    pub relation: String,
+    /// A path to judge. May be given more than once [default: all that lead from the relation's subjects to its objects].
+    #[arg(long, value_name = "NAME")]
+    pub path: Vec<String>,
+    /// How much of each list counts.
+    #[arg(short, default_value_t = 20, value_name = "N", value_parser = list_length)]
+    pub k: usize,
+    /// Ask only before rows from this time on, such as 2011-06-01 or 2011-06-01T12:00:00; earlier ones are learned from.
+    #[arg(long, value_name = "TIME", conflicts_with = "hold_out")]
+    pub from: Option<String>,
+    /// Keep the newest N objects of each subject back and ask for them once, in the end, instead of before each row.
+    #[arg(long, value_name = "N", value_parser = list_length)]
+    pub hold_out: Option<usize>,
+    /// Draw the figures into this file.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Print JSON in place of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn list_length(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(length @ 1..=10_000) => Ok(length),
+        _ => Err("write a number from 1 to 10000".to_owned()),
+    }
 }
 
 fn workers(text: &str) -> Result<usize, String> {

@@ -10,6 +10,7 @@ pub mod client;
 pub mod commands;
 mod consumer_group;
 pub mod data;
+pub mod evaluate;
 pub mod failure;
 pub mod generate;
 pub mod hints;

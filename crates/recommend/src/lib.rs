@@ -19,6 +19,7 @@
 //! This crate does no I/O and reads no clock. What it asks is behind [`Shop`].
 
 mod deal;
+pub mod evaluate;
 mod gather;
 mod recommend;
 mod score;

@@ -2,8 +2,12 @@
 
 mod models;
 mod paths;
+mod streams;
 mod tables;
 mod targets;
+
+pub use paths::empty_graph;
+pub use streams::{GraphStreams, graph_streams};
 
 use crate::data::DataFolder;
 use crate::job::JobPlan;

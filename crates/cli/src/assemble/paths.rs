@@ -79,8 +79,21 @@ pub(super) fn add_graph(
     topology: &mut Topology,
     workers: usize,
 ) -> Result<Arc<LiveGraph>> {
+    let graph = empty_graph(job, workers);
+    let forget = job.forget.as_ref().map(|query| lowered.queries[query]);
+    lower_live(topology, &graph, &relation_inputs(job, lowered)?, objects, forget);
+    Ok(graph)
+}
+
+/// The graph of a job's relations and objects before any came.
+#[must_use]
+pub fn empty_graph(job: &JobPlan, workers: usize) -> Arc<LiveGraph> {
     let rules: Vec<_> = job.catalogue.relations.iter().map(|relation| job.relations[&relation.name].rules).collect();
-    let graph = Arc::new(LiveGraph::new(job.catalogue.clone(), &rules, workers));
+    Arc::new(LiveGraph::new(job.catalogue.clone(), &rules, workers))
+}
+
+/// The rows of relations.
+pub(super) fn relation_inputs(job: &JobPlan, lowered: &Lowered) -> Result<Vec<RelationInput>> {
     let mut relations = Vec::new();
     for (name, plan) in &job.relations {
         let schema = query_schema(&job.views, &plan.query);
@@ -93,9 +106,7 @@ pub(super) fn add_graph(
             attributes: attributes.into_iter().map(|(column, _)| column).collect(),
         });
     }
-    let forget = job.forget.as_ref().map(|query| lowered.queries[query]);
-    lower_live(topology, &graph, &relations, objects, forget);
-    Ok(graph)
+    Ok(relations)
 }
 
 /// Adds the paths of a cohort.

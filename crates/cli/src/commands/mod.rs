@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod evaluate;
 mod run;
 mod status;
 
@@ -25,6 +26,7 @@ pub fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Status(args) => status::status(&args),
         Command::Search(args) => ask::search(&args),
         Command::Similar(args) => ask::similar(&args),
+        Command::Evaluate(args) => evaluate::evaluate(&args),
         Command::Generate(args) => Ok(generate::run(&args)?),
     }
 }

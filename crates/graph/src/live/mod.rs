@@ -17,6 +17,7 @@ mod describe;
 mod dictionary;
 mod edges;
 mod expiry;
+mod feed;
 mod forget;
 mod inverted;
 mod kind;
@@ -33,6 +34,7 @@ mod shard;
 mod sums;
 
 pub use describe::Describe;
+pub use feed::{FedRelation, Feed};
 pub use lower::{ObjectInput, RelationInput, lower_live};
 pub use name::NameObjects;
 pub use relate::{Relate, TellNewest};

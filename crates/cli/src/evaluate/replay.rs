@@ -1,0 +1,200 @@
+//! Rows once more in the order of their times, with a question before each.
+
+use super::gather::{Gathered, RelationRows};
+use arrow::array::{AsArray, StringViewArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use proxima_event::Changes;
+use proxima_graph::{Feed, LiveGraph, RelationId};
+use proxima_recommend::evaluate::{Judge, Metrics, Popular};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+/// What is asked, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Before each row from this time on, in microseconds since 1970, whose subject has an earlier one: what comes next?
+    BeforeEach {
+        /// Rows before it are only learned from.
+        from_us: i64,
+    },
+    /// Once for each subject, when all rows but the newest `n` objects of each subject are known: what are these?
+    HoldOut {
+        /// How many objects are kept back. Subjects with no more than these are not asked for.
+        n: usize,
+    },
+}
+
+/// The first so many objects for a subject.
+type List<'a> = Box<dyn Fn(&str, usize) -> Vec<Arc<str>> + 'a>;
+
+/// A list that is judged: its name, and what it holds for a subject.
+pub struct Variant<'a> {
+    /// Its name.
+    pub name: String,
+    /// The first so many objects for a subject.
+    pub list: List<'a>,
+}
+
+/// What is judged, and how.
+pub struct Replay<'a> {
+    /// The relation whose rows are to be foretold.
+    pub relation: RelationId,
+    /// When what is asked.
+    pub protocol: Protocol,
+    /// How much of each list counts.
+    pub k: usize,
+    /// The lists, over the graph that is written.
+    pub variants: Vec<Variant<'a>>,
+}
+
+/// The name under which the list of the most frequent objects is judged.
+const POPULARITY: &str = "popularity";
+
+/// A row by its place.
+#[derive(Clone, Copy)]
+struct Place {
+    relation: usize,
+    batch: usize,
+    row: usize,
+}
+
+/// Replays rows into `graph`, which is empty and has one worker. Gives the figures of each variant and, last, of what is
+/// popular. Relations without times are known from the beginning, and so are attributes.
+///
+/// # Panics
+/// When the relation that is to be foretold was not gathered.
+#[must_use]
+pub fn replay(gathered: &Gathered, graph: &Arc<LiveGraph>, replay: &Replay<'_>) -> Vec<(String, Metrics)> {
+    let mut feed = Feed::new(Arc::clone(graph));
+    for (kind, id, attributes, batches) in &gathered.objects {
+        batches.iter().for_each(|rows| feed.describe(*kind, *id, attributes.clone(), rows.clone()));
+    }
+    let relations = &gathered.relations;
+    let mut fed: Vec<_> =
+        relations.iter().map(|of| feed.relation(of.relation, of.columns, of.attributes.clone())).collect();
+    for (of, fed) in relations.iter().zip(&mut fed).filter(|(of, _)| of.columns.time.is_none()) {
+        of.rows.iter().for_each(|rows| feed.relate(fed, rows.clone()));
+    }
+    let asked = relations.iter().position(|of| of.relation == replay.relation).expect("the relation was gathered");
+    let texts: Vec<Texts> = relations[asked].rows.iter().map(|rows| Texts::of(rows, &relations[asked])).collect();
+    let mut bench = Bench::new(replay);
+    let order = in_time(relations);
+    let held = match replay.protocol {
+        Protocol::HoldOut { n } => newest(&order, asked, &texts, n),
+        Protocol::BeforeEach { .. } => Held::default(),
+    };
+    for place in &order {
+        let of = &relations[place.relation];
+        if place.relation == asked {
+            let (subject, object) = texts[place.batch].of_row(place.row);
+            if let Some(wanted) = held.get(&subject)
+                && wanted.contains(&object)
+            {
+                continue;
+            }
+            bench.row(&subject, &object, of.times_us[place.batch][place.row]);
+        }
+        feed.relate(&mut fed[place.relation], of.rows[place.batch].take(&[place.row as u32]));
+    }
+    for (subject, wanted) in &held {
+        let wanted: Vec<_> = wanted.iter().cloned().collect();
+        bench.ask(subject, &wanted);
+    }
+    bench.into_figures()
+}
+
+/// The rows of all timed relations, the oldest first, equal times in the order in which they came.
+fn in_time(relations: &[RelationRows]) -> Vec<Place> {
+    let mut places = Vec::new();
+    for (relation, of) in relations.iter().enumerate() {
+        for (batch, times) in of.times_us.iter().enumerate() {
+            places.extend(times.iter().enumerate().map(|(row, &time)| (time, Place { relation, batch, row })));
+        }
+    }
+    places.sort_by_key(|(time, _)| *time);
+    places.into_iter().map(|(_, place)| place).collect()
+}
+
+/// What is kept back of each subject.
+type Held = BTreeMap<Arc<str>, HashSet<Arc<str>>>;
+
+/// The newest `n` objects of each subject that has more.
+fn newest(order: &[Place], asked: usize, texts: &[Texts], n: usize) -> Held {
+    let mut objects: BTreeMap<Arc<str>, Vec<Arc<str>>> = BTreeMap::new();
+    for place in order.iter().rev().filter(|place| place.relation == asked) {
+        let (subject, object) = texts[place.batch].of_row(place.row);
+        let of = objects.entry(subject).or_default();
+        if !of.contains(&object) {
+            of.push(object);
+        }
+    }
+    let more = objects.into_iter().filter(|(_, objects)| objects.len() > n);
+    more.map(|(subject, objects)| (subject, objects.into_iter().take(n).collect())).collect()
+}
+
+/// The subjects and objects of a batch.
+struct Texts {
+    subjects: StringViewArray,
+    objects: StringViewArray,
+}
+
+impl Texts {
+    fn of(rows: &Changes, relation: &RelationRows) -> Self {
+        let text = |column: usize| {
+            let texts = cast(rows.column(column), &DataType::Utf8View).expect("subjects and objects are texts");
+            texts.as_string_view().clone()
+        };
+        Self { subjects: text(relation.columns.subject), objects: text(relation.columns.object) }
+    }
+
+    fn of_row(&self, row: usize) -> (Arc<str>, Arc<str>) {
+        (Arc::from(self.subjects.value(row)), Arc::from(self.objects.value(row)))
+    }
+}
+
+/// The judges, and what they have to know of the rows so far.
+struct Bench<'a> {
+    replay: &'a Replay<'a>,
+    judges: Vec<Judge>,
+    popular: Popular,
+    popular_judge: Judge,
+    known: HashSet<Arc<str>>,
+}
+
+impl<'a> Bench<'a> {
+    fn new(replay: &'a Replay<'a>) -> Self {
+        let judges = replay.variants.iter().map(|_| Judge::new(replay.k)).collect();
+        let popular_judge = Judge::new(replay.k);
+        Self { replay, judges, popular: Popular::default(), popular_judge, known: HashSet::new() }
+    }
+
+    /// A row comes: it is asked for, if it is time, and then known.
+    fn row(&mut self, subject: &Arc<str>, object: &Arc<str>, time_us: i64) {
+        if let Protocol::BeforeEach { from_us } = self.replay.protocol
+            && time_us >= from_us
+            && self.known.contains(subject)
+        {
+            self.ask(subject, std::slice::from_ref(object));
+        }
+        self.known.insert(Arc::clone(subject));
+        self.popular.count(object);
+    }
+
+    fn ask(&mut self, subject: &str, wanted: &[Arc<str>]) {
+        let k = self.replay.k;
+        for (variant, judge) in self.replay.variants.iter().zip(&mut self.judges) {
+            judge.judge(&(variant.list)(subject, k), wanted);
+        }
+        self.popular_judge.judge(&self.popular.list(k), wanted);
+    }
+
+    fn into_figures(self) -> Vec<(String, Metrics)> {
+        let items = self.popular.len();
+        let variants = self.replay.variants.iter().zip(&self.judges);
+        let mut figures: Vec<_> =
+            variants.map(|(variant, judge)| (variant.name.clone(), judge.metrics(items))).collect();
+        figures.push((POPULARITY.to_owned(), self.popular_judge.metrics(items)));
+        figures
+    }
+}

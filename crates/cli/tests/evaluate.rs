@@ -1,0 +1,190 @@
+//! `proxima evaluate` against figures worked out naively from the same rows.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::fs;
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+const JOB: &str = "[job]
+name = \"shop\"
+[sources.views]
+kind = \"file\"
+path = \"views.csv\"
+[sinks.nowhere]
+kind = \"discard\"
+[relations.viewed]
+from = \"SELECT who AS subject, what AS object, at AS time FROM views\"
+subject = \"user\"
+object = \"item\"
+[paths.again]
+hop = \"viewed\"
+[paths.also]
+left = { hop = \"viewed\", reverse = true }
+right = { hop = \"viewed\" }
+merger = \"count\"
+";
+
+const VIEWS: &str =
+    "CREATE TABLE views (who STRING, what STRING, at TIMESTAMP(3)) WITH (source = 'views', format = 'csv');
+CREATE TABLE counts (what STRING, n BIGINT, PRIMARY KEY (what) NOT ENFORCED) WITH (sink = 'nowhere');
+INSERT INTO counts SELECT what, count(*) AS n FROM views GROUP BY what;
+";
+
+const K: usize = 3;
+
+/// Who viewed what, a row for each minute.
+fn rows(seed: u64) -> Vec<(String, String)> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut pick = |most: u32| rng.next_u32() % most;
+    (0..240).map(|_| (format!("u{}", pick(12)), format!("i{}", pick(4) * pick(5)))).collect()
+}
+
+fn job(rows: &[(String, String)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut minutes: Vec<_> = rows.iter().enumerate().collect();
+    // The file need not be in the order of time.
+    minutes.reverse();
+    let mut csv = String::from("who,what,at\n");
+    for (minute, (who, what)) in minutes {
+        writeln!(csv, "{who},{what},2026-01-01 {:02}:{:02}:00", minute / 60, minute % 60).unwrap();
+    }
+    fs::create_dir(folder.path().join("shop")).unwrap();
+    for (name, text) in [("job.toml", JOB), ("views.sql", VIEWS), ("views.csv", &csv)] {
+        fs::write(folder.path().join("shop").join(name), text).unwrap();
+    }
+    folder
+}
+
+fn evaluate(folder: &TempDir, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
+    command.args(["evaluate", "shop", "--relation", "viewed", "-k", "3"]).args(args);
+    command.current_dir(folder.path()).output().unwrap()
+}
+
+fn figures(folder: &TempDir, args: &[&str]) -> Value {
+    let output = evaluate(folder, &[args, &["--json"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The first of what was counted, equals by their texts.
+fn most<'a>(items: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut counts = BTreeMap::<&String, u32>::new();
+    items.for_each(|item| *counts.entry(item).or_default() += 1);
+    let mut order: Vec<_> = counts.into_iter().collect();
+    order.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    order.into_iter().map(|(item, _)| item.clone()).take(K).collect()
+}
+
+/// Of a subject in the rows so far.
+fn again(rows: &[(String, String)], who: &str) -> Vec<String> {
+    most(rows.iter().filter(|row| row.0 == who).map(|row| &row.1))
+}
+
+/// Sums over questions: how many, hits, reciprocal ranks, and what was ever shown.
+#[derive(Default)]
+struct Naive {
+    asked: u64,
+    hits: u64,
+    ranks: f64,
+    shown: BTreeSet<String>,
+}
+
+impl Naive {
+    fn judge(&mut self, list: &[String], wanted: &[String]) {
+        self.asked += 1;
+        if let Some(place) = list.iter().position(|item| wanted.contains(item)) {
+            self.hits += 1;
+            self.ranks += 1.0 / (place + 1) as f64;
+        }
+        self.shown.extend(list.iter().cloned());
+    }
+
+    fn equals(&self, found: &Value, items: usize) {
+        assert_eq!(found["asked"], self.asked);
+        let near = |name: &str, wanted: f64| {
+            let found = found[name].as_f64().unwrap();
+            assert!((found - wanted).abs() < 1e-12, "{name}: {found}, not {wanted}");
+        };
+        near("hit_rate", self.hits as f64 / self.asked as f64);
+        near("mrr", self.ranks / self.asked as f64);
+        near("coverage", self.shown.len() as f64 / items as f64);
+    }
+}
+
+#[test]
+fn what_comes_next_is_asked_before_it_is_known() {
+    for seed in 0..3 {
+        let rows = rows(seed);
+        let items = rows.iter().map(|row| &row.1).collect::<BTreeSet<_>>().len();
+        let folder = job(&rows);
+        for (from, args) in [(0, &[][..]), (90, &["--from", "2026-01-01T01:30:00"])] {
+            let (mut naive, mut popular) = (Naive::default(), Naive::default());
+            for (place, (who, what)) in rows.iter().enumerate().skip(from) {
+                let before = &rows[..place];
+                if before.iter().any(|row| row.0 == *who) {
+                    naive.judge(&again(before, who), std::slice::from_ref(what));
+                    popular.judge(&most(before.iter().map(|row| &row.1)), std::slice::from_ref(what));
+                }
+            }
+            let found = figures(&folder, args);
+            naive.equals(&found["variants"]["again"], items);
+            popular.equals(&found["variants"]["popularity"], items);
+            assert!(found["variants"]["also"].is_null(), "it leads from items");
+        }
+    }
+}
+
+#[test]
+fn what_is_held_out_is_not_known() {
+    let rows = rows(7);
+    let folder = job(&rows);
+    let (mut held, mut known) = (BTreeMap::<String, Vec<String>>::new(), Vec::new());
+    let users: BTreeSet<_> = rows.iter().map(|row| row.0.clone()).collect();
+    for user in &users {
+        let mut newest = Vec::new();
+        for (_, what) in rows.iter().rev().filter(|row| row.0 == *user) {
+            if !newest.contains(what) {
+                newest.push(what.clone());
+            }
+        }
+        if newest.len() > 2 {
+            held.insert(user.clone(), newest[..2].to_vec());
+        }
+    }
+    known.extend(rows.iter().filter(|(who, what)| held.get(who).is_none_or(|held| !held.contains(what))).cloned());
+    let (mut naive, mut popular) = (Naive::default(), Naive::default());
+    for (who, wanted) in &held {
+        naive.judge(&again(&known, who), wanted);
+        popular.judge(&most(known.iter().map(|row| &row.1)), wanted);
+    }
+    let items = known.iter().map(|row| &row.1).collect::<BTreeSet<_>>().len();
+    let found = figures(&folder, &["--hold-out", "2", "--svg", "figures.svg"]);
+    naive.equals(&found["variants"]["again"], items);
+    popular.equals(&found["variants"]["popularity"], items);
+    assert_eq!(found["variants"]["again"]["hit_rate"], 0.0, "what is held out was taken from the user's rows");
+    assert!(fs::read_to_string(folder.path().join("figures.svg")).unwrap().starts_with("<svg "));
+    assert!(!folder.path().join(".proxima").exists(), "nothing is written");
+}
+
+#[test]
+fn what_cannot_be_judged_is_told() {
+    let folder = job(&rows(1)[..5]);
+    let told = |args: &[&str]| {
+        let output = evaluate(&folder, args);
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(told(&["--path", "also"]).contains("no path \"also\" leads from user to item; there are: again"));
+    assert!(told(&["--from", "soon"]).contains("write 2011-06-01"));
+    assert!(told(&["--set", "sources.views.follow=true"]).contains("follows a source"));
+    let table = evaluate(&folder, &["--path", "again"]);
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(table.lines().next().unwrap().contains("HR@3") && table.contains("popularity"), "{table}");
+}

@@ -1,0 +1,9 @@
+//! How good lists are: judged by what came after them, against what is popular.
+
+mod metrics;
+mod popular;
+mod report;
+
+pub use metrics::{Judge, Metrics};
+pub use popular::Popular;
+pub use report::{plot, table};
