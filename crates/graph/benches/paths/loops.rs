@@ -152,7 +152,10 @@ fn user_cf(graph: &ArrayGraph, user: u32, memory: &mut Memory) -> Vec<(u32, f64)
     }
     let own = bought.len() as f64;
     let mut list = memory.take(0, Some(user));
-    list.iter_mut().for_each(|(other, score)| *score /= (own * of(&graph.forward, BOUGHT, *other).len() as f64).sqrt());
+    for (other, score) in &mut list {
+        // Equals must be equals, whichever way they were rounded.
+        *score = (*score * 1e9 / (own * of(&graph.forward, BOUGHT, *other).len() as f64).sqrt()).round() / 1e9;
+    }
     for (other, score) in top(list, 50) {
         for &(item, ..) in of(&graph.forward, BOUGHT, other) {
             memory.add(0, item, score);

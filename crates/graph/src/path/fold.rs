@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use std::sync::Arc;
 
 /// What reached one object so far.
-pub(super) trait Fold: Default {
+pub(super) trait Fold: Default + Send + 'static {
     /// Whether objects in the middle must come in order, the highest score first.
     const IN_ORDER: bool = false;
 

@@ -93,12 +93,13 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
             edges.iter().zip(scores).filter(|(_, score)| *score != 0.0).for_each(|(edge, score)| add(edge, score));
         }
         let objects = self.scratch.entries(objects);
-        let related = objects.into_iter().filter(|(_, rows)| rows.units != 0);
+        let related = objects.iter().filter(|(_, rows)| rows.units != 0);
         list.extend(related.map(|(object, rows)| Reached {
-            object,
+            object: *object,
             time_us: rows.newest_us,
             score: score(rows.units),
         }));
+        self.scratch.keep_entries(objects);
     }
 
     fn keep(&self, hop: &Hop, start: ObjectId, set: Set, list: &mut Vec<Reached>) {

@@ -53,7 +53,8 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
 
     fn gather<F: Fold>(&mut self, path: &Path, jump: &Jump, start: ObjectId, list: &mut Vec<Reached>) {
         let parts = self.parts::<F>(path, jump, start);
-        list.extend(parts.into_iter().map(|(object, part)| behind_jump(object, part.score())));
+        list.extend(parts.iter().map(|(object, part)| behind_jump(*object, part.score())));
+        self.scratch.keep_entries(parts);
     }
 
     /// Goes both ways: what reaches each object at the end, folded.
@@ -172,7 +173,8 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
             let fades = if place < 10.0 { 1.0 - place / 10.0 } else { 0.0 };
             *reached = behind_jump(reached.object, rounded(reached.score * fades));
         }
-        drop(self.scratch.entries(ranks));
+        let ranks = self.scratch.entries(ranks);
+        self.scratch.keep_entries(ranks);
     }
 }
 

@@ -30,8 +30,12 @@ pub(super) fn keep_first<G: Graph + ?Sized>(
     if list.len() <= k {
         return;
     }
-    let (_, last, _) = list.select_nth_unstable_by(k - 1, &order);
+    let (_, last, rest) = list.select_nth_unstable_by(k - 1, &order);
     let last = *last;
+    // Mostly nothing behind is as good as the last one, and texts decide nothing.
+    if rest.iter().all(|reached| order(reached, &last) != Ordering::Equal) {
+        return list.truncate(k);
+    }
     let ahead = list.iter().filter(|reached| order(reached, &last) == Ordering::Less).count();
     let mut ties: Vec<_> = list
         .iter()

@@ -1,6 +1,8 @@
 //! Memory that evaluations use again: a question should not have to ask for memory often.
 
 use crate::graph::{Edge, ObjectId};
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
 
 /// An object on the way, and its score there.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,6 +21,8 @@ pub struct Scratch {
     edges: Vec<Vec<Edge>>,
     lists: Vec<Vec<Reached>>,
     places: Vec<Vec<u32>>,
+    /// Empty entries of tables, by what they hold.
+    entries: HashMap<TypeId, Vec<Box<dyn Any + Send>>>,
 }
 
 impl Scratch {
@@ -40,8 +44,16 @@ impl Scratch {
         self.lists.push(list);
     }
 
-    pub(super) fn table<P: Default>(&mut self) -> Table<P> {
-        Table { places: self.places.pop().unwrap_or_default(), entries: Vec::new() }
+    pub(super) fn table<P: Default + Send + 'static>(&mut self) -> Table<P> {
+        let entries = self.entries.get_mut(&TypeId::of::<P>()).and_then(Vec::pop);
+        let entries = entries.and_then(|entries| entries.downcast().ok()).map(|entries| *entries);
+        Table { places: self.places.pop().unwrap_or_default(), entries: entries.unwrap_or_default() }
+    }
+
+    /// Takes the memory of what a table held back.
+    pub(super) fn keep_entries<P: Send + 'static>(&mut self, mut entries: Vec<(ObjectId, P)>) {
+        entries.clear();
+        self.entries.entry(TypeId::of::<P>()).or_default().push(Box::new(entries));
     }
 
     /// Takes a table's memory back, and gives what it holds.
