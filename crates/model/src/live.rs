@@ -73,6 +73,29 @@ impl LiveModel {
         margins
     }
 
+    /// The margin of each row in whole units of 2^-32, what each feature adds rounded before it is added; a row that
+    /// cannot be encoded has none.
+    #[must_use]
+    pub fn units(&self, encoder: &Encoder, rows: &RecordBatch) -> Vec<i64> {
+        let mut units = Vec::with_capacity(rows.num_rows());
+        encoder.each(rows, |features| units.push(features.map_or(0, |features| self.units_of(features))));
+        units
+    }
+
+    /// What each feature adds to the margin of the first row, in units: these sum to what [`units`](Self::units) gives.
+    #[must_use]
+    pub fn parts(&self, encoder: &Encoder, rows: &RecordBatch) -> Vec<(String, i64)> {
+        let mut parts = Vec::new();
+        encoder.each_part(rows, 0, |name, features| parts.push((name.to_owned(), self.units_of(features))));
+        parts
+    }
+
+    fn units_of(&self, features: &[u64]) -> i64 {
+        const UNIT: f64 = 4_294_967_296.0;
+        let part = |x: u64| (f64::from(self.weight(slot_of(x))) * f64::from(value_of(x)) * UNIT).round() as i64;
+        features.iter().map(|&x| part(x)).sum()
+    }
+
     /// Publishes what the learner has changed.
     pub(crate) fn publish(&self, learner: &mut dyn Learner, progress: &Progress, late: u64) {
         for block in learner.changed(Reader::Live) {

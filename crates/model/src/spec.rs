@@ -33,6 +33,18 @@ impl ModelSpec {
     /// The hash bits that are possible: one weight takes 4 to 12 bytes for each slot, 2 to the power of them.
     pub const HASH_BITS: std::ops::RangeInclusive<u32> = 1..=28;
 
+    /// The columns that features read, each once.
+    #[must_use]
+    pub fn columns(&self) -> Vec<&str> {
+        let mut columns: Vec<&str> = Vec::new();
+        for feature in self.features.iter().filter(|feature| !matches!(feature.kind, FeatureKind::Cross(_))) {
+            if !columns.contains(&feature.column.as_str()) {
+                columns.push(&feature.column);
+            }
+        }
+        columns
+    }
+
     /// How many slots the features share.
     #[must_use]
     pub fn slots(&self) -> usize {

@@ -176,6 +176,22 @@ fn the_order_of_arrival_inside_an_epoch_does_not_count() {
 }
 
 #[test]
+fn a_score_is_the_sum_of_its_parts_and_that_of_the_learner() {
+    let (spec, rows) = (spec(None, 1), rows(5, 200));
+    let mut run = Run::new(spec.clone());
+    run.epoch(&ones(&rows), 50, true);
+    let batch = changes(&ones(&rows)).rows;
+    let encoder = Encoder::bind(&spec, &batch.schema()).unwrap();
+    let (units, margins) = (run.live.units(&encoder, &batch), run.live.margins(&encoder, &batch));
+    for (row, (units, margin)) in units.iter().zip(margins).enumerate() {
+        assert!((*units as f64 / 4_294_967_296.0 - f64::from(margin.unwrap())).abs() < 1e-5, "row {row}");
+        let parts = run.live.parts(&encoder, &batch.slice(row, 1));
+        assert_eq!(parts.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["price", "city", "bias"]);
+        assert_eq!(parts.iter().map(|(_, units)| units).sum::<i64>(), *units);
+    }
+}
+
+#[test]
 fn a_row_that_comes_and_goes_in_an_epoch_never_was_and_a_later_one_is_counted() {
     let (spec, rows) = (spec(None, 1), rows(2, 20));
     let mut changed = ones(&rows);

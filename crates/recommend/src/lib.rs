@@ -16,19 +16,23 @@
 //! Scores are whole numbers of units of 2^-32: every part of a score is rounded before it is added, so that the parts that
 //! an explanation shows sum to the score exactly.
 //!
-//! This crate does no I/O and reads no clock. What it asks is behind [`Shop`].
+//! This crate does no I/O and reads no clock. What it asks is behind [`Shop`]; [`LiveShop`] answers from the live graph.
 
 mod deal;
 pub mod evaluate;
 mod gather;
+mod live;
 mod recommend;
 mod score;
+mod service;
 mod shop;
 mod spec;
 mod split;
 
+pub use live::{LiveShop, Ranker, walk};
 pub use recommend::{Answer, Item, Origin, Request, explain, recommend};
 pub use score::{Part, UNIT, to_number};
+pub use service::{Recommended, Recommender, Service};
 pub use shop::{Candidate, Shop};
 pub use spec::{Boost, Cap, Fallback, Feed, Is, Pin, Recommendation, Require, Rules, Start};
 pub use split::Split;

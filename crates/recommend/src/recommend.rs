@@ -156,6 +156,9 @@ fn fill<S: Shop + ?Sized>(
 
 /// Where a fallback path begins: at the object's attribute, as the question or the graph has it, else at a fixed object.
 fn start_of<S: Shop + ?Sized>(shop: &S, fallback: &Fallback, request: &Request<'_>) -> Option<String> {
+    if fallback.own {
+        return Some(request.subject.to_owned());
+    }
     let known = fallback.by.as_ref().and_then(|attribute| {
         let told = request.attributes.iter().find(|(name, _)| name == attribute).map(|(_, value)| value.clone());
         as_text(told.unwrap_or_else(|| shop.subject_attribute(request.subject, attribute)))

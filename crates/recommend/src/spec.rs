@@ -46,7 +46,9 @@ pub enum Start {
 pub struct Fallback {
     /// The path.
     pub path: String,
-    /// The attribute of the object that it begins at.
+    /// Whether it begins at the object itself.
+    pub own: bool,
+    /// Else the attribute of the object that it begins at.
     pub by: Option<String>,
     /// Where it begins without that.
     pub at: Option<String>,

@@ -108,6 +108,7 @@ fn spec(rng: &mut ChaCha8Rng) -> Recommendation {
     };
     let popular = |by: Option<&str>, at: Option<&str>| Fallback {
         path: "popular".into(),
+        own: false,
         by: by.map(Into::into),
         at: at.map(Into::into),
     };
@@ -258,7 +259,7 @@ fn answers_are_those_of_the_definition_and_explain_themselves() {
 fn who_is_not_known_gets_what_is_popular_where_the_question_says() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let shop = shop(&mut rng);
-    let fallback = Fallback { path: "popular".into(), by: Some("country".into()), at: Some("all".into()) };
+    let fallback = Fallback { path: "popular".into(), own: false, by: Some("country".into()), at: Some("all".into()) };
     let spec = Recommendation { fallback: vec![fallback], number: 3, ..Recommendation::default() };
     let first =
         |start: &str| shop.candidates("popular", start, 3).into_iter().map(|found| found.item).collect::<Vec<_>>();

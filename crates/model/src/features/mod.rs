@@ -31,6 +31,7 @@ pub struct Encoder {
 /// A feature that knows its column.
 #[derive(Clone, Debug)]
 struct Bound {
+    name: String,
     column: usize,
     shape: Shape,
 }
@@ -57,6 +58,32 @@ impl Encoder {
 
     /// Hands over the vector of each row; `None` where the row holds something that cannot be read.
     pub fn each(&self, rows: &RecordBatch, mut visit: impl FnMut(Option<&[u64]>)) {
+        let cells = self.cells(rows);
+        let mut vector = Vec::new();
+        for row in 0..rows.num_rows() {
+            vector.clear();
+            let readable = cells.iter().all(|cells| cells.push(row, self.mask, &mut vector));
+            vector.extend(self.bias.map(|slot| feature(slot, 1.0)));
+            visit(readable.then_some(&vector));
+        }
+    }
+
+    /// Hands over the name of each feature with its part of the vector of a row, and `bias` with the last. Nothing where
+    /// the row holds something that cannot be read.
+    pub fn each_part(&self, rows: &RecordBatch, row: usize, mut visit: impl FnMut(&str, &[u64])) {
+        let mut parts = Vec::new();
+        for (cells, bound) in self.cells(rows).iter().zip(&self.features) {
+            let mut part = Vec::new();
+            if !cells.push(row, self.mask, &mut part) {
+                return;
+            }
+            parts.push((bound.name.as_str(), part));
+        }
+        parts.extend(self.bias.map(|slot| ("bias", vec![feature(slot, 1.0)])));
+        parts.iter().for_each(|(name, part)| visit(name, part));
+    }
+
+    fn cells(&self, rows: &RecordBatch) -> Vec<Cells> {
         let mut cells: Vec<Cells> = Vec::with_capacity(self.features.len());
         for bound in &self.features {
             let made = match &bound.shape {
@@ -65,13 +92,7 @@ impl Encoder {
             };
             cells.push(made);
         }
-        let mut vector = Vec::new();
-        for row in 0..rows.num_rows() {
-            vector.clear();
-            let readable = cells.iter().all(|cells| cells.push(row, self.mask, &mut vector));
-            vector.extend(self.bias.map(|slot| feature(slot, 1.0)));
-            visit(readable.then_some(&vector));
-        }
+        cells
     }
 }
 
@@ -90,7 +111,7 @@ fn bind_one(spec: &FeatureSpec, plain: &[&FeatureSpec], schema: &Schema, mask: u
     let value = if let Missing::Value(value) = spec.missing { value } else { f64::NAN };
     if let FeatureKind::Cross(parts) = &spec.kind {
         let parts = parts.iter().map(|part| part_of(spec, part, plain)).collect::<Result<_, _>>()?;
-        return Ok(Bound { column: 0, shape: Shape::Cross { namespace, parts } });
+        return Ok(Bound { name: spec.name.clone(), column: 0, shape: Shape::Cross { namespace, parts } });
     }
     let (column, data_type) = column(spec, schema)?;
     let shape = match &spec.kind {
@@ -110,7 +131,7 @@ fn bind_one(spec: &FeatureSpec, plain: &[&FeatureSpec], schema: &Schema, mask: u
         _ => (!data_type.is_nested(), "a single value", "unnest(…) or one of its fields"),
     };
     if fits {
-        return Ok(Bound { column, shape });
+        return Ok(Bound { name: spec.name.clone(), column, shape });
     }
     let message = format!("column \"{}\" is {data_type}, not {wanted}", spec.column);
     Err(error(spec, "column", message, format!("write {cast} in the query")))

@@ -1,0 +1,190 @@
+//! A shop as a run keeps it: paths over the live graph, attributes of its objects, models that learn beside it.
+
+use crate::shop::{Candidate, Shop};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use proxima_graph::path::{Path, Scratch};
+use proxima_graph::{Attribute, AttributeKind, Catalogue, Direction, Graph, KindId, RelationId, Value};
+use proxima_model::{Encoder, LiveModel};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a recommendation asks, answered from memory. Shared by all threads that serve.
+pub struct LiveShop {
+    graph: Arc<dyn Graph + Send + Sync>,
+    catalogue: Arc<Catalogue>,
+    subject: KindId,
+    item: KindId,
+    paths: BTreeMap<String, Arc<Path>>,
+    models: BTreeMap<String, Ranker>,
+    /// What earlier questions left behind; as many as were ever asked at the same time.
+    scratch: Mutex<Vec<Scratch>>,
+}
+
+impl LiveShop {
+    /// A shop where items are recommended to subjects.
+    #[must_use]
+    pub fn new(
+        graph: Arc<dyn Graph + Send + Sync>,
+        catalogue: Arc<Catalogue>,
+        (subject, item): (KindId, KindId),
+        paths: BTreeMap<String, Arc<Path>>,
+        models: BTreeMap<String, Ranker>,
+    ) -> Self {
+        Self { graph, catalogue, subject, item, paths, models, scratch: Mutex::default() }
+    }
+
+    /// The attributes of an item that are known.
+    #[must_use]
+    pub fn item_attributes(&self, item: &str) -> Vec<(String, Value)> {
+        let attributes = self.catalogue[self.item].attributes.iter();
+        let value = |attribute: &Attribute| (attribute.name.clone(), self.item_attribute(item, &attribute.name));
+        attributes.map(value).filter(|(_, value)| *value != Value::Null).collect()
+    }
+
+    fn attribute(&self, kind: KindId, object: &str, attribute: &str) -> Value {
+        let place = self.catalogue[kind].attributes.iter().position(|known| known.name == attribute);
+        let found = place.and_then(|place| Some(self.graph.attribute(kind, self.graph.id(kind, object)?, place)));
+        found.unwrap_or(Value::Null)
+    }
+
+    fn with_scratch<T>(&self, work: impl FnOnce(&mut Scratch) -> T) -> T {
+        let lent = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = lent().pop();
+        let mut scratch = taken.unwrap_or_default();
+        let done = work(&mut scratch);
+        lent().push(scratch);
+        done
+    }
+
+    /// The rows that a model ranks: one for each item.
+    fn rows(&self, ranker: &Ranker, subject: &str, items: &[Arc<str>]) -> RecordBatch {
+        let columns = ranker.columns.iter().map(|(end, attribute)| {
+            let value = |item: &Arc<str>| match end {
+                End::Subject => self.subject_attribute(subject, &attribute.name),
+                End::Item => self.item_attribute(item, &attribute.name),
+            };
+            column(attribute.kind, items.iter().map(value))
+        });
+        RecordBatch::try_new(Arc::clone(&ranker.schema), columns.collect()).expect("a column has a value for each item")
+    }
+}
+
+impl Shop for LiveShop {
+    fn candidates(&self, path: &str, start: &str, n: usize) -> Vec<Candidate> {
+        let Some(path) = self.paths.get(path) else { return Vec::new() };
+        let Some(id) = self.graph.id(path.from, start) else { return Vec::new() };
+        let found = self.with_scratch(|scratch| path.find(&*self.graph, id, n, scratch));
+        found.into_iter().map(|found| Candidate { item: found.name, score: found.score }).collect()
+    }
+
+    fn related(&self, relation: &str, subject: &str) -> Vec<Arc<str>> {
+        let Some((relation, direction)) = walk(&self.catalogue, relation, self.subject, self.item) else {
+            return Vec::new();
+        };
+        let Some(id) = self.graph.id(self.subject, subject) else { return Vec::new() };
+        let mut edges = Vec::new();
+        self.graph.edges(relation, direction, id, &mut edges);
+        edges.into_iter().filter_map(|edge| self.graph.name(self.item, edge.other)).collect()
+    }
+
+    fn subject_attribute(&self, subject: &str, attribute: &str) -> Value {
+        self.attribute(self.subject, subject, attribute)
+    }
+
+    fn item_attribute(&self, item: &str, attribute: &str) -> Value {
+        self.attribute(self.item, item, attribute)
+    }
+
+    fn rank(&self, model: &str, subject: &str, items: &[Arc<str>]) -> Vec<i64> {
+        let Some(ranker) = self.models.get(model) else { return vec![0; items.len()] };
+        ranker.model.units(&ranker.encoder, &self.rows(ranker, subject, items))
+    }
+
+    fn rank_parts(&self, model: &str, subject: &str, item: &str) -> Vec<(String, i64)> {
+        let Some(ranker) = self.models.get(model) else { return Vec::new() };
+        ranker.model.parts(&ranker.encoder, &self.rows(ranker, subject, &[item.into()]))
+    }
+}
+
+/// The relation of a name and the way from subjects to items.
+#[must_use]
+pub fn walk(catalogue: &Catalogue, relation: &str, subject: KindId, item: KindId) -> Option<(RelationId, Direction)> {
+    let relation = catalogue.relation(relation)?;
+    let ways = [Direction::Forward, Direction::Reverse];
+    let way = ways.into_iter().find(|&way| catalogue[relation].ends(way) == (subject, item))?;
+    Some((relation, way))
+}
+
+/// A model that ranks items.
+pub struct Ranker {
+    model: Arc<LiveModel>,
+    encoder: Encoder,
+    schema: SchemaRef,
+    columns: Vec<(End, Attribute)>,
+}
+
+/// Whose attribute a column is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Subject,
+    Item,
+}
+
+impl Ranker {
+    /// A model whose features read attributes: of the item, or else of the subject.
+    ///
+    /// # Errors
+    /// What is wrong, where a feature's column is no attribute or of another type than it was trained on.
+    pub fn new(model: Arc<LiveModel>, catalogue: &Catalogue, subject: KindId, item: KindId) -> Result<Self, String> {
+        let mut columns: Vec<(End, Attribute)> = Vec::new();
+        let find =
+            |kind: KindId, name: &str| catalogue[kind].attributes.iter().find(|known| known.name == name).cloned();
+        for name in model.spec().columns() {
+            let of_item = find(item, name).map(|attribute| (End::Item, attribute));
+            let found = of_item.or_else(|| find(subject, name).map(|attribute| (End::Subject, attribute)));
+            let missing = || {
+                let (item, subject) = (&catalogue[item].name, &catalogue[subject].name);
+                format!("a feature reads \"{name}\", which is no attribute of {item} or {subject}")
+            };
+            columns.push(found.ok_or_else(missing)?);
+        }
+        let field = |(_, attribute): &(End, Attribute)| Field::new(&attribute.name, data_type(attribute.kind), true);
+        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+        let encoder = Encoder::bind(model.spec(), &schema).map_err(|errors| errors[0].to_string())?;
+        Ok(Self { model, encoder, schema, columns })
+    }
+}
+
+fn data_type(kind: AttributeKind) -> DataType {
+    match kind {
+        AttributeKind::Bool => DataType::Boolean,
+        AttributeKind::Int => DataType::Int64,
+        AttributeKind::Float => DataType::Float64,
+        AttributeKind::Time => DataType::Timestamp(TimeUnit::Microsecond, None),
+        AttributeKind::Text => DataType::Utf8View,
+    }
+}
+
+/// Values of one type as a column; a value of another type is NULL.
+fn column(kind: AttributeKind, values: impl Iterator<Item = Value>) -> ArrayRef {
+    let int = |value| if let Value::Int(number) = value { Some(number) } else { None };
+    match kind {
+        AttributeKind::Bool => {
+            let bool = |value| if let Value::Bool(truth) = value { Some(truth) } else { None };
+            Arc::new(values.map(bool).collect::<BooleanArray>())
+        }
+        AttributeKind::Int => Arc::new(values.map(int).collect::<Int64Array>()),
+        AttributeKind::Time => Arc::new(values.map(int).collect::<TimestampMicrosecondArray>()),
+        AttributeKind::Float => {
+            let float = |value| if let Value::Float(number) = value { Some(number) } else { None };
+            Arc::new(values.map(float).collect::<Float64Array>())
+        }
+        AttributeKind::Text => {
+            let text = |value| if let Value::Text(text) = value { Some(text) } else { None };
+            Arc::new(values.map(text).collect::<StringViewArray>())
+        }
+    }
+}

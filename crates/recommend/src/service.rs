@@ -1,0 +1,103 @@
+//! The recommendations of a run, by name: plain ones, and splits that deal subjects to them.
+
+use crate::live::LiveShop;
+use crate::recommend::{Answer, Request, explain, recommend};
+use crate::score::Part;
+use crate::spec::Recommendation;
+use crate::split::Split;
+use proxima_graph::Value;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// A recommendation and what it asks.
+pub struct Recommender {
+    /// What the job says of it.
+    pub spec: Recommendation,
+    /// What it asks.
+    pub shop: Arc<LiveShop>,
+}
+
+/// Everything that can be asked for.
+#[derive(Default)]
+pub struct Service {
+    recommenders: BTreeMap<String, Recommender>,
+    splits: BTreeMap<String, RwLock<Split>>,
+}
+
+/// An answer, and which variant gave it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recommended {
+    /// The recommendation that answered: one of the variants where a split was asked.
+    pub variant: String,
+    /// The items.
+    pub answer: Answer,
+    /// The attributes of each item.
+    pub attributes: Vec<Vec<(String, Value)>>,
+}
+
+impl Service {
+    /// Recommendations, and splits over some of them.
+    #[must_use]
+    pub fn new(recommenders: BTreeMap<String, Recommender>, splits: BTreeMap<String, Split>) -> Self {
+        let splits = splits.into_iter().map(|(name, split)| (name, RwLock::new(split))).collect();
+        Self { recommenders, splits }
+    }
+
+    /// All names that can be asked for.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.recommenders.keys().chain(self.splits.keys()).map(String::as_str).collect()
+    }
+
+    /// Answers a question to a recommendation or a split; `None` where there is none of this name.
+    #[must_use]
+    pub fn recommend(&self, name: &str, request: &Request<'_>) -> Option<Recommended> {
+        let (variant, recommender) = self.of(name, request.subject)?;
+        let answer = recommend(&*recommender.shop, &recommender.spec, request);
+        let attributes = answer.items.iter().map(|item| recommender.shop.item_attributes(&item.item)).collect();
+        Some(Recommended { variant, answer, attributes })
+    }
+
+    /// Explains an item's score: the variant, the score and its parts. The outer `None` is an unknown name, the inner one
+    /// an item that nothing leads to.
+    #[must_use]
+    pub fn explain(&self, name: &str, request: &Request<'_>, item: &str) -> Option<(String, Option<(i64, Vec<Part>)>)> {
+        let (variant, recommender) = self.of(name, request.subject)?;
+        Some((variant, explain(&*recommender.shop, &recommender.spec, request, item)))
+    }
+
+    /// The variants of a split with their shares.
+    #[must_use]
+    pub fn split(&self, name: &str) -> Option<Vec<(String, f64)>> {
+        let split = self.splits.get(name)?;
+        Some(split.read().unwrap_or_else(PoisonError::into_inner).variants().to_vec())
+    }
+
+    /// Changes the shares of a split from the next question on. Variants that are not named get nothing.
+    ///
+    /// # Errors
+    /// When there is no such split or variant, or the shares are no shares.
+    pub fn switch(&self, name: &str, shares: &[(String, f64)]) -> Result<(), String> {
+        let split = self.splits.get(name).ok_or_else(|| format!("no split is named \"{name}\""))?;
+        let mut split = split.write().unwrap_or_else(PoisonError::into_inner);
+        let known = |variant: &str| split.variants().iter().any(|(known, _)| known == variant);
+        if let Some((variant, _)) = shares.iter().find(|(variant, _)| !known(variant)) {
+            return Err(format!("split \"{name}\" has no variant \"{variant}\""));
+        }
+        // The order of the job stays: it decides who moves where.
+        let share =
+            |variant: &String| shares.iter().find(|(named, _)| named == variant).map_or(0.0, |(_, share)| *share);
+        let variants = split.variants().iter().map(|(variant, _)| (variant.clone(), share(variant))).collect();
+        *split = Split::new(name, variants).ok_or("shares are numbers of at least 0, one of them above")?;
+        Ok(())
+    }
+
+    fn of(&self, name: &str, subject: &str) -> Option<(String, &Recommender)> {
+        let variant = match self.splits.get(name) {
+            Some(split) => split.read().unwrap_or_else(PoisonError::into_inner).of(subject).to_owned(),
+            None => name.to_owned(),
+        };
+        let recommender = self.recommenders.get(&variant)?;
+        Some((variant, recommender))
+    }
+}
