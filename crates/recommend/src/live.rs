@@ -36,14 +36,6 @@ impl LiveShop {
         Self { graph, catalogue, subject, item, paths, models, scratch: Mutex::default() }
     }
 
-    /// The attributes of an item that are known.
-    #[must_use]
-    pub fn item_attributes(&self, item: &str) -> Vec<(String, Value)> {
-        let attributes = self.catalogue[self.item].attributes.iter();
-        let value = |attribute: &Attribute| (attribute.name.clone(), self.item_attribute(item, &attribute.name));
-        attributes.map(value).filter(|(_, value)| *value != Value::Null).collect()
-    }
-
     fn attribute(&self, kind: KindId, object: &str, attribute: &str) -> Value {
         let place = self.catalogue[kind].attributes.iter().position(|known| known.name == attribute);
         let found = place.and_then(|place| Some(self.graph.attribute(kind, self.graph.id(kind, object)?, place)));
@@ -96,6 +88,12 @@ impl Shop for LiveShop {
 
     fn item_attribute(&self, item: &str, attribute: &str) -> Value {
         self.attribute(self.item, item, attribute)
+    }
+
+    fn item_attributes(&self, item: &str) -> Vec<(String, Value)> {
+        let attributes = self.catalogue[self.item].attributes.iter();
+        let value = |attribute: &Attribute| (attribute.name.clone(), self.item_attribute(item, &attribute.name));
+        attributes.map(value).filter(|(_, value)| *value != Value::Null).collect()
     }
 
     fn rank(&self, model: &str, subject: &str, items: &[Arc<str>]) -> Vec<i64> {

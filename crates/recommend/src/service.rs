@@ -1,8 +1,8 @@
 //! The recommendations of a run, by name: plain ones, and splits that deal subjects to them.
 
-use crate::live::LiveShop;
 use crate::recommend::{Answer, Request, explain, recommend};
 use crate::score::Part;
+use crate::shop::Shop;
 use crate::spec::Recommendation;
 use crate::split::Split;
 use proxima_graph::Value;
@@ -14,7 +14,7 @@ pub struct Recommender {
     /// What the job says of it.
     pub spec: Recommendation,
     /// What it asks.
-    pub shop: Arc<LiveShop>,
+    pub shop: Arc<dyn Shop + Send + Sync>,
 }
 
 /// Everything that can be asked for.

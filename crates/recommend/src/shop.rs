@@ -26,6 +26,11 @@ pub trait Shop {
     /// An attribute of an item.
     fn item_attribute(&self, item: &str, attribute: &str) -> Value;
 
+    /// The attributes of an item that are known, for those who show it.
+    fn item_attributes(&self, _item: &str) -> Vec<(String, Value)> {
+        Vec::new()
+    }
+
     /// The units of the log odds that a model gives each item for an object.
     fn rank(&self, model: &str, subject: &str, items: &[Arc<str>]) -> Vec<i64>;
 

@@ -23,6 +23,7 @@ pub(crate) const CODES: &[&str] = &[
     "parsing_exception",
     "path_not_found",
     "query_not_found",
+    "recommendation_not_found",
     "route_not_found",
     "source_not_found",
     "store_exception",

@@ -7,6 +7,7 @@ use crate::metrics::Requests;
 use crate::queries::NamedQuery;
 use crate::status::StatusSource;
 use axum::http::StatusCode;
+use proxima_recommend::Service;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub struct AppState {
     pub(crate) paths: BTreeMap<String, Arc<dyn SimilarPath>>,
     pub(crate) queries: BTreeMap<String, Arc<NamedQuery>>,
     pub(crate) ingests: BTreeMap<String, Arc<IngestRoute>>,
+    pub(crate) recommendations: Arc<Service>,
     pub(crate) limits: Limits,
     pub(crate) requests: Requests,
     searches: Arc<Semaphore>,
@@ -52,7 +54,9 @@ impl AppState {
     ) -> Self {
         let searches = Arc::new(Semaphore::new(limits.searches));
         let (queries, ingests) = (BTreeMap::new(), BTreeMap::new());
-        Self { status, indexes, paths, queries, ingests, limits, requests: Requests::default(), searches }
+        let recommendations = Arc::default();
+        let requests = Requests::default();
+        Self { status, indexes, paths, queries, ingests, recommendations, limits, requests, searches }
     }
 
     /// The same routes with these queries.
@@ -66,6 +70,13 @@ impl AppState {
     #[must_use]
     pub fn with_ingests(mut self, ingests: BTreeMap<String, IngestRoute>) -> Self {
         self.ingests = ingests.into_iter().map(|(name, route)| (name, Arc::new(route))).collect();
+        self
+    }
+
+    /// The same routes with these recommendations.
+    #[must_use]
+    pub fn with_recommendations(mut self, recommendations: Arc<Service>) -> Self {
+        self.recommendations = recommendations;
         self
     }
 

@@ -185,6 +185,7 @@ fn app_with(state: RunState, indexes: Vec<(&str, Arc<dyn Search>)>, limits: Limi
     let open = IngestRoute { log: Arc::new(Note), token: None, origins: Vec::new() };
     let origins = vec!["https://shop.example".to_owned()];
     let kept = IngestRoute { log: Arc::new(Note), token: Some("s3cret".to_owned()), origins };
+    let state = state.with_recommendations(Arc::new(crate::routes::recommend::tests::service()));
     app(Arc::new(state.with_ingests([("daily".to_owned(), open), ("kept".to_owned(), kept)].into())))
 }
 

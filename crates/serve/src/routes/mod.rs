@@ -5,6 +5,7 @@ mod indexes;
 mod ingest;
 mod pages;
 mod queries;
+pub(crate) mod recommend;
 mod similar;
 
 use crate::error::ApiError;
@@ -59,6 +60,17 @@ pub(crate) const ROUTES: &[Route] = &[
         methods: OPTIONS_POST,
         handler: || post(ingest::post).options(ingest::preflight),
     },
+    Route {
+        path: "/v1/recommend/{name}/{*object}",
+        methods: GET_POST,
+        handler: || get(recommend::recommend).post(recommend::recommend),
+    },
+    Route {
+        path: "/v1/explain/{name}/{object}/{*item}",
+        methods: GET_POST,
+        handler: || get(recommend::explain).post(recommend::explain),
+    },
+    Route { path: "/v1/splits/{name}", methods: GET_POST, handler: || get(recommend::split).post(recommend::switch) },
     Route { path: "/v1/similar/{path}/{*id}", methods: GET, handler: || get(similar::similar) },
 ];
 
