@@ -17,6 +17,7 @@ use proxima_engine::{EpochConfig, KeepRejected, KeepRejectedWrites, Restored, Ru
 use proxima_event::Generation;
 use proxima_graph::PathReader;
 use proxima_graph::path::WalkReader;
+use proxima_recommend::Service;
 use proxima_serve::{AppState, IndexInfo, IngestRoute, Limits, RunState, Search, Server, SimilarPath, StatusSource};
 use proxima_sink::{Counters, KvReader};
 use serde_json::{Value, json};
@@ -70,8 +71,9 @@ fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     let RunRequest { plan, data, workers, .. } = request;
     let mut data = DataFolder::open(data, &plan.name)?;
     let Beginning { generation, assembly, kept } = begin(request, &mut data)?;
-    let Assembly { topology, indexes, graph: _, store, paths, walks, models, ingests, discarded } = assembly;
-    let readers = Readers { indexes, paths: served_paths(paths, walks), store, ingests };
+    let Assembly { topology, indexes, graph: _, store, paths, walks, models, recommendations, ingests, discarded } =
+        assembly;
+    let readers = Readers { indexes, paths: served_paths(paths, walks), recommendations, store, ingests };
     let monitor = Arc::new(Monitor::new(&plan.name, *workers, models.into_values().collect()));
     let listen = &plan.http.listen;
     let server = Server::start(listen, readers.state(plan, &monitor))
@@ -234,6 +236,7 @@ fn served_paths(
 struct Readers {
     indexes: BTreeMap<String, Arc<dyn Search>>,
     paths: BTreeMap<String, Arc<dyn SimilarPath>>,
+    recommendations: Arc<Service>,
     store: Option<KvReader>,
     ingests: BTreeMap<String, IngestRoute>,
 }
@@ -247,6 +250,7 @@ impl Readers {
         AppState::new(status, self.indexes.clone(), self.paths.clone(), limits)
             .with_queries(queries)
             .with_ingests(self.ingests.clone())
+            .with_recommendations(Arc::clone(&self.recommendations))
     }
 
     /// Says what can be asked, and how.

@@ -84,7 +84,7 @@ fn ids(answer: &str) -> Vec<String> {
 fn a_right_job_is_said_to_be_right() {
     let (code, out, err) = Shop::new().run(&["check", "shop"]);
     assert_eq!((code, err.as_str()), (0, ""));
-    assert_eq!(out, "shop: 1 source, 1 target, 0 relations, 0 paths, 0 models; the job is right\n");
+    assert_eq!(out, "shop: 1 source, 1 target, 0 relations, 0 paths, 0 models, 0 recommendations; the job is right\n");
 }
 
 #[test]

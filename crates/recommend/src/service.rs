@@ -17,6 +17,9 @@ pub struct Recommender {
     pub shop: Arc<dyn Shop + Send + Sync>,
 }
 
+/// A score in units, and the parts that sum to it.
+pub type Explained = (i64, Vec<Part>);
+
 /// Everything that can be asked for.
 #[derive(Default)]
 pub struct Service {
@@ -61,7 +64,7 @@ impl Service {
     /// Explains an item's score: the variant, the score and its parts. The outer `None` is an unknown name, the inner one
     /// an item that nothing leads to.
     #[must_use]
-    pub fn explain(&self, name: &str, request: &Request<'_>, item: &str) -> Option<(String, Option<(i64, Vec<Part>)>)> {
+    pub fn explain(&self, name: &str, request: &Request<'_>, item: &str) -> Option<(String, Option<Explained>)> {
         let (variant, recommender) = self.of(name, request.subject)?;
         Some((variant, explain(&*recommender.shop, &recommender.spec, request, item)))
     }

@@ -2,6 +2,7 @@
 
 mod models;
 mod paths;
+mod recommendations;
 mod streams;
 mod tables;
 mod targets;
@@ -17,6 +18,7 @@ use proxima_engine::{NodeId, OperatorInfo, SinkNode, Topology};
 use proxima_graph::path::WalkReader;
 use proxima_graph::{LiveGraph, PathReader};
 use proxima_model::LiveModel;
+use proxima_recommend::Service;
 use proxima_serve::{IngestRoute, Search};
 use proxima_sink::{Counters, KvReader, KvStore};
 use proxima_view::Lowered;
@@ -40,6 +42,8 @@ pub struct Assembly {
     pub store: Option<KvReader>,
     /// The paths that are kept, by name.
     pub paths: BTreeMap<String, Arc<PathReader>>,
+    /// What answers for the recommendations.
+    pub recommendations: Arc<Service>,
     /// The paths that are evaluated when they are asked for, by name.
     pub walks: BTreeMap<String, Arc<WalkReader>>,
     /// The models that are kept, by name.
@@ -117,7 +121,8 @@ impl Draft<'_> {
         let (topology, ingests) = (std::mem::take(&mut self.topology), std::mem::take(&mut self.ingests));
         let (graph, models) = (self.graph.take(), std::mem::take(&mut self.models));
         let walks = paths::walks(self.job, graph.as_ref());
-        let mut assembly = Assembly { topology, ingests, graph, walks, models, ..Assembly::default() };
+        let recommendations = Arc::new(recommendations::service(self.job, graph.as_ref(), &models)?);
+        let mut assembly = Assembly { topology, ingests, graph, walks, models, recommendations, ..Assembly::default() };
         for (cohort, lowered) in self.layout.cohorts.iter().zip(&self.lowered) {
             targets::add_targets(self.job, data, before, (self.layout, cohort, lowered), &mut assembly)?;
         }

@@ -40,6 +40,7 @@ fn summary(plan: &JobPlan) -> String {
         counted(plan.relations.len(), "relation"),
         counted(plan.paths.len() + plan.walks.iter().count(), "path"),
         counted(plan.models.len(), "model"),
+        counted(plan.recommendations.plain.len() + plan.recommendations.splits.len(), "recommendation"),
     ];
     format!("{}: {}; the job is right\n", plan.name, parts.join(", "))
 }

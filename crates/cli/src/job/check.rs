@@ -8,7 +8,7 @@ use super::problem::{Place, Problem};
 use super::raw::{RawCheckpoint, RawEpoch, RawHttp, RawJob, RawPath, RawQuery, RawSink, RawSource, SinkWord};
 use super::sql::{self, Purpose, Query};
 use super::tree::Text;
-use super::{Overlay, index_name, inputs, links, models, paths as walks_of, queries, relations};
+use super::{Overlay, index_name, inputs, links, models, paths as walks_of, queries, recommendations, relations};
 use chrono_tz::Tz;
 use proxima_graph::{HOT_ABOVE, Merger};
 use proxima_hbase::{Address, AddressError};
@@ -40,6 +40,10 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         walks_of::check(&raw.walks, catalogue, zone, problems)
     });
     let forget = raw.forget.as_ref().map(|_| FORGET.to_owned());
+    let recommendations = catalogue.as_ref().zip(walks.as_ref()).map(|(catalogue, paths)| {
+        let known = recommendations::Known { catalogue, paths, models: &models };
+        recommendations::check(&raw.recommendations, &known, problems)
+    });
     let epoch = check_epoch(raw.epoch, problems);
     let checkpoint = check_checkpoint(folder, raw.checkpoint, &raw.sinks, problems);
     Some(JobPlan {
@@ -57,6 +61,7 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         forget,
         paths,
         models,
+        recommendations: recommendations?,
         queries,
         rejected_keep: raw.rejected_keep.map_or(REJECTED_KEEP, |keep| keep.value),
         http: http?,

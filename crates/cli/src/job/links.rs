@@ -101,6 +101,9 @@ fn check_unused(raw: &RawJob, plan: &Plan, problems: &mut Vec<Problem>) {
     for (_, walk) in &raw.walks {
         along.extend(walk.relations());
     }
+    for (_, recommendation) in &raw.recommendations {
+        along.extend(recommendation.relations());
+    }
     for (_, relation) in raw.relations.iter().filter(|(name, _)| along.contains(name.as_str())) {
         let kinds = [&relation.subject, &relation.object].into_iter().flatten();
         shown.extend(kinds.map(|kind| kind.value.text.as_str()));

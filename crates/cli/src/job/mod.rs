@@ -19,6 +19,7 @@ pub mod plan;
 pub mod problem;
 pub mod queries;
 pub mod raw;
+pub mod recommendations;
 pub mod redis;
 pub mod relations;
 pub mod secret;

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 /// The parts of a job whose tables are named by its writer. An override changes what is there; it does not add to it,
 /// for a misspelt name would otherwise make a second, half-empty part.
-const NAMED: &[&str] = &["sources", "sinks", "relations", "objects", "paths", "models"];
+const NAMED: &[&str] = &["sources", "sinks", "relations", "objects", "paths", "models", "recommendations"];
 
 /// Lays `KEY=VALUE` over the job.
 ///
 /// The value is read as TOML (`5`, `true`, `"a b"`), and as a plain string where it is none (`50ms`, `/data/in`).
 ///
 /// # Errors
-/// When the text is no `KEY=VALUE`, or names a source, sink, relation, object, path or model that the job does not have.
+/// When the text is no `KEY=VALUE`, or names a source, sink, relation, object, path, model or recommendation that the job does not have.
 pub fn apply(job: &mut Node, text: &str) -> Result<(), Problem> {
     let origin = Arc::new(Origin::Set(text.to_owned()));
     let place = Place { origin: Arc::clone(&origin), line: 0, column: 0 };

@@ -4,6 +4,7 @@ use super::elastic::ElasticPlan;
 use super::http_source::HttpSourcePlan;
 use super::kafka::KafkaSinkPlan;
 use super::problem::Problem;
+use super::recommendations::RecommendationPlans;
 use super::redis::RedisPlan;
 use chrono_tz::Tz;
 use proxima_graph::path::Paths;
@@ -48,6 +49,8 @@ pub struct JobPlan {
     pub models: BTreeMap<String, ModelSpec>,
     /// Its paths of hops and jumps.
     pub walks: Paths,
+    /// Its recommendations and the splits over them.
+    pub recommendations: RecommendationPlans,
     /// Its named queries.
     pub queries: BTreeMap<String, NamedQuery>,
     /// How many rejected records of each source are kept in its file. All are counted.

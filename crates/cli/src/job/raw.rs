@@ -8,6 +8,7 @@ use super::models::RawModel;
 use super::paths::RawWalk;
 use super::problem::Place;
 use super::queries::RawNamedQuery;
+use super::recommendations::RawRecommendation;
 use super::redis::RawRedis;
 use super::relations::RawRelation;
 use super::tree::Text;
@@ -41,6 +42,8 @@ pub struct RawJob {
     pub models: Vec<(String, RawModel)>,
     /// `[paths.*]` of hops and jumps
     pub walks: Vec<(String, RawWalk)>,
+    /// `[recommendations.*]`
+    pub recommendations: Vec<(String, RawRecommendation)>,
     /// `[queries.*]`
     pub queries: Vec<(String, RawNamedQuery)>,
     /// `[rejected] keep`
@@ -216,6 +219,7 @@ impl RawJob {
             models: root.sections("models", |_, fields| RawModel::read(fields)),
             paths: paths.into_iter().filter_map(|(name, path)| Some((name, path?))).collect(),
             walks,
+            recommendations: root.sections("recommendations", |_, fields| RawRecommendation::read(fields)),
             queries: root.sections("queries", |_, fields| RawNamedQuery::read(fields)),
             rejected_keep: read_rejected(root.section("rejected")),
             http: RawHttp::read(root.section("http")),

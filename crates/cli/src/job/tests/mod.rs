@@ -2,6 +2,7 @@
 
 mod connectors;
 mod models;
+mod recommendations;
 
 use super::*;
 use proxima_graph::{HOT_ABOVE, KindId, Merger, PathKind};

@@ -1,0 +1,33 @@
+//! Recommendations over the live graph, its paths and the models of a job.
+
+use crate::job::JobPlan;
+use anyhow::Result;
+use proxima_graph::LiveGraph;
+use proxima_model::LiveModel;
+use proxima_recommend::{LiveShop, Ranker, Recommender, Service};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What answers for the recommendations of a job.
+pub(super) fn service(
+    job: &JobPlan,
+    graph: Option<&Arc<LiveGraph>>,
+    models: &BTreeMap<String, Arc<LiveModel>>,
+) -> Result<Service> {
+    let Some(graph) = graph else { return Ok(Service::default()) };
+    let catalogue = Arc::new(job.catalogue.clone());
+    let paths: BTreeMap<_, _> = job.walks.iter().map(|(name, path)| (name.to_owned(), Arc::clone(path))).collect();
+    let mut recommenders = BTreeMap::new();
+    for (name, plan) in &job.recommendations.plain {
+        let (subject, item) = (plan.subject, plan.item);
+        let mut rankers = BTreeMap::new();
+        if let Some(model) = &plan.spec.model {
+            let ranker = Ranker::new(Arc::clone(&models[model]), &catalogue, subject, item);
+            rankers.insert(model.clone(), ranker.map_err(|error| anyhow::anyhow!("recommendation {name}: {error}"))?);
+        }
+        let graph = Arc::clone(graph) as _;
+        let shop = LiveShop::new(graph, Arc::clone(&catalogue), (subject, item), paths.clone(), rankers);
+        recommenders.insert(name.clone(), Recommender { spec: plan.spec.clone(), shop: Arc::new(shop) });
+    }
+    Ok(Service::new(recommenders, job.recommendations.splits.clone()))
+}

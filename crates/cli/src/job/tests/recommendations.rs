@@ -1,0 +1,109 @@
+//! Recommendations of whole jobs: what a good one becomes, and what is said of bad ones.
+
+use super::*;
+use proxima_graph::Value;
+use proxima_recommend::{Is, Start};
+
+const VIEWS: &str = "CREATE TABLE orders (customer STRING, code STRING, price DOUBLE, country STRING)
+  WITH (source = 'orders', format = 'csv');
+";
+
+const PARTS: &str = r#"
+[job]
+name = "shop"
+[sources.orders]
+kind = "file"
+path = "orders"
+[objects.customer]
+from = "SELECT customer AS id, max(country) AS country FROM orders GROUP BY customer"
+[objects.product]
+from = "SELECT code AS id, max(price) AS price FROM orders GROUP BY code"
+[relations.bought]
+from = "SELECT customer AS subject, code AS object FROM orders"
+subject = "customer"
+object = "product"
+[relations.sells]
+from = "SELECT country AS subject, code AS object FROM orders"
+subject = "country"
+object = "product"
+[paths.again]
+hop = "bought"
+[paths.like]
+left = { hop = "bought", reverse = true }
+right = { hop = "bought" }
+merger = "cosine"
+[paths.popular]
+hop = "sells"
+"#;
+
+#[test]
+fn a_recommendation_is_read() {
+    let job = r#"
+[recommendations.home]
+from = { again = 2, like = 1 }
+drop = ["bought"]
+require = "price"
+at_most = { price = 2 }
+pin = { a = 1 }
+fallback = ["popular", "again"]
+begin = { country = "uk" }
+[recommendations.home.bury.dear]
+attribute = "price"
+is = 5
+by = 0.5
+[recommendations.start]
+split = { home = 1 }
+"#;
+    let folder = folder(&format!("{PARTS}{job}"), VIEWS);
+    let set = overlay(&["recommendations.home.number=7"]);
+    let plan = load(folder.path(), &set).unwrap_or_else(|problems| panic!("{problems}"));
+    let home = &plan.recommendations.plain["home"];
+    assert_eq!(plan.catalogue[home.subject].name, "customer");
+    assert_eq!((home.spec.number, home.spec.from.len(), home.spec.rules.pin[0].place), (7, 2, 1));
+    assert_eq!(home.spec.from.iter().map(|from| from.start).collect::<Vec<_>>(), [Start::Subject, Start::Seen]);
+    let boost = &home.spec.rules.boost[0];
+    assert_eq!((boost.is.clone(), boost.by), (Is::Equal(Value::Int(5)), -0.5));
+    let fallback = &home.spec.fallback;
+    assert_eq!((fallback[0].by.as_deref(), fallback[0].at.as_deref()), (Some("country"), Some("uk")));
+    assert!(fallback[1].own && !fallback[0].own);
+    assert_eq!(plan.recommendations.splits["start"].of("ann"), "home");
+    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+}
+
+#[test]
+fn what_is_wrong_with_a_recommendation_is_told() {
+    let job = r#"
+[recommendations.home]
+from = { again = 2, popular = 1 }
+model = "clicks"
+drop = ["bougth"]
+require = ["stock"]
+at_most = { price = 0.5 }
+fallback = ["popular", "none"]
+min_scor = 1
+[recommendations.home.boost.cheap]
+attribute = "price"
+[recommendations.none]
+from = { agian = 1 }
+[recommendations.basket]
+to = "custmer"
+from = { like = -1, again = 1 }
+[recommendations.start]
+split = { home = -1, hoem = 1 }
+"#;
+    let told = told(&folder(&format!("{PARTS}{job}"), VIEWS), &overlay(&[]));
+    let has = |text: &str| assert!(told.iter().any(|line| line.contains(text)), "{text} is not in {told:#?}");
+    has("recommendations.home.from: path \"popular\" leads from country to product; all paths lead to product");
+    has("recommendations.home.model: the job has no model \"clicks\"");
+    has("recommendations.home.drop: no relation \"bougth\" leads from customer to product; did you mean \"bought\"?");
+    has("recommendations.home.require: product has no attribute \"stock\"");
+    has("recommendations.home.at_most: 0.5 does not fit; write a whole number of at least 0");
+    has("recommendations.home.fallback: no path of hops and jumps \"none\" leads to product");
+    has("recommendations.home.min_scor: unknown key; did you mean \"min_score\"?");
+    has("recommendations.home.boost.cheap.by: there is nothing to add");
+    has("recommendations.none.from: the job has no path of hops and jumps \"agian\"; did you mean \"again\"?");
+    has("recommendations.basket.to: the job has no kind of objects \"custmer\"; did you mean \"customer\"?");
+    has("recommendations.basket.from: the share of \"like\" is -1; a share is a number above 0");
+    has("recommendations.start.split: the job has no recommendation \"hoem\" that is no split; did you mean \"home\"?");
+    has("recommendations.start.split: these are no shares");
+}
