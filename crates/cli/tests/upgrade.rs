@@ -20,6 +20,8 @@ path = \"clicks\"
 kind = \"index\"
 [relations.bought]
 from = \"SELECT customer AS subject, code AS object FROM orders\"
+[paths.of_customer]
+hop = \"bought\"
 [paths.together]
 kind = \"pairs\"
 relation = \"bought\"

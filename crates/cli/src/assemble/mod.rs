@@ -36,7 +36,7 @@ pub struct Assembly {
     pub topology: Topology,
     /// The indexes that are written, embedded or in a cluster, by name.
     pub indexes: BTreeMap<String, Arc<dyn Search>>,
-    /// The graph that relations and objects fill, if the job has any.
+    /// The graph that relations and objects fill, if anything asks it.
     pub graph: Option<Arc<LiveGraph>>,
     /// Where paths and objects are published, if the job has any.
     pub store: Option<KvReader>,
@@ -83,14 +83,16 @@ pub fn draft<'a>(job: &'a JobPlan, layout: &'a Layout, data: &DataFolder, worker
     for (cohort, lowered) in layout.cohorts.iter().zip(&lowered) {
         paths.extend(paths::add_paths(job, cohort, lowered, &mut topology)?);
         models.extend(models::add_models(job, cohort, lowered, &mut topology)?);
-        if !paths::fills_graph(job, cohort) {
+        if !paths::holds_objects(job, cohort) {
             continue;
         }
         let inputs = paths::add_objects(job, lowered, &mut topology)?;
         if !job.paths.is_empty() {
             objects = paths::add_documents(&inputs, &job.catalogue, &mut topology);
         }
-        graph = Some(paths::add_graph(job, (lowered, &inputs), &mut topology, workers)?);
+        if job.reads_graph() {
+            graph = Some(paths::add_graph(job, (lowered, &inputs), &mut topology, workers)?);
+        }
     }
     Ok(Draft { job, layout, topology, lowered, ingests, graph, objects, paths, models })
 }

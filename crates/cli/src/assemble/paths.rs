@@ -5,10 +5,10 @@ use crate::upgrade::{self, Cohort, Layout};
 use anyhow::{Context, Result};
 use arrow::datatypes::SchemaRef;
 use proxima_engine::{NodeId, Route, Topology};
-use proxima_graph::path::{Path, WalkReader};
+use proxima_graph::path::{Path, WalkReader, Way};
 use proxima_graph::{
-    Catalogue, ColumnError, LiveGraph, ObjectInput, ObjectSpec, PathSpec, RelationColumns, RelationInput, lower_live,
-    object_attributes,
+    Catalogue, ColumnError, Direction, LiveGraph, ObjectInput, ObjectSpec, PathSpec, RelationColumns, RelationId,
+    RelationInput, RelationRules, lower_live, object_attributes,
 };
 use proxima_view::operators::{Net, NetSpec};
 use proxima_view::{Lowered, Plan};
@@ -31,8 +31,8 @@ pub(super) fn tables_left(job: &JobPlan, layout: &Layout) -> Vec<String> {
     names(job).filter(restarted).chain(layout.gone.keys().cloned()).filter_map(|name| table(&name)).collect()
 }
 
-/// Whether the relations and objects of a job are in this cohort: they fill one graph, and so begin together.
-pub(super) fn fills_graph(job: &JobPlan, cohort: &Cohort) -> bool {
+/// Whether the relations and objects of a job are in this cohort: they make up one graph, and so begin together.
+pub(super) fn holds_objects(job: &JobPlan, cohort: &Cohort) -> bool {
     let relations = job.relations.keys().map(|name| upgrade::relation(name));
     let mut parts = relations.chain(job.objects.keys().map(|name| upgrade::object(name)));
     parts.any(|name| cohort.results.contains(&name))
@@ -85,11 +85,19 @@ pub(super) fn add_graph(
     Ok(graph)
 }
 
-/// The graph of a job's relations and objects before any came.
+/// The graph of a job's relations and objects before any came. Pair sums are kept where a path reads them.
 #[must_use]
 pub fn empty_graph(job: &JobPlan, workers: usize) -> Arc<LiveGraph> {
-    let rules: Vec<_> = job.catalogue.relations.iter().map(|relation| job.relations[&relation.name].rules).collect();
-    Arc::new(LiveGraph::new(job.catalogue.clone(), &rules, workers))
+    let ways: Vec<Way> = job.walks.iter().flat_map(|(_, path)| path.ways()).collect();
+    let is_summed = |id: RelationId| {
+        ways.iter()
+            .any(|way| matches!(way, Way::Maintained { relation, direction: Direction::Reverse } if *relation == id))
+    };
+    let rules = (0..).zip(&job.catalogue.relations).map(|(number, relation)| {
+        let rules = job.relations[&relation.name].rules;
+        RelationRules { hot_work: rules.hot_work.filter(|_| is_summed(RelationId(number))), ..rules }
+    });
+    Arc::new(LiveGraph::new(job.catalogue.clone(), &rules.collect::<Vec<_>>(), workers))
 }
 
 /// The rows of relations.

@@ -64,6 +64,12 @@ pub struct JobPlan {
 }
 
 impl JobPlan {
+    /// Whether anything asks the graph that relations and objects make up. Where nothing does it is not filled.
+    #[must_use]
+    pub fn reads_graph(&self) -> bool {
+        self.walks.iter().next().is_some() || !self.recommendations.plain.is_empty()
+    }
+
     /// Whether some source goes on as its files or topics grow, so that the job has no end.
     #[must_use]
     pub fn follows(&self) -> bool {

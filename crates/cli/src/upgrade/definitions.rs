@@ -16,7 +16,7 @@ pub struct Definition {
     pub sources: BTreeSet<String>,
     /// The embedded index that it is written to.
     pub index: Option<String>,
-    /// Whether it fills the graph, which relations and objects make up together.
+    /// Whether it is one of the relations and objects, which make up one graph.
     pub is_of_graph: bool,
 }
 
@@ -69,12 +69,14 @@ pub fn definitions(job: &JobPlan) -> BTreeMap<String, Definition> {
         let place = format!("{} {}", kind.map_or("", SinkKind::word), written.index);
         all.insert(target(&written.name), define(&written.name, place, index));
     }
-    for (name, plan) in &job.relations {
+    let reads_graph = job.reads_graph();
+    for (name, plan) in job.relations.iter().filter(|_| reads_graph) {
         let rules = format!("{} {} {:?}", plan.subject, plan.object, plan.rules);
         all.insert(relation(name), of_graph(define(&plan.query, rules, None)));
     }
-    for (name, plan) in &job.objects {
-        all.insert(object(name), of_graph(define(&plan.query, String::new(), None)));
+    for (name, plan) in job.objects.iter().filter(|_| reads_graph || !job.paths.is_empty()) {
+        let place = if reads_graph { "graph" } else { "documents" };
+        all.insert(object(name), of_graph(define(&plan.query, place.to_owned(), None)));
     }
     for (name, plan) in &job.paths {
         let counted = format!("{:?} {}", plan.kind, plan.hot_above);

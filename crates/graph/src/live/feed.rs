@@ -19,7 +19,8 @@ pub struct FedRelation {
     names: NameObjects,
     newest: TellNewest,
     relate: Relate,
-    timed: bool,
+    /// Whether [`Relate`] has an input for the newest times.
+    bounded: bool,
 }
 
 impl Feed {
@@ -36,7 +37,7 @@ impl Feed {
             names: NameObjects::new(Arc::clone(&self.graph), relation, columns, attributes),
             newest: TellNewest::default(),
             relate: Relate::new(Arc::clone(&self.graph), relation),
-            timed: columns.time.is_some(),
+            bounded: self.graph.store(relation).rules.lifetime_us.is_some(),
         }
     }
 
@@ -46,7 +47,7 @@ impl Feed {
         relation.names.apply(0, rows, &mut self.out);
         let named: Vec<_> = self.out.drain().collect();
         for rows in named {
-            if relation.timed {
+            if relation.bounded {
                 relation.newest.apply(0, rows.clone(), &mut self.out);
             }
             relation.relate.apply(0, rows, &mut self.out);
