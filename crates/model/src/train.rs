@@ -139,6 +139,8 @@ impl Operator for Train {
 
     fn finish(&mut self, end: EpochEnd, _out: &mut Outbox) {
         let batches = std::mem::take(&mut self.arrived);
+        // Nothing ever waits or comes on the workers that do not own the model: what they know must not be published.
+        let is_awaited = end.last && self.pending.as_ref().is_some_and(|pending| pending.len() > 0);
         match self.pending.take() {
             None => self.learn_all(&batches),
             Some(mut pending) => {
@@ -146,9 +148,8 @@ impl Operator for Train {
                 self.pending = Some(pending);
             }
         }
-        let is_changed = !batches.is_empty() || (end.last && self.pending.is_some());
+        let is_changed = is_awaited || !batches.is_empty();
         self.unsaved |= is_changed;
-        // Nothing ever changes on the workers that do not own the model.
         if is_changed || std::mem::take(&mut self.unpublished) {
             self.live.publish(&mut *self.learner, &self.progress, self.late);
         }
