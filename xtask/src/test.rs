@@ -9,6 +9,9 @@ use clap::Args;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+/// What is tested besides what everybody gets.
+const FEATURES: &str = "proxima/wasm";
+
 /// What to leave out.
 #[derive(Args)]
 pub(crate) struct TestArgs {
@@ -31,8 +34,10 @@ pub(crate) struct TestArgs {
 
 pub(crate) fn run(args: &TestArgs) -> Result<()> {
     must(cargo(["fmt", "--all", "--check"]))?;
-    must(cargo(["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))?;
-    let mut suites = run_tests(&["--workspace"], false)?;
+    let clippy =
+        ["clippy", "--workspace", "--features", FEATURES, "--all-targets", "--quiet", "--", "--deny", "warnings"];
+    must(cargo(clippy))?;
+    let mut suites = run_tests(&["--workspace", "--features", FEATURES], false)?;
     if args.skip_servers {
         println!("real servers: skipped");
     } else {
@@ -57,7 +62,8 @@ fn on_servers(servers: &[Server]) -> Result<Vec<String>> {
     let _running = Running::start(servers)?;
     let mut suites = Vec::new();
     for name in servers::crates(servers) {
-        suites.extend(run_tests(&["--package", name], true)?);
+        let features: &[&str] = if name == "proxima" { &["--features", FEATURES] } else { &[] };
+        suites.extend(run_tests(&[&["--package", name], features].concat(), true)?);
     }
     Ok(suites)
 }

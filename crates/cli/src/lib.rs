@@ -12,6 +12,7 @@ mod consumer_group;
 pub mod data;
 pub mod evaluate;
 pub mod failure;
+pub mod functions;
 pub mod generate;
 pub mod hints;
 pub mod ingest;
@@ -24,3 +25,22 @@ pub mod run;
 pub mod stop;
 pub mod stores;
 pub mod upgrade;
+
+use clap::Parser;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// The whole of `proxima`, with functions that its jobs' paths may name.
+#[must_use]
+pub fn main(functions: functions::Functions) -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    functions::offer(functions);
+    match commands::execute(args::Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(&failure)
+        }
+    }
+}

@@ -8,7 +8,9 @@ use super::problem::{Place, Problem};
 use super::raw::{RawCheckpoint, RawEpoch, RawHttp, RawJob, RawPath, RawQuery, RawSink, RawSource, SinkWord};
 use super::sql::{self, Purpose, Query};
 use super::tree::Text;
-use super::{Overlay, index_name, inputs, links, models, paths as walks_of, queries, recommendations, relations};
+use super::{
+    Overlay, functions, index_name, inputs, links, models, paths as walks_of, queries, recommendations, relations,
+};
 use chrono_tz::Tz;
 use proxima_graph::{HOT_ABOVE, Merger};
 use proxima_hbase::{Address, AddressError};
@@ -35,9 +37,10 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
     let relations = relations::check(&raw.relations, views.as_ref(), problems);
     let objects = query_plans("objects", &raw.objects);
     let catalogue = views.as_ref().map(|views| relations::catalogue(&relations, &objects, views));
+    let functions = functions::check(folder, &raw.functions, problems);
     let walks = catalogue.as_ref().map(|catalogue| {
-        let zone = zone.unwrap_or(Tz::UTC);
-        walks_of::check(&raw.walks, catalogue, zone, problems)
+        let formulas = walks_of::Formulas { zone: zone.unwrap_or(Tz::UTC), functions: &functions };
+        walks_of::check(&raw.walks, catalogue, &formulas, problems)
     });
     let forget = raw.forget.as_ref().map(|_| FORGET.to_owned());
     let recommendations = catalogue.as_ref().zip(walks.as_ref()).map(|(catalogue, paths)| {

@@ -2,11 +2,12 @@
 
 use super::fields::{Fields, Located};
 use super::problem::{Place, Problem};
+use arrow::datatypes::SchemaRef;
 use chrono_tz::Tz;
 use proxima_graph::Catalogue;
 use proxima_graph::path::{
-    Declaration, Declarations, DeclaredMerger, DeclaredSelect, DeclaredStep, Expression, Keep, MergerWord, Part, Paths,
-    Session, Shape, Swing, link,
+    Declaration, Declarations, DeclaredMerger, DeclaredSelect, DeclaredStep, Expression, Formula, Functions, Keep,
+    MergerWord, Part, Paths, Session, Shape, Swing, link,
 };
 use proxima_view::NumberExpression;
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,7 +84,7 @@ fn read_select(fields: &mut Fields<'_>) -> DeclaredSelect {
     DeclaredSelect {
         scores: fields.any_floats("scores"),
         by: fields.text("by").map(|by| by.value.text),
-        sql: fields.text("sql").map(|sql| sql.value.text),
+        formula: read_formula(fields),
         half_life_us: fields
             .duration("half_life")
             .map(|half_life| i64::try_from(half_life.value.as_micros()).unwrap_or(i64::MAX)),
@@ -131,8 +132,8 @@ fn read_merger(fields: &mut Fields<'_>) -> Option<DeclaredMerger> {
         return Some(word.with(SWING, SESSION));
     }
     let mut section = fields.section("merger");
-    let merger = match section.has("sql") {
-        true => section.text("sql").map(|sql| DeclaredMerger::Sql(sql.value.text)),
+    let merger = match section.has("sql") || section.has("function") {
+        true => read_formula(&mut section).map(DeclaredMerger::Formula),
         false => section.required_word("kind", &words).map(|word| {
             let swing = Swing {
                 alpha: section.float("alpha").map_or(SWING.alpha, |alpha| alpha.value),
@@ -147,6 +148,16 @@ fn read_merger(fields: &mut Fields<'_>) -> Option<DeclaredMerger> {
     };
     section.finish();
     merger
+}
+
+fn read_formula(fields: &mut Fields<'_>) -> Option<Formula> {
+    let sql = fields.text("sql");
+    let function = fields.text("function");
+    if let (Some(_), Some(function)) = (&sql, &function) {
+        fields.problem(function.error("sql and function exclude each other").advise("keep one of them"));
+    }
+    let sql = sql.map(|sql| Formula::Sql(sql.value.text));
+    sql.or_else(|| function.map(|function| Formula::Function(function.value.text)))
 }
 
 #[derive(Clone, Copy)]
@@ -166,18 +177,48 @@ impl DeclaredWord {
     }
 }
 
+/// What formulas are made with.
+pub struct Formulas<'a> {
+    /// The time zone of SQL.
+    pub zone: Tz,
+    /// The functions that paths may name.
+    pub functions: &'a Functions,
+}
+
+impl Formulas<'_> {
+    fn compile(&self, formula: &Formula, columns: &SchemaRef) -> Result<Arc<dyn Expression>, String> {
+        match formula {
+            Formula::Sql(sql) => Ok(Arc::new(SqlExpression(NumberExpression::compile(sql, columns, self.zone)?))),
+            Formula::Function(name) => match self.functions.get(name) {
+                Some(function) => function.bind(columns),
+                None => Err(format!("there is no function \"{name}\"{}", self.known())),
+            },
+        }
+    }
+
+    fn known(&self) -> String {
+        let known: Vec<&str> = self.functions.keys().map(String::as_str).collect();
+        match known[..] {
+            [] => "; declare it under [functions]".to_owned(),
+            _ => format!("; functions here: {}", known.join(", ")),
+        }
+    }
+}
+
 /// Checks all paths against what the graph is made of. With problems there are none.
-pub fn check(walks: &[(String, RawWalk)], catalogue: &Catalogue, zone: Tz, problems: &mut Vec<Problem>) -> Paths {
+pub fn check(
+    walks: &[(String, RawWalk)],
+    catalogue: &Catalogue,
+    formulas: &Formulas<'_>,
+    problems: &mut Vec<Problem>,
+) -> Paths {
     let declared = walks.iter().filter_map(|(name, walk)| Some((name.clone(), walk.declaration.clone()?)));
     let declarations: Declarations = declared.collect();
     if declarations.len() < walks.len() {
         // What could not be read would be missed by those that name it.
         return Paths::default();
     }
-    let compile = |sql: &str, schema: &_| -> Result<Arc<dyn Expression>, String> {
-        Ok(Arc::new(SqlExpression(NumberExpression::compile(sql, schema, zone)?)))
-    };
-    match link(&declarations, catalogue, &compile) {
+    match link(&declarations, catalogue, &|formula, columns| formulas.compile(formula, columns)) {
         Ok(paths) => paths,
         Err(found) => {
             problems.extend(found.into_iter().map(|found| {

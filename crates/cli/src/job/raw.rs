@@ -2,6 +2,7 @@
 
 use super::elastic::RawElastic;
 use super::fields::{Fields, Located};
+use super::functions::RawFunction;
 use super::http_source::RawHttpSource;
 use super::kafka::{RawKafkaSink, RawKafkaSource};
 use super::models::RawModel;
@@ -36,6 +37,8 @@ pub struct RawJob {
     pub objects: Vec<(String, RawQuery)>,
     /// `[forget] from`
     pub forget: Option<RawQuery>,
+    /// `[functions.*]`
+    pub functions: Vec<(String, RawFunction)>,
     /// `[paths.*]`
     pub paths: Vec<(String, RawPath)>,
     /// `[models.*]`
@@ -216,6 +219,7 @@ impl RawJob {
             objects: root
                 .sections("objects", |_, fields| RawQuery::read(fields, "write from = \"SELECT … AS id, … FROM …\"")),
             forget: read_forget(root.section("forget")),
+            functions: root.sections("functions", |_, fields| RawFunction::read(fields)),
             models: root.sections("models", |_, fields| RawModel::read(fields)),
             paths: paths.into_iter().filter_map(|(name, path)| Some((name, path?))).collect(),
             walks,

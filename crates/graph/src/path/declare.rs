@@ -58,8 +58,8 @@ pub struct DeclaredSelect {
     pub scores: Option<Vec<(String, f64)>>,
     /// The attribute whose values these are; without it they are weights.
     pub by: Option<String>,
-    /// An expression instead.
-    pub sql: Option<String>,
+    /// A formula instead.
+    pub formula: Option<Formula>,
     /// After how much event time a row counts half, in microseconds.
     pub half_life_us: Option<i64>,
     /// How many of the newest.
@@ -87,8 +87,27 @@ pub enum DeclaredMerger {
     Swing(Swing),
     /// [`super::spec::Merger::Session`]
     Session(Session),
-    /// An expression over the parts.
+    /// A formula over the parts.
+    Formula(Formula),
+}
+
+/// What a job computes a score by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Formula {
+    /// `sql = "…"`: an expression.
     Sql(String),
+    /// `function = "…"`: a function by its name, see [`super::Function`].
+    Function(String),
+}
+
+impl Formula {
+    /// The key that it is written at.
+    pub(super) fn key(&self) -> &'static str {
+        match self {
+            Self::Sql(_) => "sql",
+            Self::Function(_) => "function",
+        }
+    }
 }
 
 /// The mergers without constants.

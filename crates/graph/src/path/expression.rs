@@ -1,8 +1,10 @@
-//! Expressions that a job writes in SQL. This crate knows no SQL: it gives columns and takes numbers.
+//! Formulas that a job brings itself. This crate knows neither SQL nor modules: it gives columns and takes numbers.
 
+use super::declare::Formula;
 use crate::catalogue::{AttributeKind, Relation};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -12,8 +14,20 @@ pub trait Expression: Debug + Send + Sync {
     fn evaluate(&self, rows: &RecordBatch, scores: &mut Vec<f64>);
 }
 
-/// Makes an [`Expression`] of a text, for columns of this schema; or says what is wrong with it.
-pub type Compile<'a> = dyn Fn(&str, &SchemaRef) -> Result<Arc<dyn Expression>, String> + 'a;
+/// Makes an [`Expression`] of a formula, for columns of this schema; or says what is wrong with it.
+pub type Compile<'a> = dyn Fn(&Formula, &SchemaRef) -> Result<Arc<dyn Expression>, String> + 'a;
+
+/// A function that paths may name as a selector's or a merger's formula: `merger = { function = "damped" }`.
+pub trait Function: Send + Sync {
+    /// The function over columns of this schema: those of [`row_schema`] or of [`parts_schema`].
+    ///
+    /// # Errors
+    /// When it cannot be computed from them; says why.
+    fn bind(&self, columns: &SchemaRef) -> Result<Arc<dyn Expression>, String>;
+}
+
+/// Functions by their names.
+pub type Functions = BTreeMap<String, Arc<dyn Function>>;
 
 /// The columns that the expression of a selector reads: `weight`, `time`, `age` in seconds of event time, then the
 /// relation's attributes.

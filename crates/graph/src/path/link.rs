@@ -1,12 +1,15 @@
 //! From declarations to paths: names are looked up, kinds and selectors held against the catalogue. Everything that is
 //! wrong is told at once, by the key it stands at.
 
-use super::declare::{Declaration, Declarations, DeclaredMerger, DeclaredSelect, DeclaredStep, MergerWord, Part};
-use super::expression::{Compile, parts_schema, row_schema};
+use super::declare::{
+    Declaration, Declarations, DeclaredMerger, DeclaredSelect, DeclaredStep, Formula, MergerWord, Part,
+};
+use super::expression::{Compile, Expression, parts_schema, row_schema};
 use super::spec::{Hop, Jump, Keep, Merger, Path, Paths, RowScore, Select, Set, Step, Word};
 use super::swing::SWING_MIDDLES_MAX;
 use crate::catalogue::{Catalogue, Relation};
 use crate::graph::{Direction, KindId};
+use arrow::datatypes::SchemaRef;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,7 +24,7 @@ pub struct PathProblem {
     pub advice: String,
 }
 
-/// Checks and links the paths of a job. `compile` makes expressions of what is written in SQL.
+/// Checks and links the paths of a job. `compile` makes expressions of formulas.
 ///
 /// # Errors
 /// Everything that is wrong with them.
@@ -171,31 +174,40 @@ impl<'a> Linker<'a> {
     }
 
     fn row_score(&mut self, key: &str, relation: &Relation, declared: &DeclaredSelect) -> Option<RowScore> {
-        match (&declared.scores, &declared.by, &declared.sql) {
+        match (&declared.scores, &declared.by, &declared.formula) {
             (None, None, None) => Some(RowScore::Weight),
             (Some(scores), None, None) => self.weight_scores(key, scores),
             (Some(scores), Some(by), None) => self.attribute_scores(key, relation, by, scores),
-            (None, None, Some(sql)) => match (self.compile)(sql, &row_schema(relation)) {
-                Ok(expression) => Some(RowScore::Expression(expression)),
-                Err(message) => {
-                    self.problem(
-                        format!("{key}.sql"),
-                        message,
-                        "weight, age, time and the relation's attributes are known",
-                    );
-                    None
-                }
-            },
+            (None, None, Some(formula)) => {
+                let advice = "weight, age, time and the relation's attributes are known";
+                self.formula(key, formula, &row_schema(relation), advice).map(RowScore::Expression)
+            }
             (None, Some(_), _) => {
                 let advice = "say what each value stands for: scores = { view = 1, buy = 5 }";
                 self.problem(format!("{key}.by"), "an attribute alone gives no scores", advice);
                 None
             }
-            (Some(_), _, Some(_)) => {
-                self.problem(format!("{key}.sql"), "scores and sql exclude each other", "keep one of them");
+            (Some(_), _, Some(formula)) => {
+                let word = formula.key();
+                self.problem(
+                    format!("{key}.{word}"),
+                    format!("scores and {word} exclude each other"),
+                    "keep one of them",
+                );
                 None
             }
         }
+    }
+
+    fn formula(
+        &mut self,
+        key: &str,
+        formula: &Formula,
+        columns: &SchemaRef,
+        advice: &str,
+    ) -> Option<Arc<dyn Expression>> {
+        let compiled = (self.compile)(formula, columns);
+        compiled.map_err(|message| self.problem(format!("{key}.{}", formula.key()), message, advice)).ok()
     }
 
     fn weight_scores(&mut self, key: &str, scores: &[(String, f64)]) -> Option<RowScore> {
@@ -267,17 +279,10 @@ impl<'a> Linker<'a> {
                 Merger::Swing(*swing)
             }
             DeclaredMerger::Session(session) => Merger::Session(*session),
-            DeclaredMerger::Sql(sql) => match (self.compile)(sql, &parts_schema()) {
-                Ok(expression) => Merger::Expression(expression),
-                Err(message) => {
-                    self.problem(
-                        format!("{key}.merger.sql"),
-                        message,
-                        "dot, middles, best, left_sum and right_sum are known",
-                    );
-                    return None;
-                }
-            },
+            DeclaredMerger::Formula(formula) => {
+                let advice = "dot, middles, best, left_sum and right_sum are known";
+                Merger::Expression(self.formula(&format!("{key}.merger"), formula, &parts_schema(), advice)?)
+            }
         })
     }
 

@@ -55,9 +55,9 @@ mod spec;
 mod swing;
 mod walk;
 
-pub use declare::{Declaration, Declarations, DeclaredMerger, DeclaredSelect, DeclaredStep, MergerWord, Part};
+pub use declare::{Declaration, Declarations, DeclaredMerger, DeclaredSelect, DeclaredStep, Formula, MergerWord, Part};
 pub use explain::Because;
-pub use expression::{Compile, Expression, parts_schema, row_schema};
+pub use expression::{Compile, Expression, Function, Functions, parts_schema, row_schema};
 pub use link::{PathProblem, link};
 pub use order::Found;
 pub use plan::{Way, Why};

@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type, SchemaRef};
-use proxima_graph::path::Expression;
+use proxima_graph::path::{Expression, Formula};
 use std::sync::Arc;
 
 /// Of a row: twice its weight, less an hour's part of its age; null without an age.
@@ -42,8 +42,9 @@ impl Expression for OfParts {
     }
 }
 
-pub(crate) fn compile(text: &str, schema: &SchemaRef) -> Result<Arc<dyn Expression>, String> {
-    match text {
+pub(crate) fn compile(formula: &Formula, schema: &SchemaRef) -> Result<Arc<dyn Expression>, String> {
+    let (Formula::Sql(text) | Formula::Function(text)) = formula;
+    match text.as_str() {
         "of row" if schema.column_with_name("age").is_some() => Ok(Arc::new(OfRow)),
         "of parts" if schema.column_with_name("dot").is_some() => Ok(Arc::new(OfParts)),
         _ => Err(format!("what is {text}?")),

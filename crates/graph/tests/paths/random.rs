@@ -2,8 +2,8 @@
 
 use crate::graph::{ITEM, TAG, USER, catalogue};
 use proxima_graph::path::{
-    Declaration, Declarations, DeclaredMerger, DeclaredSelect, DeclaredStep, Keep, MergerWord, Part, Session, Shape,
-    Swing,
+    Declaration, Declarations, DeclaredMerger, DeclaredSelect, DeclaredStep, Formula, Keep, MergerWord, Part, Session,
+    Shape, Swing,
 };
 use proxima_graph::{AttributeKind, Direction, KindId, Relation};
 use rand::{Rng, RngExt};
@@ -68,7 +68,7 @@ fn plain(rng: &mut impl Rng, from: KindId, depth: usize, paths: &mut Declaration
         1 => DeclaredMerger::Word(MergerWord::Count),
         2 => DeclaredMerger::Word(MergerWord::Max),
         3 => DeclaredMerger::Word(MergerWord::First),
-        _ => DeclaredMerger::Sql("of parts".to_owned()),
+        _ => DeclaredMerger::Formula(Formula::Sql("of parts".to_owned())),
     };
     let (left, right) = (part(rng, left, paths), part(rng, right, paths));
     let with_self = rng.random_bool(0.3);
@@ -148,7 +148,7 @@ fn select(rng: &mut impl Rng, relation: &Relation, bounded: bool) -> DeclaredSel
     let score = |rng: &mut _| f64::from(RngExt::random_range(rng, 1..40_u32)) / 8.0;
     match rng.random_range(0..5) {
         0 => select.scores = Some((1..5).map(|weight: i64| (weight.to_string(), score(rng))).collect()),
-        1 if relation.timed => select.sql = Some("of row".to_owned()),
+        1 if relation.timed => select.formula = Some(Formula::Sql("of row".to_owned())),
         2 if !relation.attributes.is_empty() => {
             let attribute = &relation.attributes[rng.random_range(0..relation.attributes.len())];
             let words: &[&str] = match attribute.kind {

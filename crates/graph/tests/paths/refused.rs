@@ -3,8 +3,8 @@
 use crate::expressions::compile;
 use crate::graph::catalogue;
 use proxima_graph::path::{
-    Declaration, Declarations, DeclaredMerger, DeclaredSelect, DeclaredStep, Keep, MergerWord, Part, Session, Shape,
-    Swing, link,
+    Declaration, Declarations, DeclaredMerger, DeclaredSelect, DeclaredStep, Formula, Keep, MergerWord, Part, Session,
+    Shape, Swing, link,
 };
 
 fn hop(relation: &str, reverse: bool, select: DeclaredSelect) -> Declaration {
@@ -65,7 +65,7 @@ fn selectors_must_fit_their_relation() {
     let words = DeclaredSelect { scores: scores(&["view", "2"]), ..DeclaredSelect::default() };
     let unknown = DeclaredSelect { scores: scores(&["view"]), by: by("act"), ..DeclaredSelect::default() };
     let stars = DeclaredSelect { scores: scores(&["1", "many"]), by: by("stars"), ..DeclaredSelect::default() };
-    let sql = DeclaredSelect { sql: Some("wait".to_owned()), ..DeclaredSelect::default() };
+    let sql = DeclaredSelect { formula: Some(Formula::Sql("wait".to_owned())), ..DeclaredSelect::default() };
     let found = problems(vec![
         ("a", hop("liked", false, timeless)),
         ("b", hop("viewed", false, both)),

@@ -231,8 +231,8 @@ merger = { sql = "dot * 2" }
         [
             "job.toml:22:7: paths.d.hop: 7 is not a string",
             "job.toml:23:24: paths.d.select.half_life: \"soon\" is not a duration such as \"50ms\", \"1s\" or \"7 days\"",
-            "job.toml:23:32: paths.d.select.colour: unknown key; known here: \"scores\", \"by\", \"sql\", \"half_life\", \
-             \"recent\", \"top\", \"sample\", \"seed\", \"position\", \"share\" or \"power\"",
+            "job.toml:23:32: paths.d.select.colour: unknown key; known here: \"scores\", \"by\", \"sql\", \"function\", \
+             \"half_life\", \"recent\", \"top\", \"sample\", \"seed\", \"position\", \"share\" or \"power\"",
             "job.toml:24:9: paths.d.decay: \"fast\" is not a number",
         ]
     );
