@@ -1,7 +1,7 @@
 -- From an app's logs and a database's changes to live results, in SQL alone.
 --
 -- Layers: what comes in; the log split by what it tells of; dimensions; active devices; lines of orders with all that
--- belongs to them; metrics by day and minute.
+-- belongs to them; metrics by day and minute; what recommendations are made of.
 
 ---------------------------------------------------------------------------------------------------------------------
 -- What comes in
@@ -536,3 +536,77 @@ INSERT INTO errors_by_day
 SELECT CAST(ts AS DATE) AS day, version, error_code, count(*) AS errors, count(DISTINCT mid) AS devices
 FROM errors
 GROUP BY CAST(ts AS DATE), version, error_code;
+
+---------------------------------------------------------------------------------------------------------------------
+-- What recommendations are made of: who looked at what and who ordered it, what lies in one order, what is popular
+-- where and with whom. Only users count, not devices that nobody has logged in on.
+---------------------------------------------------------------------------------------------------------------------
+
+-- When a user looked at a product last.
+CREATE VIEW viewed AS
+SELECT user_id, CAST(item AS BIGINT) AS sku_id, max(ts) AS at
+FROM pages
+WHERE page_id = 'good_detail' AND item_type = 'sku_id' AND user_id IS NOT NULL
+GROUP BY user_id, CAST(item AS BIGINT);
+
+-- What is not cancelled. An order that is cancelled later takes back what it had added.
+CREATE VIEW ordered AS
+SELECT order_id, user_id, sku_id, max(ordered_at) AS at
+FROM line_shares
+WHERE status <> '1003'
+GROUP BY order_id, user_id, sku_id;
+
+CREATE VIEW bought AS
+SELECT user_id, sku_id, max(at) AS at
+FROM ordered
+GROUP BY user_id, sku_id;
+
+-- Looks by day, in each province and everywhere. Days, since each is an edge of the product.
+CREATE VIEW looks AS
+SELECT day, sku_id, province, count(*) AS looks
+FROM (
+  SELECT CAST(v.ts AS DATE) AS day, v.sku_id, p.name AS province
+  FROM (
+    SELECT ts, place, CAST(item AS BIGINT) AS sku_id
+    FROM pages
+    WHERE page_id = 'good_detail' AND item_type = 'sku_id'
+  ) v
+  JOIN places p ON p.place = v.place
+  UNION ALL
+  SELECT CAST(ts AS DATE), sku_id, 'everywhere' FROM product_views
+)
+GROUP BY day, sku_id, province;
+
+-- Units ordered by day in each age group.
+CREATE VIEW units_by_age AS
+SELECT day, sku_id, age_group, sum(units) AS units
+FROM order_lines
+WHERE status <> '1003' AND age_group IS NOT NULL
+GROUP BY day, sku_id, age_group;
+
+-- Users as they were on the last day that they came, and where.
+CREATE VIEW last_seen AS
+SELECT day, user_id, place
+FROM (
+  SELECT day, user_id, place, ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY ts DESC, mid) AS nth
+  FROM first_pages
+  WHERE user_id IS NOT NULL
+)
+WHERE nth = 1;
+
+CREATE VIEW people AS
+SELECT u.id, u.sex, u.user_level,
+       CASE WHEN s.today IS NULL OR u.born IS NULL THEN NULL
+            WHEN s.today - u.born < 180000 THEN 'under 18'
+            WHEN s.today - u.born < 250000 THEN '18-24'
+            WHEN s.today - u.born < 350000 THEN '25-34'
+            WHEN s.today - u.born < 500000 THEN '35-49'
+            ELSE '50 and over' END AS age_group,
+       p.name AS province
+FROM users u
+LEFT JOIN (
+  SELECT user_id, place, CAST(date_part('year', day) * 10000 + date_part('month', day) * 100 + date_part('day', day)
+                              AS BIGINT) AS today
+  FROM last_seen
+) s ON s.user_id = u.id
+LEFT JOIN places p ON p.place = s.place;
