@@ -136,6 +136,12 @@ impl DataFolder {
         self.path.join("ingest").join(source)
     }
 
+    /// Where the shares of splits are kept that were changed while a run served. It outlives the run, as what clients posted.
+    #[must_use]
+    pub fn splits(&self) -> PathBuf {
+        self.path.join("splits.json")
+    }
+
     /// The key-value store's file.
     #[must_use]
     pub fn key_values(&self) -> PathBuf {
@@ -217,7 +223,10 @@ fn remove(path: &Path) -> Result<()> {
 }
 
 /// Writes a file so that a crash leaves the old or the new one whole.
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+///
+/// # Errors
+/// When it cannot be written; the old one is there.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, bytes, File::sync_all)
 }
 

@@ -22,6 +22,7 @@ pub mod page;
 pub mod progress;
 pub mod rejected;
 pub mod run;
+pub mod splits;
 pub mod stop;
 pub mod stores;
 pub mod upgrade;

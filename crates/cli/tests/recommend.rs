@@ -1,5 +1,5 @@
 //! `examples/recommend-retail` on the real binary: lists for those who are known and those who are not, explanations whose
-//! parts sum to the scores, baskets, and a split that is switched while it serves.
+//! parts sum to the scores, baskets, and a split that is switched while it serves, and stays so when the run is killed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -20,7 +20,19 @@ struct Run {
 impl Run {
     /// Runs the example over its first days, until all is read.
     fn start() -> Self {
-        let data = tempfile::tempdir().unwrap();
+        Self::on(tempfile::tempdir().unwrap())
+    }
+
+    /// Kills the run, and runs the example again over the same data folder.
+    fn again(mut self) -> Self {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        Self::on(std::mem::replace(&mut self.data, tempfile::tempdir().unwrap()))
+    }
+
+    fn on(data: TempDir) -> Self {
+        // That of a killed run names an address that nobody listens at.
+        let _ = fs::remove_file(data.path().join("server.json"));
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
         let orders = examples.join("retail/orders/2010-12-0[1-3].csv.zst");
         let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
@@ -86,9 +98,13 @@ fn the_retail_example_recommends_explains_and_switches() {
     let prices = basket["items"].as_array().unwrap().iter().map(|item| item["attributes"]["price"].as_f64().unwrap());
     assert!(prices.into_iter().all(|price| price <= 5.0), "{basket}");
 
-    for (variant, other) in [("home_both", "home_buyers"), ("home_buyers", "home_both")] {
+    for (variant, other) in [("home_buyers", "home_both"), ("home_both", "home_buyers")] {
         let shares = run.ask("/v1/splits/home", Some(&json!({ variant: 1 })));
         assert_eq!(shares["shares"], json!({ variant: 1.0, other: 0.0 }));
         assert_eq!(run.ask("/v1/recommend/home/17850", None)["variant"], variant);
     }
+    let run = run.again();
+    assert_eq!(run.ask("/v1/splits/home", None)["shares"], json!({ "home_both": 1.0, "home_buyers": 0.0 }));
+    let again = run.ask("/v1/recommend/home/17850", None);
+    assert_eq!(again["variant"], "home_both");
 }

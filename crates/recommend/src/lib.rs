@@ -32,7 +32,7 @@ mod split;
 pub use live::{LiveShop, Ranker, walk};
 pub use recommend::{Answer, Item, Origin, Request, explain, recommend};
 pub use score::{Part, UNIT, to_number};
-pub use service::{Explained, Recommended, Recommender, Service};
+pub use service::{Explained, Keep, Recommended, Recommender, Service, SwitchError};
 pub use shop::{Candidate, Shop};
 pub use spec::{Boost, Cap, Fallback, Feed, Is, Pin, Recommendation, Require, Rules, Start};
 pub use split::Split;

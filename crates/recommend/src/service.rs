@@ -7,7 +7,7 @@ use crate::spec::Recommendation;
 use crate::split::Split;
 use proxima_graph::Value;
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// A recommendation and what it asks.
 pub struct Recommender {
@@ -20,11 +20,25 @@ pub struct Recommender {
 /// A score in units, and the parts that sum to it.
 pub type Explained = (i64, Vec<Part>);
 
+/// Keeps the shares that a split is given, before they hold; a reason where it cannot.
+pub type Keep = Box<dyn Fn(&str, &[(String, f64)]) -> Result<(), String> + Send + Sync>;
+
 /// Everything that can be asked for.
 #[derive(Default)]
 pub struct Service {
     recommenders: BTreeMap<String, Recommender>,
     splits: BTreeMap<String, RwLock<Split>>,
+    /// One change of shares after the other; questions go on meanwhile.
+    keep: Mutex<Option<Keep>>,
+}
+
+/// Why a split is as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SwitchError {
+    /// There is no such split or variant, or the shares are no shares.
+    Refused(String),
+    /// The change cannot be kept.
+    NotKept(String),
 }
 
 /// An answer, and which variant gave it.
@@ -43,7 +57,13 @@ impl Service {
     #[must_use]
     pub fn new(recommenders: BTreeMap<String, Recommender>, splits: BTreeMap<String, Split>) -> Self {
         let splits = splits.into_iter().map(|(name, split)| (name, RwLock::new(split))).collect();
-        Self { recommenders, splits }
+        Self { recommenders, splits, keep: Mutex::default() }
+    }
+
+    /// The same, with something that keeps changes of shares for the next run.
+    #[must_use]
+    pub fn kept_by(self, keep: Keep) -> Self {
+        Self { keep: Mutex::new(Some(keep)), ..self }
     }
 
     /// All names that can be asked for.
@@ -76,22 +96,30 @@ impl Service {
         Some(split.read().unwrap_or_else(PoisonError::into_inner).variants().to_vec())
     }
 
-    /// Changes the shares of a split from the next question on. Variants that are not named get nothing.
+    /// Changes the shares of a split from the next question on, once they are kept. Variants that are not named get nothing.
     ///
     /// # Errors
-    /// When there is no such split or variant, or the shares are no shares.
-    pub fn switch(&self, name: &str, shares: &[(String, f64)]) -> Result<(), String> {
-        let split = self.splits.get(name).ok_or_else(|| format!("no split is named \"{name}\""))?;
-        let mut split = split.write().unwrap_or_else(PoisonError::into_inner);
-        let known = |variant: &str| split.variants().iter().any(|(known, _)| known == variant);
-        if let Some((variant, _)) = shares.iter().find(|(variant, _)| !known(variant)) {
-            return Err(format!("split \"{name}\" has no variant \"{variant}\""));
+    /// When the shares are refused, or cannot be kept. The split is then as it was.
+    pub fn switch(&self, name: &str, shares: &[(String, f64)]) -> Result<(), SwitchError> {
+        let refused = |reason: String| Err(SwitchError::Refused(reason));
+        let Some(split) = self.splits.get(name) else { return refused(format!("no split is named \"{name}\"")) };
+        let keep = self.keep.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = split.read().unwrap_or_else(PoisonError::into_inner).variants().to_vec();
+        if let Some((variant, _)) = shares.iter().find(|(variant, _)| !known.iter().any(|(known, _)| known == variant))
+        {
+            return refused(format!("split \"{name}\" has no variant \"{variant}\""));
         }
         // The order of the job stays: it decides who moves where.
         let share =
             |variant: &String| shares.iter().find(|(named, _)| named == variant).map_or(0.0, |(_, share)| *share);
-        let variants = split.variants().iter().map(|(variant, _)| (variant.clone(), share(variant))).collect();
-        *split = Split::new(name, variants).ok_or("shares are numbers of at least 0, one of them above")?;
+        let variants = known.iter().map(|(variant, _)| (variant.clone(), share(variant))).collect();
+        let Some(changed) = Split::new(name, variants) else {
+            return refused("shares are numbers of at least 0, one of them above".to_owned());
+        };
+        if let Some(keep) = &*keep {
+            keep(name, changed.variants()).map_err(SwitchError::NotKept)?;
+        }
+        *split.write().unwrap_or_else(PoisonError::into_inner) = changed;
         Ok(())
     }
 

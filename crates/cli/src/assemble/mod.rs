@@ -123,7 +123,7 @@ impl Draft<'_> {
         let (topology, ingests) = (std::mem::take(&mut self.topology), std::mem::take(&mut self.ingests));
         let (graph, models) = (self.graph.take(), std::mem::take(&mut self.models));
         let walks = paths::walks(self.job, graph.as_ref());
-        let recommendations = Arc::new(recommendations::service(self.job, graph.as_ref(), &models)?);
+        let recommendations = Arc::new(recommendations::service(self.job, data, graph.as_ref(), &models)?);
         let mut assembly = Assembly { topology, ingests, graph, walks, models, recommendations, ..Assembly::default() };
         for (cohort, lowered) in self.layout.cohorts.iter().zip(&self.lowered) {
             targets::add_targets(self.job, data, before, (self.layout, cohort, lowered), &mut assembly)?;

@@ -1,6 +1,8 @@
 //! Recommendations over the live graph, its paths and the models of a job.
 
+use crate::data::DataFolder;
 use crate::job::JobPlan;
+use crate::splits;
 use anyhow::Result;
 use proxima_graph::LiveGraph;
 use proxima_model::LiveModel;
@@ -11,6 +13,7 @@ use std::sync::Arc;
 /// What answers for the recommendations of a job.
 pub(super) fn service(
     job: &JobPlan,
+    data: &DataFolder,
     graph: Option<&Arc<LiveGraph>>,
     models: &BTreeMap<String, Arc<LiveModel>>,
 ) -> Result<Service> {
@@ -29,5 +32,6 @@ pub(super) fn service(
         let shop = LiveShop::new(graph, Arc::clone(&catalogue), (subject, item), paths.clone(), rankers);
         recommenders.insert(name.clone(), Recommender { spec: plan.spec.clone(), shop: Arc::new(shop) });
     }
-    Ok(Service::new(recommenders, job.recommendations.splits.clone()))
+    let (splits, keep) = splits::restore(data.splits(), &job.recommendations.splits)?;
+    Ok(Service::new(recommenders, splits).kept_by(keep))
 }

@@ -6,9 +6,10 @@ use crate::state::AppState;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use proxima_graph::Value as Attribute;
-use proxima_recommend::{Is, Origin, Recommended, Request, Service, to_number};
+use proxima_recommend::{Is, Origin, Recommended, Request, Service, SwitchError, to_number};
 use serde::Deserialize;
 use serde_json::{Map, Value, json as value};
 use std::sync::Arc;
@@ -97,7 +98,7 @@ pub(super) async fn split(
     Ok(json(value!({ "split": name, "shares": shares }).to_string(), false))
 }
 
-/// Changes the shares of a split, from the next question on.
+/// Changes the shares of a split, from the next question on, once they are kept.
 pub(super) async fn switch(
     state: State<Arc<AppState>>,
     name: Result<Path<String>, PathRejection>,
@@ -113,7 +114,11 @@ pub(super) async fn switch(
     let shares = shares.collect::<Result<Vec<_>, _>>()?;
     // Without shares this is a question; without a split it is answered below.
     if !shares.is_empty() && state.recommendations.split(&name).is_some() {
-        state.recommendations.switch(&name, &shares).map_err(ApiError::bad_request)?;
+        let (service, of) = (Arc::clone(&state.recommendations), name.clone());
+        state.read(move || service.switch(&of, &shares)).await?.map_err(|error| match error {
+            SwitchError::Refused(reason) => ApiError::bad_request(reason),
+            SwitchError::NotKept(reason) => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "store_exception", reason),
+        })?;
     }
     split(state, Ok(Path(name))).await
 }
@@ -283,9 +288,13 @@ pub(crate) mod tests {
     }
 
     fn ask(method: &str, uri: &str, body: &str) -> (u16, Value) {
+        ask_of(service(), method, uri, body)
+    }
+
+    fn ask_of(service: Service, method: &str, uri: &str, body: &str) -> (u16, Value) {
         let status = Arc::new(Status::default);
         let state = AppState::new(status, BTreeMap::new(), BTreeMap::new(), Limits::default());
-        let answer = crate::ask(state.with_recommendations(Arc::new(service())), method, uri, body.to_owned()).unwrap();
+        let answer = crate::ask(state.with_recommendations(Arc::new(service)), method, uri, body.to_owned()).unwrap();
         (answer.status, serde_json::from_str(&answer.body).unwrap())
     }
 
@@ -311,6 +320,17 @@ pub(crate) mod tests {
         assert_eq!(ask("GET", "/v1/recommend/none/ann", "").1["error"]["code"], "recommendation_not_found");
         assert_eq!(ask("GET", "/v1/explain/one/ann/none", "").1["error"]["code"], "object_not_found");
         assert_eq!(ask("GET", "/v1/recommend/one/ann?n=0", "").0, 400);
+    }
+
+    #[test]
+    fn shares_that_cannot_be_kept_do_not_hold() {
+        let full = || service().kept_by(Box::new(|_, _| Err("cannot write splits.json: the disk is full".to_owned())));
+        let (status, answer) = ask_of(full(), "POST", "/v1/splits/daily", r#"{"one": 3}"#);
+        assert_eq!((status, &answer["error"]["code"]), (500, &value!("store_exception")), "{answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().ends_with("the disk is full"), "{answer}");
+        let full = full();
+        full.switch("daily", &[("one".to_owned(), 3.0)]).unwrap_err();
+        assert_eq!(full.split("daily"), Some(vec![("one".to_owned(), 1.0)]));
     }
 
     fn context(body: Value) -> Result<Context, ApiError> {
