@@ -124,6 +124,7 @@ fn operator<'scope>(
     let routes = node.inputs.iter().map(|(_, route)| route.clone()).collect();
     let (mut operator, counters, worker) = ((node.make)(), Arc::clone(counters), scope.index());
     let owned = KeyGroupSet::of_worker(worker, scope.peers());
+    operator.own(&owned);
     if counters.intake.checkpointer().is_some() {
         operator.track(&owned);
     }

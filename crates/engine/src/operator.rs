@@ -18,6 +18,9 @@ pub trait Operator {
     /// All batches of the epoch have come. A stateful operator puts out here what the epoch changed.
     fn finish(&mut self, _end: EpochEnd, _out: &mut Outbox) {}
 
+    /// Says which key groups belong to this worker. Called once, before anything else.
+    fn own(&mut self, _owned: &KeyGroupSet) {}
+
     /// Checkpoints are on: notes from now on what changes in the key groups, of which this worker owns `owned`. Called
     /// once, before any [`load`](Operator::load) and before the first batch. Without it there is no
     /// [`save`](Operator::save), and noting changes costs neither time nor memory.

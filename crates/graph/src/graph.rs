@@ -1,5 +1,6 @@
 //! What a path is evaluated over: typed objects with dense ids, and relations between them that can be walked both ways.
 
+use proxima_event::KeyGroup;
 use std::collections::HashMap;
 
 /// A kind of objects, by its place among the job's kinds.
@@ -13,6 +14,14 @@ pub struct RelationId(pub u16);
 /// An object, dense within its kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId(pub u32);
+
+impl ObjectId {
+    /// The key group that the object's text belongs to, in a [`LiveGraph`](crate::LiveGraph).
+    #[must_use]
+    pub fn key_group(self) -> KeyGroup {
+        crate::live::group_of(self.0)
+    }
+}
 
 /// Which way a relation is walked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -42,7 +42,9 @@ pub use config::{
 pub use couple::{Couple, HOT_ABOVE};
 pub use graph::{Direction, Edge, EdgeRow, Graph, KindId, ObjectId, RelationId, Value};
 pub use identify::Identify;
-pub use live::{FedRelation, Feed, HOT_WORK, LiveGraph, ObjectInput, RelationInput, RelationRules, lower_live};
-pub use lower::{ObjectSpec, PathSpec, lower, lower_objects, object_table, path_table};
+pub use live::{
+    FedRelation, Feed, HOT_WORK, LiveGraph, ObjectInput, RelationInput, RelationRules, Touched, Watch, lower_live,
+};
+pub use lower::{ObjectSpec, PathSpec, list_table, lower, lower_objects, object_table, path_table};
 pub use objects::ObjectRows;
 pub use read::{Neighbour, PathReader, ReadError, Similar};

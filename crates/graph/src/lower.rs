@@ -36,6 +36,12 @@ pub fn path_table(path: &str) -> String {
     format!("paths/{path}")
 }
 
+/// The table of the lists that a path of hops and jumps keeps in the key-value store.
+#[must_use]
+pub fn list_table(path: &str) -> String {
+    format!("lists/{path}")
+}
+
 /// The table of the attributes of a kind of object in the key-value store.
 #[must_use]
 pub fn object_table(object: &str) -> String {

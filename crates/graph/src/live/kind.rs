@@ -65,7 +65,7 @@ pub(super) fn id_of(group: KeyGroup, number: u32) -> u32 {
 
 /// The key group of an id.
 #[inline]
-pub(super) fn group_of(id: u32) -> KeyGroup {
+pub(crate) fn group_of(id: u32) -> KeyGroup {
     KeyGroup((id % KEY_GROUPS as u32) as u16)
 }
 

@@ -34,14 +34,14 @@ pub struct ObjectInput {
 }
 
 /// Adds the operators that write a live graph. `forget` is the stream of objects to forget: the kind's name and the id's
-/// text, in this order.
+/// text, in this order. When the nodes that are returned have ended an epoch, all of it is in the graph.
 pub fn lower_live(
     topology: &mut Topology,
     graph: &Arc<LiveGraph>,
     relations: &[RelationInput],
     objects: &[ObjectInput],
     forget: Option<NodeId>,
-) {
+) -> Vec<NodeId> {
     let mut givers: Vec<(KindId, NodeId)> = Vec::new();
     for input in relations {
         let relation = &graph.catalogue()[input.relation];
@@ -50,7 +50,7 @@ pub fn lower_live(
         givers.extend([(relation.object, named), (relation.object, related), (relation.subject, related)]);
     }
     givers.extend(objects.iter().map(|input| (input.kind, add_objects(topology, graph, input, forget))));
-    for (number, kind) in (0..).zip(&graph.catalogue().kinds) {
+    let names = (0..).zip(&graph.catalogue().kinds).map(|(number, kind)| {
         let id = KindId(number);
         let givers = givers.iter().filter(|(kind, _)| *kind == id).map(|(_, node)| (*node, Route::Local));
         let mut given: Vec<_> = givers.collect();
@@ -58,8 +58,9 @@ pub fn lower_live(
         given.extend(by_text(forget));
         let graph = Arc::clone(graph);
         topology
-            .operator(format!("{}/names", kind.name), given, move || Box::new(SaveNames::new(graph.clone(), id, last)));
-    }
+            .operator(format!("{}/names", kind.name), given, move || Box::new(SaveNames::new(graph.clone(), id, last)))
+    });
+    names.collect()
 }
 
 /// Objects to forget, where their key groups are.

@@ -32,6 +32,7 @@ mod rules;
 mod save;
 mod shard;
 mod sums;
+mod watch;
 
 pub use describe::Describe;
 pub use feed::{FedRelation, Feed};
@@ -40,10 +41,12 @@ pub use name::NameObjects;
 pub use relate::{Relate, TellNewest};
 pub use rules::{HOT_WORK, RelationRules};
 pub use save::SaveNames;
+pub use watch::{Touched, Watch};
 
 use crate::catalogue::Catalogue;
 use crate::graph::{Direction, Edge, EdgeRow, Graph, KindId, NO_TIME, ObjectId, RelationId, Value};
-use kind::{KindStore, group_of};
+use kind::KindStore;
+pub(crate) use kind::group_of;
 use parking_lot::RwLock;
 use proxima_event::hash::hash_str;
 use proxima_event::{KEY_GROUPS, KeyGroup};
@@ -51,8 +54,8 @@ use rows::EdgeRows;
 use shard::{RowChange, Shard};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock, Weak};
 use sums::Sums;
 
 /// Rows that are written under one lock: some ten microseconds, which a reader may have to wait.
@@ -63,6 +66,9 @@ pub struct LiveGraph {
     catalogue: Catalogue,
     kinds: Vec<KindStore>,
     relations: Vec<RelationStore>,
+    /// Who is told which edges change.
+    watch: OnceLock<Weak<dyn Watch>>,
+    workers: usize,
 }
 
 struct RelationStore {
@@ -94,7 +100,7 @@ impl LiveGraph {
             newest_us: AtomicI64::new(NO_TIME),
             shards: (0..workers).map(|_| RwLock::new(Shard::new(relation, rules))).collect(),
         });
-        Self { relations: relations.collect(), kinds, catalogue }
+        Self { relations: relations.collect(), kinds, catalogue, watch: OnceLock::new(), workers }
     }
 
     /// The names and types of what the graph holds.
@@ -174,6 +180,8 @@ impl LiveGraph {
         for row in 0..rows.len() {
             shard.append(rows.subjects[row], rows.edge(row), &rows.given, row);
         }
+        // Nothing of what is loaded counts as changed.
+        shard.take_touched();
     }
 
     /// The edges of a key group's subjects, if there are any.

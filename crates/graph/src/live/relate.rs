@@ -242,6 +242,7 @@ impl Operator for Relate {
         }
         if let Some(group) = self.group {
             self.graph.settle(self.relation, group, self.bound_us);
+            self.graph.tell_touched(self.relation, group);
         }
     }
 

@@ -13,6 +13,7 @@ use super::norms::Norms;
 use super::pairs::Pairs;
 use super::rules::RelationRules;
 use super::sums::Sums;
+use super::watch::Touched;
 use crate::catalogue::Relation;
 use proxima_event::{KEY_GROUPS, KeyGroup};
 use std::cmp::Ordering;
@@ -43,6 +44,8 @@ pub(super) struct Shard {
     timed: bool,
     expiry: Option<Expiry>,
     sums: Sums,
+    /// Where somebody watches: the ends of the edges that have changed.
+    touched: Option<Touched>,
 }
 
 /// A change of a shown edge: which one, and its weight before and after.
@@ -70,6 +73,7 @@ impl Shard {
             timed: relation.timed,
             expiry: rules.lifetime_us.map(Expiry::new),
             sums: Sums::default(),
+            touched: None,
         }
     }
 
@@ -140,6 +144,16 @@ impl Shard {
                 self.take(subject, place);
             }
         }
+    }
+
+    /// Notes from now on which edges change.
+    pub(super) fn watch(&mut self) {
+        self.touched.get_or_insert_default();
+    }
+
+    /// What has changed since the last call, if it is watched.
+    pub(super) fn take_touched(&mut self) -> Option<Touched> {
+        self.touched.as_mut().map(std::mem::take)
     }
 
     /// An epoch has ended.
@@ -286,6 +300,9 @@ impl Shard {
     /// Follows a change of one shown edge of a subject, beside the shown ones in `others`, of which `except` is the
     /// edge itself.
     fn shift(&mut self, subject: u32, others: Range<usize>, except: Option<usize>, shift: &Shift) {
+        if let Some(touched) = &mut self.touched {
+            touched.note(subject, shift.object);
+        }
         let (mut count, mut sum) = (0, 0_i64);
         let edges = self.edges.from(subject, others.start).take(others.len()).enumerate();
         for (place, edge) in edges {

@@ -140,7 +140,8 @@ impl Shape {
     }
 
     /// Whether it needs to know how many objects lead to one.
-    pub(crate) fn needs_degrees(&self) -> bool {
+    #[must_use]
+    pub fn needs_degrees(&self) -> bool {
         self.idf || self.popularity != 0.0
     }
 }
@@ -245,6 +246,12 @@ impl Merger {
     #[must_use]
     pub fn needs_norms(&self) -> bool {
         matches!(self, Self::Cosine | Self::Jaccard | Self::Llr | Self::Lift)
+    }
+
+    /// Whether it needs to know how many objects there are in the middle.
+    #[must_use]
+    pub fn needs_population(&self) -> bool {
+        matches!(self, Self::Llr | Self::Lift)
     }
 
     /// Its word in a job.

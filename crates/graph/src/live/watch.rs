@@ -1,0 +1,106 @@
+//! Who wants to know which edges change: what follows from them may be kept elsewhere.
+
+use super::LiveGraph;
+use crate::graph::{KindId, ObjectId, RelationId};
+use proxima_event::KeyGroup;
+use std::sync::Weak;
+
+/// Notes are sorted and made unique when there are so many, so that they are bounded by the objects that there are.
+const COMPACT_FROM: usize = 1 << 16;
+
+/// Is told which edges have changed.
+pub trait Watch: Send + Sync {
+    /// Edges of a relation have come, gone or got another weight, as readers see them: those at these ends. Called by each
+    /// worker at the end of an epoch, when what has changed can be read.
+    fn touched(&self, relation: RelationId, touched: &Touched);
+}
+
+/// The ends of edges that have changed, each once.
+#[derive(Debug, Default)]
+pub struct Touched {
+    subjects: Ends,
+    objects: Ends,
+}
+
+impl Touched {
+    pub(super) fn note(&mut self, subject: u32, object: u32) {
+        self.subjects.note(subject);
+        self.objects.note(object);
+    }
+
+    /// Subjects with edges that have changed, by rising id.
+    #[must_use]
+    pub fn subjects(&self) -> &[u32] {
+        &self.subjects.ids
+    }
+
+    /// Objects with edges that have changed, by rising id.
+    #[must_use]
+    pub fn objects(&self) -> &[u32] {
+        &self.objects.ids
+    }
+}
+
+#[derive(Debug, Default)]
+struct Ends {
+    ids: Vec<u32>,
+    /// How many ids there were when they were made unique.
+    unique: usize,
+}
+
+impl Ends {
+    #[inline]
+    fn note(&mut self, id: u32) {
+        if self.ids.last() == Some(&id) {
+            return;
+        }
+        if self.ids.len() >= COMPACT_FROM.max(2 * self.unique) {
+            self.compact();
+        }
+        self.ids.push(id);
+    }
+
+    fn compact(&mut self) {
+        self.ids.sort_unstable();
+        self.ids.dedup();
+        self.unique = self.ids.len();
+    }
+}
+
+impl LiveGraph {
+    /// Tells `watch` from now on which edges of these relations change. To be called before the graph is written.
+    ///
+    /// # Panics
+    /// When somebody watches already.
+    pub fn watch(&self, watch: Weak<dyn Watch>, relations: impl IntoIterator<Item = RelationId>) {
+        assert!(self.watch.set(watch).is_ok(), "one watches, and tells all others");
+        for relation in relations {
+            self.store(relation).shards.iter().for_each(|shard| shard.write().watch());
+        }
+    }
+
+    /// An epoch has ended in the shard of a key group: says what it has changed.
+    pub(super) fn tell_touched(&self, relation: RelationId, group: KeyGroup) {
+        let Some(watch) = self.watch.get().and_then(Weak::upgrade) else { return };
+        let touched = self.shard(relation, group).write().take_touched();
+        if let Some(mut touched) = touched.filter(|touched| !touched.subjects.ids.is_empty()) {
+            touched.subjects.compact();
+            touched.objects.compact();
+            watch.touched(relation, &touched);
+        }
+    }
+
+    /// All ids of a kind in a key group that have texts, whether or not anything names them now.
+    #[must_use]
+    pub fn named(&self, kind: KindId, group: KeyGroup) -> Vec<ObjectId> {
+        let names = self.kind(kind).names(group).read();
+        let numbers = (0..names.table.len() as u32).filter(|&number| names.table.get(number).is_some());
+        numbers.map(|number| ObjectId(super::kind::id_of(group, number))).collect()
+    }
+
+    /// How many workers write the graph.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+}
