@@ -1,0 +1,27 @@
+//! Keeps the lists of paths in a store true: asked for again when the graph has changed, coalesced, put out in epochs.
+//!
+//! ```text
+//! Relate ── what has changed ──> supervisors of each path ── ReqIndirect: who reaches this? ──> evaluators
+//!   │                              ^     │  marks, windows <───────── RetDirect ────────────────   │
+//!   │                              └─────┴──── ReqDirect: what does it lead to? ────────────────>  │
+//!   └── end of the epoch ──> Publish ── the lists that came back ──> sink
+//! ```
+//!
+//! [`trace`] knows whose lists a change may change, [`window`] what is sent when, [`publisher`] holds both together for each
+//! worker; [`evaluators`] has the threads, [`operator`] the place in the dataflow, by which sinks and checkpoints treat
+//! lists as all other results.
+
+mod evaluate;
+pub mod evaluators;
+pub mod message;
+pub mod operator;
+pub mod publisher;
+pub mod rows;
+pub mod trace;
+pub mod window;
+
+pub use evaluators::{Evaluators, Faults, Setting};
+pub use operator::{Publish, lower_publish};
+pub use publisher::{Clock, PublishFigures, PublishRules, Publisher};
+pub use rows::list_schema;
+pub use window::{Figures, WindowRules};

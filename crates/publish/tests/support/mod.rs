@@ -1,0 +1,381 @@
+//! Random jobs with published paths, run in the engine against a store in memory.
+
+mod store;
+
+use crate::graph::{Row, TextGraph, catalogue};
+use crate::{expressions, random};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
+use proxima_engine::{Checkpointing, NodeId, RunConfig, SinkNode, SourceNode, Topology, run};
+use proxima_event::{Changes, Chunk, Generation, Intake, PartitionId, Position, Resume, Source, SourceError, Stopped};
+use proxima_graph::path::{Path, Paths, Scratch, link};
+use proxima_graph::{
+    AttributeKind, Graph, LiveGraph, RelationColumns, RelationId, RelationInput, RelationRules, Value, lower_live,
+};
+use proxima_publish::{
+    Evaluators, Faults, PublishFigures, PublishRules, Publisher, Setting, WindowRules, lower_publish,
+};
+use proxima_testkit::checkpoints::MemoryCheckpoints;
+use proxima_testkit::memory::{MemorySource, PickTable};
+use proxima_testkit::wait::finish;
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use store::{Bomb, CRASH, ListStore};
+
+/// How long lists may take to become true.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+type Epochs = Vec<Vec<(String, Changes)>>;
+
+/// Rows of all relations in epochs, and paths over them.
+pub(crate) struct Case {
+    epochs: Epochs,
+    paths: Paths,
+    rules: Vec<RelationRules>,
+    n: usize,
+}
+
+impl Case {
+    pub(crate) fn random(rng: &mut impl Rng) -> Self {
+        let paths = link(&random::paths(rng, 3), &catalogue(), &expressions::compile).unwrap();
+        let catalogue = catalogue();
+        let rules = catalogue.relations.iter().map(|relation| RelationRules {
+            lifetime_us: (relation.timed && rng.random_bool(0.3)).then_some(4_000_000_000),
+            keep: (relation.timed && rng.random_bool(0.3)).then(|| rng.random_range(1..5)),
+            hot_work: [None, Some(0), Some(20)][rng.random_range(0..3)],
+        });
+        let rules = rules.collect();
+        Self { epochs: epochs(rng), paths, rules, n: rng.random_range(1..12) }
+    }
+
+    fn outputs(&self) -> impl Iterator<Item = (&str, &Arc<Path>)> {
+        self.paths.iter().filter(|(name, _)| name.starts_with("top"))
+    }
+}
+
+/// Rows come in any order; some are taken back later, or what they are about is forgotten.
+fn epochs(rng: &mut impl Rng) -> Epochs {
+    let mut rows = TextGraph::random(rng).rows;
+    rows.retain(|row| row.weight != 0);
+    let forgets = rng.random_bool(0.5);
+    let mut events: Vec<(f64, i64, Row)> = Vec::new();
+    for row in rows {
+        let at = rng.random_range(0.0..1.0);
+        if !forgets && rng.random_bool(0.4) {
+            events.push((rng.random_range(at..1.0), -1, row.clone()));
+        }
+        events.push((at, 1, row));
+    }
+    events.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut epochs = Epochs::new();
+    let mut left = &events[..];
+    while !left.is_empty() {
+        let (now, rest) = left.split_at(rng.random_range(1..40).min(left.len()));
+        left = rest;
+        let mut epoch: Vec<(String, Changes)> = Vec::new();
+        for (number, relation) in (0..).zip(&catalogue().relations) {
+            let of: Vec<_> = now.iter().filter(|(_, _, row)| row.relation == RelationId(number)).collect();
+            if !of.is_empty() {
+                epoch.push((relation.name.clone(), batch(&of, RelationId(number))));
+            }
+        }
+        if forgets && rng.random_bool(0.4) {
+            let kind = ["user", "item", "tag"][rng.random_range(0..3)];
+            let texts = |text: String| Arc::new(StringViewArray::from_iter_values([text])) as ArrayRef;
+            let columns = [("kind", texts(kind.into())), ("id", texts(format!("{kind}{}", rng.random_range(0..6))))];
+            epoch.push(("forget".into(), Changes::inserts(RecordBatch::try_from_iter(columns).unwrap())));
+        }
+        epochs.push(epoch);
+    }
+    epochs
+}
+
+fn batch(rows: &[&(f64, i64, Row)], relation: RelationId) -> Changes {
+    let catalogue = catalogue();
+    let relation = &catalogue[relation];
+    let rows: Vec<(i64, &Row)> = rows.iter().map(|(_, sign, row)| (*sign, row)).collect();
+    let text = |of: &dyn Fn(&Row) -> String| -> ArrayRef {
+        Arc::new(StringViewArray::from_iter_values(rows.iter().map(|(_, row)| of(row))))
+    };
+    let mut columns: Vec<(String, ArrayRef)> = vec![
+        ("subject".into(), text(&|row| row.subject.clone())),
+        ("object".into(), text(&|row| row.object.clone())),
+        ("weight".into(), Arc::new(Int64Array::from_iter_values(rows.iter().map(|(_, row)| row.weight)))),
+    ];
+    if relation.timed {
+        let times = rows.iter().map(|(_, row)| row.time_us);
+        columns.push(("time".into(), Arc::new(TimestampMicrosecondArray::from_iter_values(times))));
+    }
+    for (place, attribute) in relation.attributes.iter().enumerate() {
+        let values = rows.iter().map(|(_, row)| &row.attributes[place]);
+        let column: ArrayRef = match attribute.kind {
+            AttributeKind::Bool => Arc::new(
+                values
+                    .map(|value| if let Value::Bool(value) = value { Some(*value) } else { None })
+                    .collect::<BooleanArray>(),
+            ),
+            AttributeKind::Int => Arc::new(
+                values
+                    .map(|value| if let Value::Int(value) = value { Some(*value) } else { None })
+                    .collect::<Int64Array>(),
+            ),
+            _ => Arc::new(
+                values
+                    .map(|value| if let Value::Text(value) = value { Some(value.to_string()) } else { None })
+                    .collect::<StringViewArray>(),
+            ),
+        };
+        columns.push((attribute.name.clone(), column));
+    }
+    let named = columns.into_iter().map(|(name, column)| (name, column, true));
+    Changes::weighted(
+        RecordBatch::try_from_iter_with_nullable(named).unwrap(),
+        rows.iter().map(|(sign, _)| *sign).collect(),
+    )
+}
+
+/// A case that runs.
+pub(crate) struct Job<'a> {
+    case: &'a Case,
+    window: WindowRules,
+    pub(crate) faults: Faults,
+    /// How often the source waits until all lists are true before it goes on.
+    pub(crate) pace: f64,
+    /// Whether the source holds the store against the paths before it ends.
+    pub(crate) waits: bool,
+    stores: BTreeMap<String, ListStore>,
+    graph: Option<Arc<LiveGraph>>,
+    pub(crate) figures: Vec<PublishFigures>,
+}
+
+impl<'a> Job<'a> {
+    pub(crate) fn new(case: &'a Case, window: WindowRules) -> Self {
+        let stores = case.outputs().map(|(name, _)| (name.to_owned(), ListStore::default())).collect();
+        Self {
+            case,
+            window,
+            faults: Faults::default(),
+            pace: 0.0,
+            waits: false,
+            stores,
+            graph: None,
+            figures: Vec::new(),
+        }
+    }
+
+    /// Runs until the end.
+    pub(crate) fn run(&mut self, workers: usize, seed: u64) -> Result<(), String> {
+        let mut epochs = MemorySource::epoch_config();
+        if self.waits {
+            // Epochs go on when nothing comes.
+            epochs.interval = Duration::from_millis(2);
+        }
+        self.start(RunConfig { workers, epochs, ..RunConfig::default() }, seed, Bomb::never())
+    }
+
+    /// Runs until the end, with so many crashes before.
+    pub(crate) fn run_crashing(&mut self, crashes: usize, seed: u64) -> Result<(), String> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let checkpoints = MemoryCheckpoints::default();
+        for generation in 1.. {
+            let crashing = generation <= crashes;
+            let left = rng.random_range(0..1 + 2 * self.case.epochs.len());
+            let bomb = if crashing { Bomb::after(left, rng.random()) } else { Bomb::never() };
+            let every = Duration::from_micros([0, 500, 5_000][rng.random_range(0..3)]);
+            let config = RunConfig {
+                workers: [1, 2, 4][rng.random_range(0..3)],
+                epochs: MemorySource::epoch_config(),
+                generation: Generation(generation as u64),
+                checkpoints: Some(Checkpointing { store: Arc::new(checkpoints.clone()), every }),
+                restored: checkpoints.crash(rng.random_range(0..4)),
+                ..RunConfig::default()
+            };
+            match self.start(config, rng.random(), bomb) {
+                Err(error) if crashing && error.contains(CRASH) => {}
+                ended => return ended.map_err(|error| format!("generation {generation}: {error}")),
+            }
+        }
+        unreachable!("the last run does not crash")
+    }
+
+    fn start(&mut self, config: RunConfig, seed: u64, bomb: Bomb) -> Result<(), String> {
+        let graph = Arc::new(LiveGraph::new(catalogue(), &self.case.rules, config.workers));
+        let setting = Setting::default();
+        let publisher = |(name, path): (&str, &Arc<Path>)| {
+            let rules = PublishRules { name: name.to_owned(), n: self.case.n, window: self.window };
+            let (clock, wake) = (Arc::clone(&setting.clock), setting.wake.clone());
+            Arc::new(Publisher::new(Arc::clone(&graph), Arc::clone(path), rules, clock, wake))
+        };
+        let publishers: Vec<Arc<Publisher>> = self.case.outputs().map(publisher).collect();
+        if config.generation.0 > 1 {
+            publishers.iter().for_each(|publisher| publisher.resume());
+        }
+        let lists = publishers.iter().map(|publisher| self.stores[publisher.name()].clone()).collect();
+        let expected = {
+            let (graph, case) = (Arc::clone(&graph), self.outputs());
+            move || case.iter().map(|(_, path, n)| evaluate(&graph, path, *n)).collect()
+        };
+        let source = Paced {
+            inner: MemorySource::new("input", self.case.epochs.clone()),
+            publishers: publishers.clone(),
+            pace: (self.pace, ChaCha8Rng::seed_from_u64(seed)),
+            truth: self.waits.then(|| Truth { lists, expected: Box::new(expected) }),
+        };
+        let mut topology = Topology::new();
+        let ends = self.lower(&graph, source, &mut topology);
+        for publisher in &publishers {
+            let input = lower_publish(&mut topology, publisher, &ends.0, Some(ends.1));
+            let sink = Box::new(self.stores[publisher.name()].sink(&bomb));
+            topology.sink(SinkNode { name: publisher.name().to_owned(), input, sink });
+        }
+        let evaluators = Evaluators::start(&graph, publishers, setting, (2, self.faults));
+        let ended = finish(run(topology, config).map_err(|error| error.to_string())?).map(drop);
+        self.figures = evaluators.publishers().iter().map(|publisher| publisher.figures()).collect();
+        self.graph = Some(graph);
+        ended
+    }
+
+    fn outputs(&self) -> Vec<(String, Arc<Path>, usize)> {
+        self.case.outputs().map(|(name, path)| (name.to_owned(), Arc::clone(path), self.case.n)).collect()
+    }
+
+    /// The nodes behind which the graph holds an epoch, and the stream of objects to forget.
+    fn lower(&self, graph: &Arc<LiveGraph>, source: Paced, topology: &mut Topology) -> (Vec<NodeId>, NodeId) {
+        let source = topology.source(SourceNode { name: "input".into(), source: Box::new(source), dimension: false });
+        let mut table = |name: &str| {
+            let table = name.to_owned();
+            topology.table(name, source, Some(Arc::new(move || Box::new(PickTable { table: table.clone() }))))
+        };
+        let relations = (0..).zip(&graph.catalogue().relations).map(|(number, relation)| {
+            let time = relation.timed.then_some(3);
+            let first = 3 + usize::from(relation.timed);
+            RelationInput {
+                relation: RelationId(number),
+                rows: table(&relation.name),
+                columns: RelationColumns { subject: 0, object: 1, weight: Some(2), time },
+                attributes: (first..first + relation.attributes.len()).collect(),
+            }
+        });
+        let relations: Vec<_> = relations.collect();
+        let forget = table("forget");
+        (lower_live(topology, graph, &relations, &[], Some(forget)), forget)
+    }
+
+    /// Holds the stores against all paths, evaluated for all objects.
+    pub(crate) fn check(&self, what: &str) {
+        let graph = self.graph.as_ref().unwrap();
+        for (name, path) in self.case.outputs() {
+            assert_eq!(self.stores[name].lists(), evaluate(graph, path, self.case.n), "{what}, {name}: {path:#?}");
+        }
+    }
+}
+
+/// Texts and scores' bits.
+pub(crate) type Lists = BTreeMap<String, Vec<(String, u64)>>;
+
+/// What a path leads to from all objects, if it leads anywhere.
+fn evaluate(graph: &LiveGraph, path: &Path, n: usize) -> Lists {
+    let mut scratch = Scratch::default();
+    let lists = graph.objects(path.from).into_iter().map(|object| {
+        let found = path.find(graph, object, n, &mut scratch);
+        let items = found.iter().map(|found| (found.name.to_string(), found.score.to_bits()));
+        (graph.name(path.from, object).unwrap().to_string(), items.collect::<Vec<_>>())
+    });
+    lists.filter(|(_, items)| !items.is_empty()).collect()
+}
+
+/// What the stores are to hold.
+struct Truth {
+    lists: Vec<ListStore>,
+    expected: Box<dyn Fn() -> Vec<Lists> + Send + Sync>,
+}
+
+impl Truth {
+    fn wait(&self, stopped: &dyn Fn() -> bool) {
+        let begin = Instant::now();
+        loop {
+            let (held, expected): (Vec<Lists>, _) =
+                (self.lists.iter().map(ListStore::lists).collect(), (self.expected)());
+            if held == expected || stopped() {
+                return;
+            }
+            assert!(begin.elapsed() < PATIENCE, "the lists never became true:\n{held:?}\n{expected:?}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// A source that sometimes waits until all lists have been looked into.
+struct Paced {
+    inner: MemorySource,
+    publishers: Vec<Arc<Publisher>>,
+    pace: (f64, ChaCha8Rng),
+    truth: Option<Truth>,
+}
+
+impl Source for Paced {
+    fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError> {
+        let Self { inner, publishers, pace, truth } = *self;
+        let pacer = PacedIntake { intake: Arc::clone(&intake), publishers, pace: Mutex::new(pace) };
+        Box::new(inner).run(Arc::new(pacer))?;
+        if let Some(truth) = truth {
+            truth.wait(&|| intake.stopped());
+        }
+        Ok(())
+    }
+}
+
+struct PacedIntake {
+    intake: Arc<dyn Intake>,
+    publishers: Vec<Arc<Publisher>>,
+    pace: Mutex<(f64, ChaCha8Rng)>,
+}
+
+impl Intake for PacedIntake {
+    fn resume(&self) -> Resume {
+        self.intake.resume()
+    }
+
+    fn cut_replayed(&self) {
+        self.intake.cut_replayed();
+    }
+
+    fn open(&self, position: Position) {
+        self.intake.open(position);
+    }
+
+    fn offer(&self, chunk: Chunk) -> Result<(), Stopped> {
+        let waits = {
+            let (share, rng) = &mut *self.pace.lock().unwrap();
+            rng.random_bool(*share)
+        };
+        let begin = Instant::now();
+        // Not for ever: lists that were looked into wait for an epoch, which this may bring.
+        while waits
+            && begin.elapsed() < Duration::from_millis(20)
+            && !self.publishers.iter().all(|publisher| publisher.is_all_settled())
+            && !self.intake.stopped()
+        {
+            std::thread::yield_now();
+        }
+        self.intake.offer(chunk)
+    }
+
+    fn end_known(&self, partition: &PartitionId, offset: u64) {
+        self.intake.end_known(partition, offset);
+    }
+
+    fn caught_up(&self, source: &str) {
+        self.intake.caught_up(source);
+    }
+
+    fn stopped(&self) -> bool {
+        self.intake.stopped()
+    }
+
+    fn records_max(&self) -> usize {
+        self.intake.records_max()
+    }
+}
