@@ -65,7 +65,7 @@ fn run_job(folder: &Path) {
         writeln!(sink, "{offset} {end}").unwrap();
         offset = end;
         let bytes = offset.to_le_bytes().to_vec();
-        let section = Section { operator: SUM, group: KeyGroup(0), kind: Kind::Full, bytes };
+        let section = Section { operator: SUM, group: KeyGroup(0), kind: Kind::Full, added: 0, bytes };
         checkpoints.write_state(Epoch(epoch), 0, vec![section]).unwrap();
         let counters = serde_json::Value::Null;
         checkpoints.commit(Commit { epoch: Epoch(epoch), positions: at(offset), counters }).unwrap();

@@ -44,7 +44,7 @@ fn cut(epoch: u64) -> Cut {
 }
 
 fn section(kind: Kind, text: &str) -> Section {
-    Section { operator: DAILY, group: KeyGroup(1), kind, bytes: text.as_bytes().to_vec() }
+    Section { operator: DAILY, group: KeyGroup(1), kind, added: 0, bytes: text.as_bytes().to_vec() }
 }
 
 fn commit(checkpoints: &Checkpoints, epoch: u64, kind: Kind, text: &str) -> Result<(), CheckpointError> {

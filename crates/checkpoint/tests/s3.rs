@@ -43,7 +43,7 @@ fn commit(checkpoints: &Checkpoints, epoch: u64) -> Result<(), CheckpointError> 
     let bytes = vec![epoch as u8; 1000];
     checkpoints.append_cut(Cut { epoch: Epoch(epoch), positions: Vec::new() });
     checkpoints.wait_cut(Epoch(epoch), &|| false)?;
-    let section = Section { operator: SUM, group: KeyGroup(0), kind: Kind::Full, bytes };
+    let section = Section { operator: SUM, group: KeyGroup(0), kind: Kind::Full, added: 0, bytes };
     checkpoints.write_state(Epoch(epoch), 0, vec![section])?;
     checkpoints.commit(Commit { epoch: Epoch(epoch), positions: Vec::new(), counters: serde_json::Value::Null })
 }

@@ -209,10 +209,15 @@ impl SavedState for Saved {
         let stored = self.found.sections(self.ids[operator], group);
         let section = |stored: StoredSection| {
             let kind = if stored.kind == Kind::Full { SectionKind::Full } else { SectionKind::Changes };
-            Section { group, kind, bytes: stored.bytes }
+            Section { group, kind, added: 0, bytes: stored.bytes }
         };
         Ok(stored.into_iter().map(section).collect())
     }
+}
+
+/// What is written of a key group that is empty.
+fn empty_section(operator: OperatorId, group: KeyGroup) -> proxima_checkpoint::Section {
+    proxima_checkpoint::Section { operator, group, kind: Kind::Full, added: 0, bytes: Vec::new() }
 }
 
 /// Keeps what the engine hands over.
@@ -230,11 +235,11 @@ impl Kept {
     /// The sections of an operator. A key group that was written whole and is empty gets an empty one.
     fn sections(&self, state: OperatorState) -> Vec<proxima_checkpoint::Section> {
         let operator = self.ids[&state.operator];
-        let empty = |group| proxima_checkpoint::Section { operator, group, kind: Kind::Full, bytes: Vec::new() };
-        let mut sections: BTreeMap<KeyGroup, _> = state.rewritten.iter().map(|group| (group, empty(group))).collect();
-        for Section { group, kind, bytes } in state.sections {
+        let empty = |group| (group, empty_section(operator, group));
+        let mut sections: BTreeMap<KeyGroup, _> = state.rewritten.iter().map(empty).collect();
+        for Section { group, kind, added, bytes } in state.sections {
             let kind = if kind == SectionKind::Full { Kind::Full } else { Kind::Changes };
-            sections.insert(group, proxima_checkpoint::Section { operator, group, kind, bytes });
+            sections.insert(group, proxima_checkpoint::Section { operator, group, kind, added, bytes });
         }
         sections.into_values().collect()
     }

@@ -112,7 +112,7 @@ fn begin(address: &Address) -> (Checkpoints, Resumption) {
 }
 
 fn section(group: u16, bytes: Vec<u8>) -> Section {
-    Section { operator: SUM, group: KeyGroup(group), kind: Kind::Full, bytes }
+    Section { operator: SUM, group: KeyGroup(group), kind: Kind::Full, added: 0, bytes }
 }
 
 fn commit(checkpoints: &Checkpoints, epoch: u64, sections: Vec<Section>) -> Result<(), CheckpointError> {

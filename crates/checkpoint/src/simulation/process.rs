@@ -197,7 +197,7 @@ impl Process {
             if now != before || full {
                 let (kind, number) = if full { (Kind::Full, now) } else { (Kind::Changes, now.wrapping_sub(before)) };
                 let bytes = number.to_le_bytes().to_vec();
-                sections.push(Section { operator: key.0, group: key.1, kind, bytes });
+                sections.push(Section { operator: key.0, group: key.1, kind, added: 0, bytes });
                 self.handed_over.insert(key, now);
             }
         }

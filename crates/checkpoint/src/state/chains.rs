@@ -11,7 +11,7 @@ use crate::state::format::{Kind, SectionInfo};
 use proxima_event::Epoch;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// Changes of a group may always come to this many bytes before the group is written anew.
+/// Changes of a group may always replace this many bytes before the group is written anew.
 const CHANGES_FLOOR_BYTES: u64 = 16 * 1024;
 /// Sections of a group at the most: each is one more to decode after a crash.
 const CHAIN_MAX: usize = 64;
@@ -24,8 +24,9 @@ struct Link {
     file: StateName,
     /// Its number within the file.
     at: usize,
-    kind: Kind,
     bytes: u64,
+    /// How many of them take the place of what stands before in the chain.
+    replaced: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -63,7 +64,8 @@ impl Chains {
                     release(&mut self.files, dead);
                 }
             }
-            chain.push(Link { file: name, at, kind: section.kind, bytes: section.stored });
+            let (bytes, replaced) = (section.stored, section.replaced());
+            chain.push(Link { file: name, at, bytes, replaced });
             let live = self.files.get_mut(&name).expect("the file was just taken in");
             live.bytes += section.stored;
             live.sections += 1;
@@ -130,11 +132,11 @@ fn chain_bytes(chain: &[Link]) -> u64 {
     chain.iter().map(|link| link.bytes).sum()
 }
 
-/// How much a group should be written anew, in hundredths of what makes it due; `None` when it need not be.
+/// How much a group should be written anew, in hundredths of what makes it due; `None` when it need not be. What was only
+/// ever added would be as large again.
 fn urgency(chain: &[Link], wasteful: &HashSet<StateName>) -> Option<u64> {
-    let full = chain.first().filter(|link| link.kind == Kind::Full).map_or(0, |link| link.bytes);
-    let changes = chain_bytes(chain) - full;
-    let by_bytes = changes * 100 / full.max(CHANGES_FLOOR_BYTES);
+    let dead = chain.iter().map(|link| link.replaced).sum::<u64>();
+    let by_bytes = dead * 100 / (chain_bytes(chain) - dead).max(CHANGES_FLOOR_BYTES);
     let by_length = chain.len() as u64 * 100 / CHAIN_MAX as u64;
     let urgency = by_bytes.max(by_length);
     if urgency > 100 {
@@ -160,12 +162,17 @@ mod tests {
 
     /// Takes in the file of an epoch: of each section the group, whether it is full, and its bytes.
     fn add(chains: &mut Chains, epoch: u64, sections: &[(u16, bool, usize)]) -> StateName {
+        add_with(chains, epoch, sections, 0)
+    }
+
+    /// The same with sections of which so much only adds.
+    fn add_with(chains: &mut Chains, epoch: u64, sections: &[(u16, bool, usize)], added: u8) -> StateName {
         let name = StateName { epoch: Epoch(epoch), generation: Generation(1), worker: 0, part: 0 };
         let section = |&(group, full, bytes): &(u16, bool, usize)| {
             let kind = if full { Kind::Full } else { Kind::Changes };
             // Noise, so that it does not compress to nothing.
             let bytes = (0..bytes as u64).map(|at| xxhash_rust::xxh3::xxh3_64(&at.to_le_bytes()) as u8).collect();
-            Section { operator: OPERATOR, group: KeyGroup(group), kind, bytes }
+            Section { operator: OPERATOR, group: KeyGroup(group), kind, added, bytes }
         };
         let (bytes, infos) = encode(&sections.iter().map(section).collect::<Vec<_>>()).unwrap();
         let file = FileRef { name: name.print(), bytes: bytes.len() as u64, checksum: 0 };
@@ -228,6 +235,22 @@ mod tests {
         assert_eq!(planned(&chains, u64::MAX), [0, 2, 1]);
         assert_eq!(planned(&chains, 1), [0], "one at least");
         assert_eq!(planned(&chains, 201_000), [0, 2]);
+    }
+
+    #[test]
+    fn groups_that_only_grew_are_not_rewritten() {
+        let mut chains = chains();
+        add(&mut chains, 2, &[(0, true, 50_000)]);
+        for epoch in 3..13 {
+            add_with(&mut chains, epoch, &[(0, false, 50_000)], 63);
+        }
+        assert_eq!(planned(&chains, u64::MAX), [0_u16; 0]);
+        for epoch in 13..24 {
+            add_with(&mut chains, epoch, &[(0, false, 50_000)], 0);
+        }
+        assert_eq!(planned(&chains, u64::MAX), [0_u16; 0], "as much as is alive: half of it is dead");
+        add(&mut chains, 24, &[(0, false, 50_000)]);
+        assert_eq!(planned(&chains, u64::MAX), [0]);
     }
 
     #[test]

@@ -20,6 +20,9 @@ const PACK_FROM_BYTES: usize = 256;
 /// The quickest level of zstd proper: state is written each second and read after a crash.
 const ZSTD_LEVEL: i32 = 1;
 
+/// What [`Section::added`] says of changes that only add.
+const ALL_ADDED: u8 = 63;
+
 /// What a section holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -38,6 +41,8 @@ pub struct Section {
     pub group: KeyGroup,
     /// Whether it stands alone.
     pub kind: Kind,
+    /// How much of a change adds to what was there and takes the place of none of it, in parts of 63.
+    pub added: u8,
     /// The bytes, whose meaning is the operator's own.
     pub bytes: Vec<u8>,
 }
@@ -48,6 +53,7 @@ pub(crate) struct SectionInfo {
     pub(crate) operator: OperatorId,
     pub(crate) group: KeyGroup,
     pub(crate) kind: Kind,
+    added: u8,
     packed: bool,
     offset: u64,
     /// Its bytes in the file.
@@ -59,6 +65,14 @@ pub(crate) struct SectionInfo {
 impl SectionInfo {
     pub(crate) fn key(&self) -> StateKey {
         (self.operator, self.group)
+    }
+
+    /// How many of its bytes take the place of what stood in sections before, about.
+    pub(crate) fn replaced(&self) -> u64 {
+        match self.kind {
+            Kind::Full => 0,
+            Kind::Changes => self.stored * u64::from(ALL_ADDED - self.added) / u64::from(ALL_ADDED),
+        }
     }
 
     /// The section's bytes, taken out of the whole file's. `None` when they are damaged.
@@ -88,6 +102,7 @@ pub(crate) fn encode(sections: &[Section]) -> io::Result<(Vec<u8>, Vec<SectionIn
             operator: section.operator,
             group: section.group,
             kind: section.kind,
+            added: section.added.min(ALL_ADDED),
             packed: packed.is_some(),
             offset: file.len() as u64,
             stored: stored.len() as u64,
@@ -127,7 +142,7 @@ fn encode_info(info: &SectionInfo) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(INDEX_BYTES);
     bytes.extend_from_slice(&info.operator.0.to_le_bytes());
     bytes.extend_from_slice(&info.group.0.to_le_bytes());
-    bytes.push(u8::from(info.kind == Kind::Full) | u8::from(info.packed) << 1);
+    bytes.push(u8::from(info.kind == Kind::Full) | u8::from(info.packed) << 1 | info.added << 2);
     for number in [info.offset, info.stored, info.raw, info.checksum] {
         bytes.extend_from_slice(&number.to_le_bytes());
     }
@@ -144,6 +159,7 @@ fn decode_info(bytes: &[u8]) -> Option<SectionInfo> {
         operator: OperatorId(u64::from_le_bytes(*operator)),
         group: KeyGroup(u16::from_le_bytes(*group)),
         kind,
+        added: flags >> 2,
         packed: flags & 2 == 2,
         offset: numbers.next()?,
         stored: numbers.next()?,
@@ -162,9 +178,10 @@ mod tests {
             prop::collection::vec(any::<u8>(), 0..600),
             (any::<u8>(), 0_usize..5000).prop_map(|(byte, len)| vec![byte; len]),
         ];
-        let section = (any::<u64>(), any::<u16>(), any::<bool>(), bytes).prop_map(|(operator, group, full, bytes)| {
+        let section = (any::<u64>(), any::<u16>(), any::<bool>(), 0..=ALL_ADDED, bytes);
+        let section = section.prop_map(|(operator, group, full, added, bytes)| {
             let kind = if full { Kind::Full } else { Kind::Changes };
-            Section { operator: OperatorId(operator), group: KeyGroup(group), kind, bytes }
+            Section { operator: OperatorId(operator), group: KeyGroup(group), kind, added, bytes }
         });
         prop::collection::vec(section, 0..8)
     }
@@ -194,14 +211,16 @@ mod tests {
 
     #[test]
     fn a_file_cut_short_has_no_index() {
-        let section = Section { operator: OperatorId(1), group: KeyGroup(2), kind: Kind::Full, bytes: vec![7; 999] };
+        let section =
+            Section { operator: OperatorId(1), group: KeyGroup(2), kind: Kind::Full, added: 0, bytes: vec![7; 999] };
         let (file, _) = encode(&[section]).unwrap();
         assert!((0..file.len()).all(|cut| index(&file[..cut]).is_none()));
     }
 
     #[test]
     fn what_repeats_is_stored_in_fewer_bytes() {
-        let section = Section { operator: OperatorId(1), group: KeyGroup(2), kind: Kind::Full, bytes: vec![7; 99_999] };
+        let section =
+            Section { operator: OperatorId(1), group: KeyGroup(2), kind: Kind::Full, added: 0, bytes: vec![7; 99_999] };
         assert!(encode(&[section]).unwrap().0.len() < 1000);
     }
 }

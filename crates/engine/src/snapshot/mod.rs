@@ -26,6 +26,9 @@ pub enum SectionKind {
     Changes,
 }
 
+/// What [`Section::added`] says of changes that only add.
+pub const ALL_ADDED: u8 = 63;
+
 /// What one save of one operator holds of one key group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Section {
@@ -33,6 +36,8 @@ pub struct Section {
     pub group: KeyGroup,
     /// Whether it is all of the key group or a change.
     pub kind: SectionKind,
+    /// How much of a change adds to what was saved before and takes the place of none of it, in parts of [`ALL_ADDED`].
+    pub added: u8,
     /// The encoded batches, not compressed.
     pub bytes: Vec<u8>,
 }
@@ -43,6 +48,9 @@ pub struct Section {
 #[derive(Debug, Default)]
 pub struct StateWriter {
     sections: BTreeMap<KeyGroup, (SectionKind, Vec<u8>)>,
+    /// Of how many rows it is known whether they replace others, and how many of these do.
+    known: usize,
+    replaced: usize,
     failed: Option<ArrowError>,
 }
 
@@ -72,6 +80,13 @@ impl StateWriter {
         }
     }
 
+    /// Of so many rows of changes, `replaced` take the place of rows of earlier saves, or say that one is gone. Where
+    /// nothing is said all do.
+    pub fn replaces(&mut self, replaced: usize, rows: usize) {
+        self.replaced += replaced;
+        self.known += rows;
+    }
+
     /// The sections, by key group.
     ///
     /// # Errors
@@ -80,8 +95,11 @@ impl StateWriter {
         match self.failed {
             Some(error) => Err(error),
             None => {
+                // Keys are spread over the key groups by their hashes, so that one share tells of all.
+                let added = (self.known - self.replaced.min(self.known)) * usize::from(ALL_ADDED);
+                let added = added.checked_div(self.known).unwrap_or(0) as u8;
                 let sections = self.sections.into_iter();
-                Ok(sections.map(|(group, (kind, bytes))| Section { group, kind, bytes }).collect())
+                Ok(sections.map(|(group, (kind, bytes))| Section { group, kind, added, bytes }).collect())
             }
         }
     }

@@ -108,3 +108,16 @@ fn bytes_that_end_early_are_an_error() {
         assert!(reader.next_batch().is_err(), "{len} bytes of {}", section.bytes.len());
     }
 }
+
+#[test]
+fn sections_say_how_much_of_them_only_adds() {
+    let batch = batch_of(columns());
+    let added = |known: &[(usize, usize)]| {
+        let mut writer = StateWriter::default();
+        writer.changes(KeyGroup(7), &batch);
+        known.iter().for_each(|&(replaced, rows)| writer.replaces(replaced, rows));
+        writer.encode().unwrap()[0].added
+    };
+    assert_eq!([added(&[]), added(&[(0, 0)]), added(&[(5, 5)]), added(&[(9, 5)])], [0; 4]);
+    assert_eq!([added(&[(0, 1)]), added(&[(0, 50), (50, 50)])], [ALL_ADDED, ALL_ADDED / 2]);
+}

@@ -200,12 +200,12 @@ impl KeyedRows {
     /// Makes the changes of the epoch part of the state. Rows that are gone leave it, unless `keep` holds them for the
     /// operator; `changed_key` hears the keys of all changed rows.
     pub(super) fn commit(&mut self, keep: impl Fn(i64) -> bool, mut changed_key: impl FnMut(u32)) {
-        let tracked = self.table.is_tracked();
+        let noted_below = self.table.noted_below();
         for Changed { row, tag } in std::mem::take(&mut self.changed) {
             let (mut mark, payload) = self.table.marked_mut(row);
             mark.turn_off();
             let delta = std::mem::take(&mut payload[DELTA]) as i64;
-            let dirtied = tracked && delta != 0 && mark.make_dirty();
+            let dirtied = row < noted_below && delta != 0 && mark.make_dirty();
             payload[WEIGHT] = payload[WEIGHT].wrapping_add_signed(delta);
             let gone = payload[WEIGHT] == 0 && !keep(payload[OWN] as i64);
             if dirtied {

@@ -22,6 +22,10 @@ impl Default for Sorted {
 }
 
 impl Sorted {
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// Sorts items by their key groups; the order within a group stays.
     pub(crate) fn new(items: Vec<u32>, key_group: impl Fn(u32) -> u8) -> Self {
         let mut starts = Box::new([0; KEY_GROUPS + 1]);
@@ -56,6 +60,8 @@ pub(crate) struct Save {
     pub(crate) changed: Sorted,
     /// And those that are gone.
     pub(crate) gone: Sorted,
+    /// How many of the changed ones and those that are gone stand in the saves before.
+    pub(crate) replaced: usize,
 }
 
 impl Save {
@@ -69,7 +75,7 @@ impl Save {
 }
 
 /// Rows of one batch of state, about: so that a great save does not hold all state in columns at once.
-const BATCH_ROWS: usize = 1 << 16;
+pub(crate) const BATCH_ROWS: usize = 1 << 16;
 
 /// The key groups that a save writes, in runs whose items make up a batch.
 pub(super) struct Run {

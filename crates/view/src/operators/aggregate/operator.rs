@@ -160,16 +160,16 @@ impl Aggregate {
     /// Forgets the groups that have no rows left, and clears the marks of the others.
     fn end_epoch(&mut self) {
         let mut gone = Vec::new();
-        let tracked = self.table.is_tracked();
-        // Groups without a payload are only ever added: there is something to do where that is noted.
-        let looked_at = if self.stride > 0 || tracked { &*self.touched.groups } else { &[] };
+        let noted_below = self.table.noted_below();
+        // Groups without a payload are only ever added, and the table knows what it has added.
+        let looked_at = if self.stride > 0 { &*self.touched.groups } else { &[] };
         for (at, &group) in looked_at.iter().enumerate() {
             let (mut mark, payload) = self.table.marked_mut(group);
             mark.turn_off();
-            if self.stride > 0 && payload[ROWS] == 0 && !self.spec.keys.is_empty() {
+            if payload[ROWS] == 0 && !self.spec.keys.is_empty() {
                 gone.push((group, self.touched.tags[at]));
             }
-            if tracked && mark.make_dirty() {
+            if group < noted_below && mark.make_dirty() {
                 self.table.note_dirty(group);
             }
         }

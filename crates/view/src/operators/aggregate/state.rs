@@ -1,12 +1,13 @@
 //! An aggregate's state in a checkpoint.
 //!
 //! A section of a key group has a batch with the keys of groups that are gone, a batch with the keys and words of those
-//! that are there, and for each accumulator that has state beside its words a batch of that. Words that an accumulator
-//! settles at the end of an epoch follow from the state beside them and are not saved.
+//! that are there, and for each accumulator that has state beside its words a batch of that; all this once or, where no
+//! accumulator has, several times. Words that an accumulator settles at the end of an epoch follow from the state beside
+//! them and are not saved.
 
 use super::accumulator::{GroupRun, mismatch};
 use super::operator::{Aggregate, Call, ROWS};
-use crate::operators::snapshot::{misfit, next_rows, runs, state_batch, words_array, words_column};
+use crate::operators::snapshot::{Run, Save, misfit, next_rows, runs, state_batch, words_array, words_column};
 use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::cast;
 use arrow::datatypes::UInt32Type;
@@ -26,24 +27,33 @@ impl Aggregate {
     }
 
     pub(super) fn write_state(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
-        let save = self.table.begin_save(rewrite);
+        let beside = self.calls.iter().filter_map(Call::own_ref).any(|(accumulator, _)| accumulator.has_more());
+        let saves = match beside {
+            true => vec![self.table.begin_save(rewrite)],
+            false => self.table.begin_save_in_pieces(rewrite),
+        };
         self.calls.iter_mut().filter_map(Call::own).for_each(|(accumulator, _)| accumulator.begin_save(rewrite));
-        for run in runs(&[&save]) {
-            let (groups, gone) = save.of(run.kind, run.span.clone());
-            let of_gone = run.ranges(|span| save.of(run.kind, span).1.len());
-            out.rows(run.kind, &state_batch(self.table.columns(gone)), &of_gone);
-            let of_groups = run.ranges(|span| save.of(run.kind, span).0.len());
-            out.rows(run.kind, &self.saved_rows(groups), &of_groups);
-            let rows = GroupRun::new(run.kind, run.span.clone(), groups);
-            for (accumulator, _) in self.calls.iter().filter_map(Call::own_ref) {
-                if let Some(batch) = accumulator.save(&rows) {
-                    let (batch, ranges) = by_section(&batch, &of_groups);
-                    out.rows(run.kind, &batch, &ranges);
-                }
-            }
+        for save in &saves {
+            out.replaces(save.replaced, save.changed.len() + save.gone.len());
+            runs(&[save]).iter().for_each(|run| self.write_run(run, save, out));
         }
         self.table.end_save();
         self.calls.iter_mut().filter_map(Call::own).for_each(|(accumulator, _)| accumulator.end_save());
+    }
+
+    fn write_run(&self, run: &Run, save: &Save, out: &mut StateWriter) {
+        let (groups, gone) = save.of(run.kind, run.span.clone());
+        let of_gone = run.ranges(|span| save.of(run.kind, span).1.len());
+        out.rows(run.kind, &state_batch(self.table.columns(gone)), &of_gone);
+        let of_groups = run.ranges(|span| save.of(run.kind, span).0.len());
+        out.rows(run.kind, &self.saved_rows(groups), &of_groups);
+        let rows = GroupRun::new(run.kind, run.span.clone(), groups);
+        for (accumulator, _) in self.calls.iter().filter_map(Call::own_ref) {
+            if let Some(batch) = accumulator.save(&rows) {
+                let (batch, ranges) = by_section(&batch, &of_groups);
+                out.rows(run.kind, &batch, &ranges);
+            }
+        }
     }
 
     /// The words of a payload that are saved.
@@ -71,11 +81,20 @@ impl Aggregate {
 
     /// Takes back one section.
     pub(super) fn read_state(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
-        if let Some(gone) = next_rows(state)? {
-            self.unload(&gone)?;
+        while let Some(gone) = state.next_batch()? {
+            if gone.num_rows() > 0 {
+                self.unload(&gone)?;
+            }
+            if let Some(batch) = next_rows(state)? {
+                self.read_groups(&batch, state)?;
+            }
         }
-        let Some(batch) = next_rows(state)? else { return Ok(()) };
-        let groups = self.load_rows(&batch, state.group())?;
+        Ok(())
+    }
+
+    /// Takes back some groups, and what stands behind them in the section.
+    fn read_groups(&mut self, batch: &RecordBatch, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        let groups = self.load_rows(batch, state.group())?;
         for call in &mut self.calls {
             let Some((accumulator, own)) = call.own() else { continue };
             if accumulator.has_more() {

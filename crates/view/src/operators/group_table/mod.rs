@@ -132,8 +132,10 @@ impl GroupTable {
                 Found::Vacant(slot) => {
                     let group = self.insert(rows.encoded, row);
                     self.index.occupy(slot, tag, group);
-                    if let Some(tracking) = &mut self.tracking {
-                        tracking.added(group, hash);
+                    if let Some(tracking) = &mut self.tracking
+                        && tracking.added(group, hash)
+                    {
+                        Mark(&mut self.records.get_mut(group)[0]).make_new();
                     }
                     fresh.push(group);
                     group
@@ -302,8 +304,8 @@ pub(crate) struct Mark<'a>(&'a mut u64);
 const OWN: u32 = 1;
 /// It is in the list of those that have changed since the last save.
 const DIRTY: u32 = 2;
-/// It stands in the last save.
-const SAVED: u32 = 4;
+/// Its number stands in the last save, but for another group.
+const NEW: u32 = 4;
 
 impl Mark<'_> {
     /// Whether the operator's bit is on.
@@ -324,7 +326,8 @@ impl Mark<'_> {
         *self.0 &= !u64::from(OWN);
     }
 
-    /// Marks the group as changed; says whether it was not.
+    /// Marks the group as changed; says whether it was not. Only for groups below
+    /// [`noted_below`](GroupTable::noted_below), which are then noted.
     #[inline(always)]
     pub(crate) fn make_dirty(&mut self) -> bool {
         let clean = !self.has(DIRTY);
@@ -335,16 +338,18 @@ impl Mark<'_> {
     /// Marks the group as saved; says whether it had changed.
     fn make_saved(&mut self) -> bool {
         let dirty = self.has(DIRTY);
-        self.replace(*self.0 as u32 & !DIRTY | SAVED);
+        self.replace(*self.0 as u32 & !(DIRTY | NEW));
         dirty
     }
 
-    fn make_unsaved(&mut self) {
-        *self.0 &= !u64::from(SAVED);
+    /// Marks a group with a number that was used before: no save knows of it.
+    fn make_new(&mut self) {
+        *self.0 |= u64::from(DIRTY | NEW);
     }
 
+    /// Whether the last save knows of the group, if it knows of its number.
     fn is_saved(&self) -> bool {
-        self.has(SAVED)
+        !self.has(NEW)
     }
 
     fn is_live(&self) -> bool {

@@ -1,8 +1,10 @@
 //! What a table notes for checkpoints: which groups have changed since the last save, which are gone, and to which key
 //! group each number belongs, so that a save finds what it needs without hashing keys.
+//!
+//! Numbers that no save has given yet are the last ones of the table. They need no note: the next save writes all of them.
 
 use super::{FREE, GONE, GroupTable, Mark};
-use crate::operators::snapshot::{Save, Sorted};
+use crate::operators::snapshot::{BATCH_ROWS, Save, Sorted};
 use proxima_event::{KEY_GROUPS, KeyGroup, KeyGroupSet};
 
 const _: () = assert!(KEY_GROUPS <= 1 << u8::BITS, "the number of a key group is kept in a byte");
@@ -17,8 +19,10 @@ fn key_group(hash: u64) -> u8 {
 pub(super) struct Tracking {
     /// The key group of each number.
     key_groups: Vec<u8>,
-    /// The numbers whose mark says that they have changed. A number that was freed since may come twice, or may be
-    /// free.
+    /// The numbers from this one on came after the last save.
+    saved: u32,
+    /// Of the numbers before, those whose mark says that they have changed. A number that was freed since may come twice,
+    /// or may be free.
     dirty: Vec<u32>,
     /// The groups that are gone but stand in the last save: their numbers are free when the next one has told so.
     gone: Vec<u32>,
@@ -33,14 +37,30 @@ impl Tracking {
         self.key_groups.capacity() + (self.dirty.capacity() + self.gone.capacity()) * size_of::<u32>()
     }
 
-    /// Notes a new group.
-    #[cold]
-    pub(super) fn added(&mut self, group: u32, hash: u64) {
-        if self.key_groups.len() <= group as usize {
-            self.key_groups.resize(group as usize + 1, 0);
+    /// Notes a new group. Says whether its number was in use at the last save.
+    #[inline]
+    pub(super) fn added(&mut self, group: u32, hash: u64) -> bool {
+        if self.key_groups.len() == group as usize {
+            self.key_groups.push(key_group(hash));
+            return false;
         }
         self.key_groups[group as usize] = key_group(hash);
+        let again = group < self.saved;
+        if again {
+            self.dirty.push(group);
+        }
+        again
     }
+}
+
+/// What a save has to write of a table, in the order of the table.
+#[derive(Default)]
+struct Listed {
+    whole: Vec<u32>,
+    changed: Vec<u32>,
+    gone: Vec<u32>,
+    /// How many groups of `changed` and `gone` were saved before.
+    replaced: usize,
 }
 
 impl GroupTable {
@@ -69,10 +89,17 @@ impl GroupTable {
         KeyGroup(u16::from(tracking.key_groups[group as usize]))
     }
 
+    /// Changes of the groups below this number are to be noted: none where nothing is tracked.
+    #[inline(always)]
+    pub(crate) fn noted_below(&self) -> u32 {
+        self.tracking.as_ref().map_or(0, |tracking| tracking.saved)
+    }
+
     /// Notes that a group has changed.
     #[inline]
     pub(crate) fn touch(&mut self, group: u32) {
         if let Some(tracking) = &mut self.tracking
+            && group < tracking.saved
             && Mark(&mut self.records.get_mut(group)[0]).make_dirty()
         {
             tracking.dirty.push(group);
@@ -90,25 +117,60 @@ impl GroupTable {
     /// Begins a save: gives what it has to write, and counts that as written. The groups that are gone can be read
     /// until [`end_save`](Self::end_save).
     pub(crate) fn begin_save(&mut self, rewrite: &KeyGroupSet) -> Save {
-        let Some(mut tracking) = self.tracking.take() else { return Save::default() };
+        let listed = self.list(rewrite);
+        let Listed { whole, changed, gone, replaced } = listed;
+        Save { whole: self.sorted(whole), changed: self.sorted(changed), gone: self.sorted(gone), replaced }
+    }
+
+    /// The same in pieces that follow each other in the table: what is read for one stays in the processor's caches,
+    /// where the groups of one key group would lie all over the table.
+    pub(crate) fn begin_save_in_pieces(&mut self, rewrite: &KeyGroupSet) -> Vec<Save> {
+        let Listed { whole, changed, gone, replaced } = self.list(rewrite);
+        let pieces = |groups: &[u32]| groups.len().div_ceil(BATCH_ROWS);
+        let count = pieces(&whole).max(pieces(&changed)).max(usize::from(!gone.is_empty()));
+        let mut saves: Vec<Save> = (0..count)
+            .map(|at| {
+                let piece =
+                    |groups: &[u32]| self.sorted(groups.chunks(BATCH_ROWS).nth(at).unwrap_or_default().to_vec());
+                Save { whole: piece(&whole), changed: piece(&changed), ..Save::default() }
+            })
+            .collect();
+        // A key may be gone and there again: what is gone goes first.
+        if let Some(first) = saves.first_mut() {
+            first.gone = self.sorted(gone);
+            first.replaced = replaced;
+        }
+        saves
+    }
+
+    fn sorted(&self, groups: Vec<u32>) -> Sorted {
+        let key_groups = self.tracking.as_ref().map_or(&[][..], |tracking| &tracking.key_groups);
+        Sorted::new(groups, |group| key_groups[group as usize])
+    }
+
+    /// Lists what a save has to write, and counts that as written.
+    fn list(&mut self, rewrite: &KeyGroupSet) -> Listed {
+        let Some(mut tracking) = self.tracking.take() else { return Listed::default() };
         let is_whole = |group: u32| rewrite.contains(KeyGroup(u16::from(tracking.key_groups[group as usize])));
         let mut changed = std::mem::take(&mut tracking.dirty);
+        let mut replaced = 0;
         changed.retain(|&group| {
             let mut mark = Mark(&mut self.records.get_mut(group)[0]);
-            mark.is_live() && mark.make_saved() && !is_whole(group)
+            let was_saved = mark.is_saved();
+            let changed = mark.is_live() && mark.make_saved() && !is_whole(group);
+            replaced += usize::from(changed && was_saved);
+            changed
         });
-        let mut whole = Vec::new();
-        if !rewrite.is_empty() {
-            whole.extend((0..self.records.len() as u32).filter(|&group| is_whole(group) && self.is_live(group)));
-            for &group in &whole {
-                Mark(&mut self.records.get_mut(group)[0]).make_saved();
-            }
-        }
-        let gone = tracking.gone.iter().copied().filter(|&group| !is_whole(group)).collect();
-        let sorted = |groups| Sorted::new(groups, |group| tracking.key_groups[group as usize]);
-        let save = Save { whole: sorted(whole), changed: sorted(changed), gone: sorted(gone) };
+        let end = self.records.len() as u32;
+        let (saved, none_free) = (std::mem::replace(&mut tracking.saved, end), self.free.is_empty());
+        let added = (saved..end).filter(|&group| none_free || self.is_live(group));
+        changed.extend(added.filter(|&group| rewrite.is_empty() || !is_whole(group)));
+        let whole = if rewrite.is_empty() { 0..0 } else { 0..end };
+        let whole = whole.filter(|&group| is_whole(group) && self.is_live(group)).collect();
+        let gone: Vec<u32> = tracking.gone.iter().copied().filter(|&group| !is_whole(group)).collect();
+        replaced += gone.len();
         self.tracking = Some(tracking);
-        save
+        Listed { whole, changed, gone, replaced }
     }
 
     /// The save is written: frees the numbers of the groups that are gone.
@@ -124,11 +186,12 @@ impl GroupTable {
             Mark(&mut self.records.get_mut(group)[0]).make_saved();
             tracking.key_groups[group as usize] = of.0 as u8;
         }
+        tracking.saved = self.records.len() as u32;
     }
 
     /// Forgets a loaded group, of which a later section says that it is gone.
     pub(crate) fn unload(&mut self, group: u32, tag: u32) {
-        Mark(&mut self.records.get_mut(group)[0]).make_unsaved();
+        Mark(&mut self.records.get_mut(group)[0]).make_new();
         self.remove(group, tag);
     }
 
@@ -136,7 +199,7 @@ impl GroupTable {
     pub(super) fn keep_gone(&mut self, group: u32) -> bool {
         let Some(tracking) = &mut self.tracking else { return false };
         let mut mark = Mark(&mut self.records.get_mut(group)[0]);
-        let keep = mark.is_saved();
+        let keep = group < tracking.saved && mark.is_saved();
         if keep {
             mark.replace(GONE);
             tracking.gone.push(group);
