@@ -4,7 +4,8 @@
 //! magic | section … | index: 43 bytes for each section | number of sections u32 | checksum of the index u64 | magic
 //! ```
 //!
-//! Each section is compressed on its own, and only if that helps, so that one can be read without the others.
+//! Each section is compressed on its own, and only if that helps, so that one can be read without the others. An
+//! operator whose sections do not become smaller has few of them tried.
 
 use crate::operators::OperatorId;
 use crate::state::StateKey;
@@ -20,6 +21,11 @@ const PACK_FROM_BYTES: usize = 256;
 /// The quickest level of zstd proper: state is written each second and read after a crash.
 const ZSTD_LEVEL: i32 = 1;
 
+/// Compressed bytes that are more than this part of what they were are not worth the time: the operators' own form is
+/// small where they hold numbers.
+const PACKED_PART: (usize, usize) = (3, 4);
+/// Sections of an operator that are left as they are behind one that was not worth it.
+const UNTRIED: usize = 31;
 /// What [`Section::added`] says of changes that only add.
 const ALL_ADDED: u8 = 63;
 
@@ -93,10 +99,10 @@ impl SectionInfo {
 /// The bytes of a file with these sections, and where each stands.
 pub(crate) fn encode(sections: &[Section]) -> io::Result<(Vec<u8>, Vec<SectionInfo>)> {
     let mut file = MAGIC.to_vec();
-    let mut packer = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
+    let mut packer = Packer::new()?;
     let mut infos = Vec::with_capacity(sections.len());
     for section in sections {
-        let packed = pack(&mut packer, &section.bytes)?;
+        let packed = packer.pack(section)?;
         let stored = packed.as_ref().unwrap_or(&section.bytes);
         infos.push(SectionInfo {
             operator: section.operator,
@@ -119,12 +125,36 @@ pub(crate) fn encode(sections: &[Section]) -> io::Result<(Vec<u8>, Vec<SectionIn
     Ok((file, infos))
 }
 
-/// The compressed bytes, if they are fewer.
-fn pack(packer: &mut zstd::bulk::Compressor<'_>, bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
-    if bytes.len() < PACK_FROM_BYTES {
-        return Ok(None);
+/// Compresses the sections of a file.
+struct Packer {
+    compressor: zstd::bulk::Compressor<'static>,
+    /// The operator whose last section was not worth it, and how many of its next ones are left as they are.
+    untried: (OperatorId, usize),
+}
+
+impl Packer {
+    fn new() -> io::Result<Self> {
+        Ok(Self { compressor: zstd::bulk::Compressor::new(ZSTD_LEVEL)?, untried: (OperatorId(0), 0) })
     }
-    Ok(Some(packer.compress(bytes)?).filter(|packed| packed.len() < bytes.len()))
+
+    /// The compressed bytes, if they are worth it.
+    fn pack(&mut self, section: &Section) -> io::Result<Option<Vec<u8>>> {
+        if section.bytes.len() < PACK_FROM_BYTES {
+            return Ok(None);
+        }
+        if let (operator, left @ 1..) = &mut self.untried
+            && *operator == section.operator
+        {
+            *left -= 1;
+            return Ok(None);
+        }
+        let packed = self.compressor.compress(&section.bytes)?;
+        if packed.len() * PACKED_PART.1 <= section.bytes.len() * PACKED_PART.0 {
+            return Ok(Some(packed));
+        }
+        self.untried = (section.operator, UNTRIED);
+        Ok(None)
+    }
 }
 
 /// Where the sections of a file stand. `None` when it is not a file of state, or damaged.
@@ -207,6 +237,24 @@ mod tests {
             let all: Vec<_> = sections.iter().map(|section| section.bytes.clone()).collect();
             prop_assert!(read.is_none_or(|read| read.is_none_or(|read| read == all)));
         }
+    }
+
+    #[test]
+    fn sections_that_compress_badly_are_left_as_they_are() {
+        let noise = |at: u64| xxhash_rust::xxh3::xxh3_64(&at.to_le_bytes()) as u8;
+        let section = |operator, bytes| Section {
+            operator: OperatorId(operator),
+            group: KeyGroup(2),
+            kind: Kind::Full,
+            added: 0,
+            bytes,
+        };
+        let noisy = section(1, (0..9999).map(noise).collect());
+        let sections =
+            [noisy.clone(), section(1, vec![7; 999]), section(2, vec![7; 999]), noisy, section(3, vec![7; 999])];
+        let (file, infos) = encode(&sections).unwrap();
+        assert_eq!(infos.iter().map(|info| info.packed).collect::<Vec<_>>(), [false, false, true, false, true]);
+        assert!(sections.iter().zip(&infos).all(|(section, info)| info.read(&file).as_ref() == Some(&section.bytes)));
     }
 
     #[test]

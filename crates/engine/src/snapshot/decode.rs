@@ -1,6 +1,7 @@
 //! Bytes back into batches: the counterpart of [`encode`](super::encode), where the format is described.
 
 use super::encode::is_bytes;
+use super::words;
 use arrow::array::{ArrayData, ArrayRef, BinaryArray, BooleanArray, RecordBatch, StringArray, make_array};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
@@ -111,16 +112,8 @@ impl<'a> Bytes<'a> {
     }
 
     fn words(&mut self, rows: usize) -> Option<Vec<u64>> {
-        let width = self.number::<1>()?;
-        if width == 0 {
-            return Some(vec![0; rows]);
-        }
-        let values = self.take(rows.checked_mul(width).filter(|_| width <= 8)?)?;
-        let word = |value: &[u8]| {
-            let mut word = [0; 8];
-            word[..width].copy_from_slice(value);
-            u64::from_le_bytes(word)
-        };
-        Some(values.chunks_exact(width).map(word).collect())
+        let width = self.number::<1>()? as u8;
+        let values = self.take(words::bytes(width, rows)?)?;
+        Some(words::read(width, rows, values))
     }
 }

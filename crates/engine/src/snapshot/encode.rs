@@ -5,11 +5,13 @@
 //! is the length of its type's name (`u8`) and the name, whether it has NULLs (`u8`) and the bits that say which rows
 //! are none, then its values:
 //! - truth values: bits;
-//! - values of eight bytes: *words*, whose width (`u8`: 0, 1, 2, 4 or 8 bytes) is that of the greatest of them;
+//! - values of eight bytes: *words*, whose width (`u8`: 0, 1, 2, 4 or 8 bytes) is that of the greatest of them, or 128
+//!   and a number of bits: then come the least of them and a unit (`u64` each), and how many units each lies above it;
 //! - values of other fixed widths: as they lie in memory, little-endian;
 //! - strings and bytes: their lengths as words, then all their bytes;
 //! - anything else, with a name of length 0: the length (`u32`) and the bytes of an Arrow stream.
 
+use super::words;
 use arrow::array::{Array, ArrayData, ArrayRef, AsArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::DataType;
@@ -89,30 +91,11 @@ fn put_bits(bits: &BooleanBuffer, out: &mut Vec<u8>) {
 
 fn put_fixed(data: &ArrayData, data_type: &DataType, rows: Range<usize>, out: &mut Vec<u8>) {
     if data_type.primitive_width() == Some(size_of::<u64>()) {
-        return put_words(data.buffer::<u64>(0)[rows].iter().copied(), out);
+        return words::put(data.buffer::<u64>(0)[rows].iter().copied(), out);
     }
     let width = data_type.primitive_width().expect("only primitive types have their data here");
     let start = (data.offset() + rows.start) * width;
     out.extend_from_slice(&data.buffers()[0].as_slice()[start..start + rows.len() * width]);
-}
-
-fn put_words(words: impl Iterator<Item = u64> + Clone, out: &mut Vec<u8>) {
-    // All bits of all words: as wide as the greatest.
-    let width = match words.clone().fold(0, |all, word| all | word) {
-        0 => 0,
-        1..=0xff => 1,
-        0x100..=0xffff => 2,
-        0x1_0000..=0xffff_ffff => 4,
-        _ => 8,
-    };
-    out.push(width);
-    match width {
-        0 => {}
-        1 => out.extend(words.map(|word| word as u8)),
-        2 => words.for_each(|word| out.extend_from_slice(&(word as u16).to_le_bytes())),
-        4 => words.for_each(|word| out.extend_from_slice(&(word as u32).to_le_bytes())),
-        _ => words.for_each(|word| out.extend_from_slice(&word.to_le_bytes())),
-    }
 }
 
 fn put_bytes(array: &ArrayRef, rows: Range<usize>, out: &mut Vec<u8>) {
@@ -127,7 +110,7 @@ fn put_bytes(array: &ArrayRef, rows: Range<usize>, out: &mut Vec<u8>) {
 }
 
 fn put_values<'a>(rows: Range<usize>, value: impl Fn(usize) -> &'a [u8] + Clone, out: &mut Vec<u8>) {
-    put_words(rows.clone().map(|row| value(row).len() as u64), out);
+    words::put(rows.clone().map(|row| value(row).len() as u64), out);
     rows.for_each(|row| out.extend_from_slice(value(row)));
 }
 

@@ -5,6 +5,7 @@
 
 mod decode;
 mod encode;
+mod words;
 
 #[cfg(test)]
 mod tests;

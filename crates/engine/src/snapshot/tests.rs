@@ -121,3 +121,21 @@ fn sections_say_how_much_of_them_only_adds() {
     assert_eq!([added(&[]), added(&[(0, 0)]), added(&[(5, 5)]), added(&[(9, 5)])], [0; 4]);
     assert_eq!([added(&[(0, 1)]), added(&[(0, 50), (50, 50)])], [ALL_ADDED, ALL_ADDED / 2]);
 }
+
+/// What is stored of words: fewer bits than eight bytes each, where they lie close together.
+#[test]
+fn words_that_lie_close_together_take_few_bits() {
+    let ids = |at: u64| 1_000_000 + at * 7919 % 4096;
+    let minutes = |at: u64| 1_700_000_000_000 + at % 500 * 60_000;
+    let words = [("ids", 12, (0..1000).map(ids).collect()), ("minutes", 9, (0..1000).map(minutes).collect())];
+    for (name, bits, words) in words {
+        let words: Vec<u64> = words;
+        let batch = batch_of(vec![Arc::new(UInt64Array::from(words))]);
+        let mut writer = StateWriter::default();
+        writer.full(KeyGroup(7), &batch);
+        let section = writer.encode().unwrap().remove(0);
+        assert!(section.bytes.len() < 1000 * bits / 8 + 64, "{name}: {} bytes", section.bytes.len());
+        let read = StateReader::from(&section).next_batch().unwrap().unwrap();
+        assert_eq!(read.columns(), batch.columns(), "{name}");
+    }
+}

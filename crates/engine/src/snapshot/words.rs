@@ -1,0 +1,168 @@
+//! Numbers of eight bytes as fewer bytes: as wide as the greatest of them or, where that is less, packed to the bits in
+//! which they differ.
+//!
+//! State is written each second, so this must cost little: a nanosecond or two for each number. It is most of what
+//! makes keys and counts small; compression behind it would cost ten times as much for a part of that.
+
+/// What the width of packed numbers begins with; their bits are added to it.
+const PACKED: u8 = 0x80;
+/// Numbers that differ in more bits than these are not packed.
+const BITS_MAX: u32 = u32::BITS;
+/// Bytes of the base and the unit.
+const HEAD_BYTES: usize = 2 * size_of::<u64>();
+
+/// Appends the width of some numbers and the numbers.
+pub(super) fn put(words: impl ExactSizeIterator<Item = u64> + Clone, out: &mut Vec<u8>) {
+    let (least, greatest) =
+        words.clone().fold((u64::MAX, 0), |(least, greatest), word| (word.min(least), word.max(greatest)));
+    let width = match greatest {
+        0 => 0,
+        1..=0xff => 1,
+        0x100..=0xffff => 2,
+        0x1_0000..=0xffff_ffff => 4,
+        _ => 8,
+    };
+    let (rows, plain) = (words.len(), words.len() * width);
+    // So many bits at the least, if each number is its distance from the least.
+    if plain > HEAD_BYTES + 1 {
+        let unit = unit(words.clone(), least);
+        let bits = u64::BITS - ((greatest - least) / unit).leading_zeros();
+        if bits <= BITS_MAX && HEAD_BYTES + packed_bytes(rows, bits) < plain {
+            return put_packed(words, (least, unit, bits), out);
+        }
+    }
+    out.push(width as u8);
+    let start = out.len();
+    out.resize(start + plain, 0);
+    let out = &mut out[start..];
+    match width {
+        0 => {}
+        1 => out.iter_mut().zip(words).for_each(|(byte, word)| *byte = word as u8),
+        2 => out.as_chunks_mut().0.iter_mut().zip(words).for_each(|(at, word)| *at = (word as u16).to_le_bytes()),
+        4 => out.as_chunks_mut().0.iter_mut().zip(words).for_each(|(at, word)| *at = (word as u32).to_le_bytes()),
+        _ => out.as_chunks_mut().0.iter_mut().zip(words).for_each(|(at, word)| *at = word.to_le_bytes()),
+    }
+}
+
+/// What all distances from the least number are multiples of.
+fn unit(words: impl Iterator<Item = u64>, least: u64) -> u64 {
+    let mut unit = 0;
+    for distance in words.map(|word| word - least) {
+        if unit == 0 || distance % unit != 0 {
+            unit = greatest_divisor(distance, unit);
+            if unit == 1 {
+                break;
+            }
+        }
+    }
+    unit.max(1)
+}
+
+fn greatest_divisor(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+fn packed_bytes(rows: usize, bits: u32) -> usize {
+    (rows * bits as usize).div_ceil(8)
+}
+
+/// The least bits first, without gaps.
+fn put_packed(words: impl ExactSizeIterator<Item = u64>, (least, unit, bits): (u64, u64, u32), out: &mut Vec<u8>) {
+    out.push(PACKED + bits as u8);
+    out.extend_from_slice(&least.to_le_bytes());
+    out.extend_from_slice(&unit.to_le_bytes());
+    if bits == 0 {
+        return;
+    }
+    let mut at = out.len();
+    out.resize(at + packed_bytes(words.len(), bits), 0);
+    let (mut held, mut count) = (0u64, 0);
+    for word in words {
+        let distance = word - least;
+        held |= (if unit == 1 { distance } else { distance / unit }) << count;
+        count += bits;
+        if count >= u32::BITS {
+            out[at..at + 4].copy_from_slice(&(held as u32).to_le_bytes());
+            at += 4;
+            held >>= u32::BITS;
+            count -= u32::BITS;
+        }
+    }
+    let left = out.len() - at;
+    out[at..].copy_from_slice(&held.to_le_bytes()[..left]);
+}
+
+/// How many bytes some numbers take behind their width; `None` where no number is so wide.
+pub(super) fn bytes(width: u8, rows: usize) -> Option<usize> {
+    match width {
+        0..=8 => rows.checked_mul(usize::from(width)),
+        _ => {
+            let bits = u32::from(width.checked_sub(PACKED)?);
+            rows.checked_mul(bits as usize).filter(|_| bits <= BITS_MAX)?;
+            Some(HEAD_BYTES + packed_bytes(rows, bits))
+        }
+    }
+}
+
+/// The numbers whose [`bytes`] these are.
+pub(super) fn read(width: u8, rows: usize, bytes: &[u8]) -> Vec<u64> {
+    match width {
+        0 => vec![0; rows],
+        1..=8 => bytes.chunks_exact(usize::from(width)).map(number).collect(),
+        _ => {
+            let (head, packed) = bytes.split_at(HEAD_BYTES);
+            let (least, unit) = (number(&head[..8]), number(&head[8..]));
+            let bits = usize::from(width - PACKED);
+            let distance = |row: usize| {
+                let at = row * bits;
+                let from = &packed[at / 8..];
+                number(&from[..from.len().min(8)]) >> (at % 8) & ((1 << bits) - 1)
+            };
+            (0..rows).map(|row| least.wrapping_add(distance(row).wrapping_mul(unit))).collect()
+        }
+    }
+}
+
+/// At most eight bytes as a number.
+fn number(bytes: &[u8]) -> u64 {
+    let mut number = [0; 8];
+    number[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn words() -> impl Strategy<Value = Vec<u64>> {
+        let of = |bits: u32| prop::collection::vec(0..=u64::MAX >> (64 - bits), 0..70);
+        let distances = prop_oneof![Just(1), Just(7), Just(20), Just(32), Just(33), Just(64)].prop_flat_map(of);
+        let unit = prop_oneof![Just(1_u64), Just(60_000), 1..1_000_000_u64];
+        (distances, unit, prop_oneof![Just(0), any::<u64>()]).prop_map(|(distances, unit, least)| {
+            distances.into_iter().map(|distance| least.wrapping_add(distance.wrapping_mul(unit))).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_come_back(words in words()) {
+            let mut out = vec![9];
+            put(words.iter().copied(), &mut out);
+            let width = out[1];
+            prop_assert_eq!(bytes(width, words.len()), Some(out.len() - 2));
+            prop_assert_eq!(read(width, words.len(), &out[2..]), words);
+        }
+    }
+
+    #[test]
+    fn no_number_is_of_another_width() {
+        let known: Vec<u8> = (0..=u8::MAX).filter(|&width| bytes(width, 3).is_some()).collect();
+        assert_eq!(known, (0..=8).chain(0x80..=0xa0).collect::<Vec<u8>>());
+        assert_eq!(bytes(8, usize::MAX), None);
+        assert_eq!(bytes(0xa0, usize::MAX), None);
+    }
+}
