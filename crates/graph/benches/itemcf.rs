@@ -17,8 +17,8 @@ use proxima_engine::{EpochEnd, Operator, Outbox, StateWriter};
 use proxima_event::{Changes, Epoch, KeyGroupSet};
 use proxima_graph::live::{NameObjects, Relate};
 use proxima_graph::{
-    Catalogue, Direction, Graph, HOT_WORK, Kind, KindId, LiveGraph, ObjectId, Relation, RelationColumns, RelationId,
-    RelationRules,
+    Catalogue, Direction, Graph, HOT_WORK, Kind, KindId, LiveGraph, ObjectId, Pair, Relation, RelationColumns,
+    RelationId, RelationRules,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -86,6 +86,7 @@ fn measure(stream: &Stream) -> Vec<(&'static str, f64)> {
         }
     }
     let records = fill_from_records(stream, &events);
+    println!("  hot above {HOT_WORK}: {} events a second, {} from records", rate(time), rate(records));
     println!("  reads of {LIST}, p50 and p99: items evenly {even:?}, by popularity {popular:?}");
     let micros = |time: Duration| time.as_nanos() as f64 / 1e3;
     vec![
@@ -243,21 +244,18 @@ fn records(events: &[Event], first: usize, stream: &Stream) -> Changes {
 /// Reads lists as a path's evaluation does, with buffers that are used again.
 #[derive(Default)]
 struct Reader {
-    sums: Vec<(ObjectId, i128)>,
-    norms: Vec<i128>,
+    pairs: Vec<Pair>,
     scored: Vec<(f64, u32)>,
 }
 
 impl Reader {
     fn list(&mut self, graph: &LiveGraph, item: u32) -> &[(f64, u32)] {
-        self.sums.clear();
-        self.norms.clear();
+        self.pairs.clear();
         self.scored.clear();
-        assert!(graph.pair_sums(VIEWED, Direction::Reverse, ObjectId(item), &mut self.sums), "sums are small");
-        graph.norms2(VIEWED, self.sums.iter().map(|(id, _)| *id), &mut self.norms);
+        assert!(graph.best_pairs(VIEWED, Direction::Reverse, ObjectId(item), LIST, &mut self.pairs), "sums are small");
         let own = graph.norm2(VIEWED, Direction::Reverse, ObjectId(item)) as f64;
-        let scored = self.sums.iter().zip(&self.norms).filter(|((id, _), _)| id.0 != item);
-        self.scored.extend(scored.map(|((id, sum), &norm)| (*sum as f64 / (own * norm as f64).sqrt(), id.0)));
+        let cosine = |pair: &Pair| pair.sum as f64 / (own * pair.norm2 as f64).sqrt();
+        self.scored.extend(self.pairs.iter().map(|pair| (cosine(pair), pair.object.0)));
         if self.scored.len() > LIST {
             self.scored.select_nth_unstable_by(LIST, best_first);
             self.scored.truncate(LIST);

@@ -135,6 +135,31 @@ pub trait Graph {
     ) -> bool {
         false
     }
+
+    /// Appends those of [`Graph::pair_sums`] that may be among the `n` with the highest cosines, and others, but not `id`
+    /// itself. Which ones may follows from scores being rounded to units of 2^-40 and from ties being broken by texts.
+    /// Gives false, and appends nothing, where the graph has no quicker way than to give all sums.
+    fn best_pairs(
+        &self,
+        _relation: RelationId,
+        _direction: Direction,
+        _id: ObjectId,
+        _n: usize,
+        _pairs: &mut Vec<Pair>,
+    ) -> bool {
+        false
+    }
+}
+
+/// An object that is related to the same objects as another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The object.
+    pub object: ObjectId,
+    /// The sum of the products of both weights over the objects in the middle.
+    pub sum: i64,
+    /// The sum of the squares of its weights, as [`Graph::norm2`] has it.
+    pub norm2: i64,
 }
 
 fn merged<G: Graph + ?Sized>(

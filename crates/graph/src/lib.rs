@@ -40,7 +40,7 @@ pub use config::{
     object_attributes, object_id_column,
 };
 pub use couple::{Couple, HOT_ABOVE};
-pub use graph::{Direction, Edge, EdgeRow, Graph, KindId, ObjectId, RelationId, Value};
+pub use graph::{Direction, Edge, EdgeRow, Graph, KindId, ObjectId, Pair, RelationId, Value};
 pub use identify::Identify;
 pub use live::{
     FedRelation, Feed, HOT_WORK, LiveGraph, ObjectInput, RelationInput, RelationRules, Touched, Watch, lower_live,

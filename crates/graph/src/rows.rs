@@ -74,8 +74,8 @@ impl PairRows {
         }
     }
 
-    /// Adds `factor` times its weight to the count of `object` in the row of each of `others`. False, with the rows in
-    /// disorder, where a product takes too many entries.
+    /// Adds `factor` times its weight to the count of `object` in the row of each of `others` but its own. False, with the
+    /// rows in disorder, where a product takes too many entries.
     pub(crate) fn add_each(&mut self, others: &[(u32, i64)], object: u32, factor: i64) -> bool {
         const HEADS_AHEAD: usize = 16;
         const ENDS_AHEAD: usize = 8;
@@ -86,19 +86,14 @@ impl PairRows {
             if let Some(row) = others.get(index + ENDS_AHEAD).and_then(|&(ahead, _)| self.rows.get(ahead as usize)) {
                 self.slab.prefetch_end(row);
             }
-            self.add(other, object, factor, weight)
+            other == object || self.add(other, object, factor, weight)
         })
     }
 
-    /// Adds `factor` times their weights to the counts of `others` in the row of `object`. False, with the row in
-    /// disorder, where a product takes too many entries.
-    pub(crate) fn add_all(&mut self, object: u32, others: &[(u32, i64)], factor: i64) -> bool {
-        self.reserve(object, others.len());
-        others.iter().all(|&(other, weight)| self.add(object, other, factor, weight))
-    }
-
+    /// Adds `factor` times `weight` to the count of `object` in a row. False, with the row in disorder, where that takes
+    /// too many entries.
     #[inline]
-    fn add(&mut self, row: u32, object: u32, factor: i64, weight: i64) -> bool {
+    pub(crate) fn add(&mut self, row: u32, object: u32, factor: i64, weight: i64) -> bool {
         let Some(value) = factor.checked_mul(weight) else { return false };
         match i32::try_from(value) {
             Ok(count) if self.entry.fits(count) => {
@@ -139,6 +134,11 @@ impl PairRows {
         row.iter().map(move |&entry| (layout.id(entry), i64::from(layout.count(entry))))
     }
 
+    /// How many entries a row has.
+    pub(crate) fn len(&self, object: u32) -> usize {
+        self.rows.get(object as usize).map_or(0, Array::len)
+    }
+
     /// Gives an object this row, by rising id, in place of what it has.
     pub(crate) fn write(&mut self, object: u32, row: &[(u32, i64)]) {
         rewrite(&mut self.slab, &mut self.rows[object as usize], self.entry, row);
@@ -161,7 +161,7 @@ impl PairRows {
 
     /// Makes sure that `more` entries fit into a row.
     #[inline]
-    fn reserve(&mut self, object: u32, more: usize) {
+    pub(crate) fn reserve(&mut self, object: u32, more: usize) {
         let row = &self.rows[object as usize];
         if row.capacity() - row.len() < more {
             self.make_room(object, more);

@@ -53,6 +53,58 @@ impl EdgeLayout {
         }
     }
 
+    /// How many edges so many words hold. Lengths are asked for all the time, and dividing by a constant is no division.
+    #[inline]
+    pub(super) fn count(self, len: usize) -> usize {
+        match self.words() {
+            2 => len / 2,
+            3 => len / 3,
+            4 => len / 4,
+            5 => len / 5,
+            words => len / words,
+        }
+    }
+
+    /// Gives the object and the weight of each edge, in order.
+    #[inline]
+    pub(super) fn each(self, edges: &[u32], give: impl FnMut(u32, i64)) {
+        match (self.weight_words, self.words()) {
+            (1, 2) => each_narrow::<2>(edges, give),
+            (1, 3) => each_narrow::<3>(edges, give),
+            (1, 4) => each_narrow::<4>(edges, give),
+            (1, 5) => each_narrow::<5>(edges, give),
+            _ => self.each_wide(edges, give),
+        }
+    }
+
+    /// Gives the place and the weight of each edge to an object.
+    #[inline]
+    pub(super) fn each_to(self, edges: &[u32], object: u32, mut give: impl FnMut(usize, i64)) {
+        let mut place = 0;
+        self.each(edges, |other, weight| {
+            if other == object {
+                give(place, weight);
+            }
+            place += 1;
+        });
+    }
+
+    /// The place of the first edge to an object.
+    #[inline]
+    pub(super) fn place_of(self, edges: &[u32], object: u32) -> Option<usize> {
+        match self.words() {
+            2 => place_of::<2>(edges, object),
+            3 => place_of::<3>(edges, object),
+            4 => place_of::<4>(edges, object),
+            words => edges.chunks_exact(words).position(|edge| edge[0] == object),
+        }
+    }
+
+    #[cold]
+    fn each_wide(self, edges: &[u32], mut give: impl FnMut(u32, i64)) {
+        edges.chunks_exact(self.words()).for_each(|edge| give(edge[0], self.weight(edge)));
+    }
+
     fn read(self, words: &[u32]) -> StoredEdge {
         let row = if self.row_words == 0 { super::attributes::NO_ROW } else { words[self.words() - 1] };
         StoredEdge { object: words[0], weight: self.weight(words), time_us: self.time_us(words), row }
@@ -79,6 +131,16 @@ impl EdgeLayout {
     fn holds_time(self, time_us: i64) -> bool {
         self.time_words != 1 || (time_us % SECOND_US == 0 && u32::try_from(time_us / SECOND_US).is_ok())
     }
+}
+
+#[inline]
+fn each_narrow<const WORDS: usize>(edges: &[u32], mut give: impl FnMut(u32, i64)) {
+    edges.as_chunks::<WORDS>().0.iter().for_each(|edge| give(edge[0], i64::from(edge[1] as i32)));
+}
+
+#[inline]
+fn place_of<const WORDS: usize>(edges: &[u32], object: u32) -> Option<usize> {
+    edges.as_chunks::<WORDS>().0.iter().position(|edge| edge[0] == object)
 }
 
 fn join(low: u32, high: u32) -> i64 {
@@ -122,7 +184,12 @@ impl Edges {
     /// How many edges a subject has.
     #[inline]
     pub(super) fn len(&self, subject: u32) -> usize {
-        self.words(subject).len() / self.layout.words()
+        self.layout.count(self.words(subject).len())
+    }
+
+    /// The place of a subject's first edge to an object.
+    pub(super) fn place_of(&self, subject: u32, object: u32) -> Option<usize> {
+        self.layout.place_of(self.words(subject), object)
     }
 
     pub(super) fn get(&self, subject: u32, place: usize) -> StoredEdge {
@@ -204,12 +271,16 @@ impl Edges {
         }
     }
 
-    /// Asks the processor to load a subject's edges; best some time after [`Edges::prefetch_head`].
+    /// Asks the processor to load the last `shown` edges of a subject; best some time after [`Edges::prefetch_head`].
     #[inline]
-    pub(super) fn prefetch_words(&self, subject: u32) {
-        if let Some(first) = self.words(subject).first() {
-            prefetch(first);
-        }
+    pub(super) fn prefetch_words(&self, subject: u32, shown: usize) {
+        /// Words in a cache line; and lines that are asked for: what lies behind them the processor guesses.
+        const LINE: usize = 16;
+        const LINES: usize = 8;
+        let words = self.words(subject);
+        let first = words.len() - words.len().min(shown.saturating_mul(self.layout.words()));
+        words[first..].iter().step_by(LINE).take(LINES).for_each(prefetch);
+        words.last().into_iter().for_each(prefetch);
     }
 
     /// Bytes held.

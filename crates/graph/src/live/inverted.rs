@@ -3,7 +3,7 @@
 //! A list is not searched when a subject leaves it. The pair is noted as gone instead, and a list of which more than a
 //! quarter is gone is swept. A subject that comes back in the meantime is only taken off the note.
 
-use crate::slab::{Array, Slab};
+use crate::slab::{Array, Slab, prefetch};
 use hashbrown::HashSet;
 
 /// Sweeping costs a constant for each subject that leaves, and what is gone is at most a quarter of a list.
@@ -59,9 +59,30 @@ impl Inverted {
         self.lists.get(object as usize).map_or(0, |list| list.subjects.len() - list.gone as usize)
     }
 
+    /// All ids of objects that ever had a list are below this.
+    pub(super) fn ids(&self) -> usize {
+        self.lists.len()
+    }
+
     /// The objects that some subject has edges to, ascending.
     pub(super) fn objects(&self) -> impl Iterator<Item = u32> {
         (0..self.lists.len() as u32).filter(|&object| self.len(object) > 0)
+    }
+
+    /// Asks the processor to load what leads to the end of an object's list.
+    #[inline]
+    pub(super) fn prefetch_head(&self, object: u32) {
+        if let Some(list) = self.lists.get(object as usize) {
+            prefetch(list);
+        }
+    }
+
+    /// Asks the processor to load the end of an object's list; best some time after [`Inverted::prefetch_head`].
+    #[inline]
+    pub(super) fn prefetch_end(&self, object: u32) {
+        if let Some(list) = self.lists.get(object as usize) {
+            self.slab.prefetch_end(&list.subjects);
+        }
     }
 
     /// Bytes held.

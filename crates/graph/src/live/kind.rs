@@ -5,6 +5,7 @@
 //! dense.
 
 use super::attributes::{Attributes, Given, NO_ROW};
+use super::presence::Presence;
 use crate::catalogue::Attribute;
 use crate::graph::Value;
 use crate::names::NameTable;
@@ -22,6 +23,8 @@ pub(super) struct KindStore {
     names: Vec<RwLock<Names>>,
     /// The attributes of each worker's objects.
     described: Vec<RwLock<Described>>,
+    /// Which objects there are: those that edges or attributes name.
+    pub(super) present: Arc<Presence>,
 }
 
 /// The texts of a key group.
@@ -80,6 +83,7 @@ impl KindStore {
         Self {
             names: (0..KEY_GROUPS).map(|_| RwLock::default()).collect(),
             described: (0..shards).map(|_| RwLock::new(described())).collect(),
+            present: Arc::default(),
         }
     }
 
@@ -139,6 +143,9 @@ impl KindStore {
             rows.resize(number + 1, NO_ROW);
         }
         rows[number] = new;
+        if old == NO_ROW {
+            self.present.come(id);
+        }
     }
 
     /// Takes an object's attributes away.
@@ -148,6 +155,7 @@ impl KindStore {
         if old != NO_ROW {
             described.attributes.remove(old);
             described.rows[usize::from(group_of(id).0)][number_of(id) as usize] = NO_ROW;
+            self.present.go(id);
         }
     }
 

@@ -13,11 +13,13 @@
 //! for one object.
 
 mod attributes;
+mod best;
 mod describe;
 mod dictionary;
 mod edges;
 mod expiry;
 mod feed;
+mod follow;
 mod forget;
 mod inverted;
 mod kind;
@@ -25,6 +27,7 @@ mod lower;
 mod name;
 mod norms;
 mod pairs;
+mod presence;
 mod read;
 mod relate;
 mod rows;
@@ -43,15 +46,16 @@ pub use rules::{HOT_WORK, RelationRules};
 pub use save::SaveNames;
 pub use watch::{Touched, Watch};
 
-use crate::catalogue::Catalogue;
-use crate::graph::{Direction, Edge, EdgeRow, Graph, KindId, NO_TIME, ObjectId, RelationId, Value};
+use crate::catalogue::{Catalogue, Relation};
+use crate::graph::{Direction, Edge, EdgeRow, Graph, KindId, NO_TIME, ObjectId, Pair, RelationId, Value};
+use best::Best;
 use kind::KindStore;
 pub(crate) use kind::group_of;
 use parking_lot::RwLock;
 use proxima_event::hash::hash_str;
 use proxima_event::{KEY_GROUPS, KeyGroup};
 use rows::EdgeRows;
-use shard::{RowChange, Shard};
+use shard::{Ends, RowChange, Shard};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
@@ -93,14 +97,20 @@ impl LiveGraph {
     #[must_use]
     pub fn new(catalogue: Catalogue, rules: &[RelationRules], workers: usize) -> Self {
         assert!(workers > 0 && rules.len() == catalogue.relations.len(), "each relation has its rules");
-        let kinds = catalogue.kinds.iter().map(|kind| KindStore::new(&kind.attributes, workers)).collect();
+        let kinds: Vec<_> = catalogue.kinds.iter().map(|kind| KindStore::new(&kind.attributes, workers)).collect();
+        let present = |kind: KindId| Arc::clone(&kinds[usize::from(kind.0)].present);
+        let shard = |relation: &Relation, rules| {
+            let ends = Ends { subjects: present(relation.subject), objects: present(relation.object) };
+            RwLock::new(Shard::new(relation, rules, ends))
+        };
         let relations = catalogue.relations.iter().zip(rules).map(|(relation, rules)| RelationStore {
             rules: *rules,
             object: relation.object,
             newest_us: AtomicI64::new(NO_TIME),
-            shards: (0..workers).map(|_| RwLock::new(Shard::new(relation, rules))).collect(),
+            shards: (0..workers).map(|_| shard(relation, rules)).collect(),
         });
-        Self { relations: relations.collect(), kinds, catalogue, watch: OnceLock::new(), workers }
+        let relations = relations.collect();
+        Self { relations, kinds, catalogue, watch: OnceLock::new(), workers }
     }
 
     /// The names and types of what the graph holds.
@@ -159,6 +169,7 @@ impl LiveGraph {
             let mut shard = shard.write();
             for row in start..rows.len().min(start + PIECE) {
                 shard.prefetch_subject(&rows.subjects, row);
+                shard.prefetch_object(&rows.objects, row);
                 shard.change(&RowChange {
                     subject: rows.subjects[row],
                     object: rows.objects[row],
@@ -293,6 +304,10 @@ impl Graph for LiveGraph {
         ids.into_iter().map(ObjectId).collect()
     }
 
+    fn population(&self, kind: KindId) -> u64 {
+        self.kind(kind).present.count()
+    }
+
     fn degree(&self, relation: RelationId, direction: Direction, id: ObjectId) -> u64 {
         u64::from(self.related(relation, direction, id.0).subjects)
     }
@@ -310,6 +325,47 @@ impl Graph for LiveGraph {
         id: ObjectId,
         found: &mut Vec<(ObjectId, i128)>,
     ) -> bool {
+        let is_there = self.with_sums(relation, direction, id, |sums, _| {
+            sums.drain(|other, sum| found.push((ObjectId(other), i128::from(sum))));
+        });
+        if is_there {
+            let own = self.norm2(relation, direction, id);
+            found.extend((own != 0).then_some((id, own)));
+        }
+        is_there
+    }
+
+    fn best_pairs(
+        &self,
+        relation: RelationId,
+        direction: Direction,
+        id: ObjectId,
+        n: usize,
+        pairs: &mut Vec<Pair>,
+    ) -> bool {
+        self.with_sums(relation, direction, id, |sums, shards| {
+            let shards: Vec<_> = shards.iter().map(RwLock::read).collect();
+            let norm2 = |id| shards.iter().map(|shard| shard.norms.squares(id)).sum();
+            let mut best = Best::new(n, norm2(id.0), pairs);
+            match &*shards {
+                // Mostly there is nothing to add up.
+                [shard] => sums.drain(|other, sum| best.offer(other, sum, shard.norms.squares(other))),
+                _ => sums.drain(|other, sum| best.offer(other, sum, norm2(other))),
+            }
+        })
+    }
+}
+
+impl LiveGraph {
+    /// Hands on the pair sums of an object with others, and the shards that they are of. False where they might not fit,
+    /// and for subjects that share objects.
+    fn with_sums(
+        &self,
+        relation: RelationId,
+        direction: Direction,
+        id: ObjectId,
+        take: impl FnOnce(&mut Sums, &[RwLock<Shard>]),
+    ) -> bool {
         thread_local! { static SUMS: RefCell<Sums> = RefCell::default(); }
         let store = self.store(relation);
         if direction == Direction::Forward || !store.shards.iter().all(|shard| shard.read().norms.is_narrow()) {
@@ -317,12 +373,8 @@ impl Graph for LiveGraph {
         }
         SUMS.with_borrow_mut(|sums| {
             store.shards.iter().for_each(|shard| shard.read().pair_sums(id.0, sums));
-            sums.drain(|other, sum| found.push((ObjectId(other), i128::from(sum))));
+            take(sums, &store.shards);
         });
-        let own = self.norm2(relation, direction, id);
-        if own != 0 {
-            found.push((id, own));
-        }
         true
     }
 }

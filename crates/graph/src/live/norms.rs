@@ -1,11 +1,25 @@
 //! For each object to how many subjects it is related, and the sum of the squares of the weights between them.
 
+use hashbrown::HashMap;
+
 #[derive(Debug, Default)]
 pub(super) struct Norms {
-    objects: Vec<Norm>,
+    objects: Vec<Narrow>,
+    /// The sums of squares that did not fit at some time.
+    wide: HashMap<u32, i128>,
     /// The largest sum of squares that any object ever had.
     widest: i128,
 }
+
+/// What rests of an object: half of what sums of 128 bits would take, and no sum of so many bits for each change.
+#[derive(Clone, Copy, Debug, Default)]
+struct Narrow {
+    subjects: u32,
+    /// [`WIDE`] where the sum is elsewhere.
+    squares: i64,
+}
+
+const WIDE: i64 = -1;
 
 /// What is known of one object, over the subjects of one shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,15 +32,33 @@ pub(super) struct Norm {
 
 impl Norms {
     /// The weight between an object and some subject has changed.
+    #[inline]
     pub(super) fn shift(&mut self, object: u32, before: i64, after: i64) {
         if object as usize >= self.objects.len() {
-            self.objects.resize(object as usize + 1, Norm::default());
+            self.objects.resize(object as usize + 1, Narrow::default());
         }
         let norm = &mut self.objects[object as usize];
         norm.subjects = norm.subjects + u32::from(after != 0) - u32::from(before != 0);
+        let sum = squared(after).zip(squared(before)).and_then(|(after, before)| {
+            let known = (norm.squares != WIDE).then_some(norm.squares)?;
+            known.checked_add(after)?.checked_sub(before)
+        });
+        match sum {
+            Some(sum) => {
+                norm.squares = sum;
+                self.widest = self.widest.max(i128::from(sum));
+            }
+            None => self.shift_wide(object, before, after),
+        }
+    }
+
+    #[cold]
+    fn shift_wide(&mut self, object: u32, before: i64, after: i64) {
+        let narrow = std::mem::replace(&mut self.objects[object as usize].squares, WIDE);
+        let sum = self.wide.entry(object).or_insert(i128::from(narrow));
         let square = |weight: i64| i128::from(weight) * i128::from(weight);
-        norm.squares += square(after) - square(before);
-        self.widest = self.widest.max(norm.squares);
+        *sum += square(after) - square(before);
+        self.widest = self.widest.max(*sum);
     }
 
     /// Whether every pair sum fits into 64 bits, also when those of all shards are added up: none is larger than the
@@ -35,12 +67,61 @@ impl Norms {
         self.widest <= i128::from(i64::MAX >> 16)
     }
 
+    #[inline]
     pub(super) fn get(&self, object: u32) -> Norm {
-        self.objects.get(object as usize).copied().unwrap_or_default()
+        let Narrow { subjects, squares } = self.objects.get(object as usize).copied().unwrap_or_default();
+        Norm { subjects, squares: if squares == WIDE { self.wide_of(object) } else { i128::from(squares) } }
+    }
+
+    #[cold]
+    fn wide_of(&self, object: u32) -> i128 {
+        *self.wide.get(&object).expect("a sum that is not here is among the wide ones")
+    }
+
+    /// The sum of an object's squares, of norms that are narrow.
+    #[inline]
+    pub(super) fn squares(&self, object: u32) -> i64 {
+        self.objects.get(object as usize).map_or(0, |norm| norm.squares)
+    }
+
+    /// Asks the processor to load what is known of an object.
+    #[inline]
+    pub(super) fn prefetch(&self, object: u32) {
+        if let Some(norm) = self.objects.get(object as usize) {
+            crate::slab::prefetch(norm);
+        }
     }
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        self.objects.capacity() * size_of::<Norm>()
+        self.objects.capacity() * size_of::<Narrow>() + self.wide.allocation_size()
+    }
+}
+
+/// The square of a weight, where it is small.
+#[inline]
+fn squared(weight: i64) -> Option<i64> {
+    weight.checked_mul(weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_that_do_not_fit_stay_exact() {
+        let mut norms = Norms::default();
+        let square = |weight: i64| i128::from(weight) * i128::from(weight);
+        norms.shift(3, 0, 5);
+        assert_eq!(norms.get(3), Norm { subjects: 1, squares: 25 });
+        norms.shift(3, 0, i64::MIN);
+        norms.shift(3, 0, i64::MAX);
+        norms.shift(3, 5, 4);
+        assert_eq!(norms.get(3), Norm { subjects: 3, squares: square(i64::MIN) + square(i64::MAX) + 16 });
+        assert!(!norms.is_narrow());
+        norms.shift(3, i64::MIN, 0);
+        norms.shift(3, i64::MAX, 0);
+        assert_eq!((norms.get(3), norms.get(9)), (Norm { subjects: 1, squares: 16 }, Norm::default()));
+        assert!(norms.objects[3].squares == WIDE && !norms.is_narrow(), "what was wide stays so");
     }
 }

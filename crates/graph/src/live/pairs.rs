@@ -5,7 +5,10 @@
 //! object is *hot*: it has a row of sums which every change of its subjects' edges is added to. Which objects are hot
 //! moves work between writing and reading; it never changes an answer.
 
+use super::edges::EdgeLayout;
+use super::follow::Shift;
 use crate::rows::PairRows;
+use crate::slab::prefetch;
 
 /// An object whose work falls below this part of the threshold is no longer hot.
 const COLD_BELOW_ONE_IN: u64 = 4;
@@ -17,6 +20,7 @@ pub(super) struct Pairs {
     objects: Vec<u64>,
     /// One bit for each object, few enough to stay in the cache while edges are walked.
     hot: Vec<u64>,
+    hot_count: u64,
     rows: PairRows,
     /// Objects that are to become hot.
     waiting: Vec<u32>,
@@ -32,6 +36,7 @@ impl Pairs {
             hot_work,
             objects: Vec::new(),
             hot: Vec::new(),
+            hot_count: 0,
             rows: PairRows::default(),
             waiting: Vec::new(),
             others: Vec::new(),
@@ -71,8 +76,15 @@ impl Pairs {
         *total -= work;
         if *total < self.hot_work / COLD_BELOW_ONE_IN && self.is_hot(object) {
             self.hot[object as usize / 64] &= !(1 << (object % 64));
+            self.hot_count -= 1;
             self.rows.write(object, &[]);
         }
+    }
+
+    /// Whether there are objects for [`Pairs::next_waiting`] to look at.
+    #[inline]
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// An object that is to become hot, with [`Pairs::promote`].
@@ -90,30 +102,56 @@ impl Pairs {
         if self.rows.fits(sums) {
             self.rows.write(object, sums);
             self.hot[object as usize / 64] |= 1 << (object % 64);
+            self.hot_count += 1;
         }
     }
 
-    /// The weight between a subject and an object has changed by `delta`, beside these shown edges of the subject to
-    /// other objects.
-    pub(super) fn shift(&mut self, object: u32, delta: i64, edges: impl Iterator<Item = (u32, i64)>) {
-        if self.is_wide {
-            return;
+    /// Weights between a subject and some objects have changed, one after the other, beside these shown edges of the
+    /// subject.
+    #[inline]
+    pub(super) fn shift(&mut self, shifts: &[&Shift], layout: EdgeLayout, edges: &[u32]) {
+        if self.hot_count > 0 {
+            self.shift_hot(shifts, layout, edges);
         }
+    }
+
+    fn shift_hot(&mut self, shifts: &[&Shift], layout: EdgeLayout, edges: &[u32]) {
         let mut others = std::mem::take(&mut self.others);
-        others.clear();
-        if self.is_hot(object) {
-            others.extend(edges);
-            if !self.rows.add_all(object, &others, delta) {
-                self.widen();
+        self.keep_hot(layout, edges, &mut others);
+        for shift in shifts {
+            let delta = shift.after.wrapping_sub(shift.before);
+            let mut fits = self.rows.add_each(&others, shift.object, delta);
+            if fits && self.is_hot(shift.object) {
+                fits = self.add_all(shift.object, layout, edges, delta);
             }
-            others.retain(|&(other, _)| self.is_hot(other));
-        } else {
-            others.extend(edges.filter(|&(other, _)| self.is_hot(other)));
-        }
-        if !self.rows.add_each(&others, object, delta) {
-            self.widen();
+            if !fits {
+                self.widen();
+                break;
+            }
         }
         self.others = others;
+    }
+
+    /// Adds to the row of `object` what its edge, changed by `delta`, has to do with these.
+    fn add_all(&mut self, object: u32, layout: EdgeLayout, edges: &[u32], delta: i64) -> bool {
+        self.rows.reserve(object, layout.count(edges.len()));
+        let mut fits = true;
+        layout.each(edges, |other, weight| fits &= other == object || self.rows.add(object, other, delta, weight));
+        fits
+    }
+
+    /// The edges to hot objects. Most are none, and which ones cannot be guessed: so there is no branch for it.
+    fn keep_hot(&self, layout: EdgeLayout, edges: &[u32], others: &mut Vec<(u32, i64)>) {
+        let count = layout.count(edges.len());
+        if others.len() < count {
+            others.resize(count, (0, 0));
+        }
+        let mut kept = 0;
+        layout.each(edges, |object, weight| {
+            others[kept] = (object, weight);
+            kept += (self.hot[object as usize / 64] >> (object % 64) & 1) as usize;
+        });
+        others.truncate(kept);
     }
 
     /// The entries of a hot object's row; of one other object there may be several.
@@ -121,9 +159,22 @@ impl Pairs {
         self.rows.entries(object)
     }
 
+    /// How many entries a hot object's row has.
+    pub(super) fn row_len(&self, object: u32) -> usize {
+        self.rows.len(object)
+    }
+
     /// How many objects are hot.
     pub(super) fn hot_count(&self) -> u64 {
-        self.hot.iter().map(|word| u64::from(word.count_ones())).sum()
+        self.hot_count
+    }
+
+    /// Asks the processor to load what is known of an object.
+    #[inline]
+    pub(super) fn prefetch(&self, object: u32) {
+        if let Some(work) = self.objects.get(object as usize) {
+            prefetch(work);
+        }
     }
 
     /// Bytes held.
@@ -135,6 +186,7 @@ impl Pairs {
     fn widen(&mut self) {
         self.is_wide = true;
         self.hot.fill(0);
+        self.hot_count = 0;
         self.waiting.clear();
         self.rows = PairRows::default();
     }

@@ -31,28 +31,34 @@ impl Shard {
 
     /// Adds the pair sums of an object in this shard: from its row if it has one, else by way of its subjects.
     pub(super) fn pair_sums(&self, object: u32, sums: &mut Sums) {
-        match self.pairs.as_ref().filter(|pairs| pairs.is_hot(object)) {
+        /// A row that may name one in so many of all objects is of most of them.
+        const DENSE_FROM_ONE_IN: usize = 4;
+        let row = self.pairs.as_ref().filter(|pairs| pairs.is_hot(object));
+        let ids = self.inverted.ids();
+        let is_dense = row.is_some_and(|pairs| pairs.row_len(object) > ids / DENSE_FROM_ONE_IN);
+        sums.reserve(ids, is_dense);
+        match row {
             Some(pairs) => pairs.row(object).for_each(|(other, sum)| sums.add(other, sum)),
             None => self.gather(object, sums),
         }
     }
 
-    /// Adds the pair sums of an object by way of its subjects.
+    /// Adds the pair sums of an object by way of its subjects to sums that have room for all objects.
     pub(super) fn gather(&self, object: u32, sums: &mut Sums) {
         let subjects = self.inverted.candidates(object);
-        let (layout, keep) = (self.edges.layout, self.shown_max());
-        let words = layout.words();
+        let (layout, shown) = (self.edges.layout, self.shown_max().saturating_mul(self.edges.layout.words()));
         for (index, &subject) in subjects.iter().enumerate() {
             self.prefetch_subject(subjects, index);
             let edges = self.edges.words(subject);
-            let edges = &edges[edges.len() - edges.len().min(keep.saturating_mul(words))..];
-            let to_object = edges.chunks_exact(words).filter(|edge| edge[0] == object);
-            let weight = to_object.fold(0_i64, |sum, edge| sum.wrapping_add(layout.weight(edge)));
-            if weight == 0 {
-                continue;
-            }
-            for edge in edges.chunks_exact(words).filter(|edge| edge[0] != object) {
-                sums.add(edge[0], weight.wrapping_mul(layout.weight(edge)));
+            let edges = &edges[edges.len() - edges.len().min(shown)..];
+            let mut weight = 0_i64;
+            layout.each_to(edges, object, |_, one| weight = weight.wrapping_add(one));
+            if weight != 0 {
+                layout.each(edges, |other, one| {
+                    if other != object {
+                        sums.add(other, weight.wrapping_mul(one));
+                    }
+                });
             }
         }
     }
@@ -78,7 +84,22 @@ impl Shard {
             self.edges.prefetch_head(ahead);
         }
         if let Some(&ahead) = subjects.get(index + AHEAD) {
-            self.edges.prefetch_words(ahead);
+            self.edges.prefetch_words(ahead, self.shown_max());
+        }
+    }
+
+    /// Asks the processor for what is known of objects some places ahead in a list.
+    #[inline]
+    pub(super) fn prefetch_object(&self, objects: &[u32], index: usize) {
+        if let Some(&ahead) = objects.get(index + 2 * AHEAD) {
+            self.inverted.prefetch_head(ahead);
+            self.norms.prefetch(ahead);
+            if let Some(pairs) = &self.pairs {
+                pairs.prefetch(ahead);
+            }
+        }
+        if let Some(&ahead) = objects.get(index + AHEAD) {
+            self.inverted.prefetch_end(ahead);
         }
     }
 

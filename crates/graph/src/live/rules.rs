@@ -1,7 +1,8 @@
 //! What a relation of the live graph forgets, and what it keeps ready.
 
-/// From this much work on an object has a row of pair sums: a gather of some 100 microseconds.
-pub const HOT_WORK: u64 = 1 << 16;
+/// From this much work on an object has a row of pair sums: a gather of some half a millisecond. Each halving makes every
+/// event dearer, each doubling only the reads of few objects.
+pub const HOT_WORK: u64 = 1 << 19;
 
 /// When edges of a relation go by themselves, and which objects keep rows of pair sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,10 +7,12 @@
 use super::attributes::{Attributes, Given, NO_ROW};
 use super::edges::{EdgeLayout, Edges, StoredEdge};
 use super::expiry::Expiry;
+use super::follow::{Beside, Shift};
 use super::inverted::Inverted;
 use super::kind::{KindStore, group_of};
 use super::norms::Norms;
 use super::pairs::Pairs;
+use super::presence::Presence;
 use super::rules::RelationRules;
 use super::sums::Sums;
 use super::watch::Touched;
@@ -18,6 +20,7 @@ use crate::catalogue::Relation;
 use proxima_event::{KEY_GROUPS, KeyGroup};
 use std::cmp::Ordering;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A row of a relation, as it comes or goes.
 pub(super) struct RowChange<'a> {
@@ -40,29 +43,27 @@ pub(super) struct Shard {
     pub(super) inverted: Inverted,
     pub(super) norms: Norms,
     pub(super) pairs: Option<Pairs>,
+    /// Who is there, told when a subject has its first edge and has lost its last one, and so for objects.
+    pub(super) present: Ends,
     keep: usize,
     timed: bool,
+    /// Whether a subject has at most one edge to an object.
+    pub(super) is_simple: bool,
     expiry: Option<Expiry>,
-    sums: Sums,
+    pub(super) sums: Sums,
     /// Where somebody watches: the ends of the edges that have changed.
-    touched: Option<Touched>,
+    pub(super) touched: Option<Touched>,
 }
 
-/// A change of a shown edge: which one, and its weight before and after.
-struct Shift {
-    object: u32,
-    before: i64,
-    after: i64,
-}
-
-/// Objects whose edge from some subject comes to be shown, and is shown no longer.
-struct Work {
-    added: Option<u32>,
-    taken: Option<u32>,
+/// Of both kinds of a relation, which objects there are.
+#[derive(Debug)]
+pub(super) struct Ends {
+    pub(super) subjects: Arc<Presence>,
+    pub(super) objects: Arc<Presence>,
 }
 
 impl Shard {
-    pub(super) fn new(relation: &Relation, rules: &RelationRules) -> Self {
+    pub(super) fn new(relation: &Relation, rules: &RelationRules, present: Ends) -> Self {
         Self {
             edges: Edges::new(EdgeLayout::new(relation.timed, !relation.attributes.is_empty())),
             attributes: Attributes::new(&relation.attributes),
@@ -71,6 +72,8 @@ impl Shard {
             pairs: rules.hot_work.map(Pairs::new),
             keep: rules.keep.map_or(usize::MAX, |keep| keep as usize),
             timed: relation.timed,
+            is_simple: !relation.timed && relation.attributes.is_empty(),
+            present,
             expiry: rules.lifetime_us.map(Expiry::new),
             sums: Sums::default(),
             touched: None,
@@ -140,7 +143,7 @@ impl Shard {
         };
         let is_asked = |subject: &u32| group.is_none_or(|group| group_of(*subject) == group);
         for subject in subjects.into_iter().filter(is_asked) {
-            while let Some(place) = self.place_of(subject, object) {
+            while let Some(place) = self.edges.place_of(subject, object) {
                 self.take(subject, place);
             }
         }
@@ -178,6 +181,10 @@ impl Shard {
 
     /// The edge that a row belongs to; if there is none, the places of edges of its time.
     fn find(&self, change: &RowChange<'_>) -> (Range<usize>, Option<usize>) {
+        if self.is_simple {
+            let found = self.edges.place_of(change.subject, change.object);
+            return (0..self.edges.len(change.subject), found);
+        }
         let start = if self.timed { self.edges.first_from(change.subject, change.time_us) } else { 0 };
         let (mut end, mut found) = (start, None);
         for edge in self.edges.from(change.subject, start).take_while(|edge| edge.time_us == change.time_us) {
@@ -215,17 +222,16 @@ impl Shard {
     fn put(&mut self, subject: u32, place: usize, edge: &StoredEdge) {
         let count = self.edges.len(subject);
         let first = self.first_shown(count);
+        if count == 0 {
+            self.present.subjects.come(subject);
+        }
         let shown = Shift { object: edge.object, before: 0, after: edge.weight };
         if count < self.keep {
-            self.work(subject, first..count, (count, count + 1), Work { added: Some(edge.object), taken: None });
-            self.shift(subject, first..count, None, &shown);
+            self.follow(&Beside { subject, others: first..count, except: None }, None, Some(&shown));
         } else if place > first {
             let hidden = self.edges.get(subject, first);
-            let work = Work { added: Some(edge.object), taken: Some(hidden.object) };
-            self.work(subject, first + 1..count, (self.keep, self.keep), work);
             let hidden = Shift { object: hidden.object, before: hidden.weight, after: 0 };
-            self.shift(subject, first + 1..count, None, &hidden);
-            self.shift(subject, first + 1..count, None, &shown);
+            self.follow(&Beside { subject, others: first + 1..count, except: None }, Some(&hidden), Some(&shown));
         }
         self.edges.insert(subject, place, edge);
         if let Some(expiry) = &mut self.expiry {
@@ -234,55 +240,22 @@ impl Shard {
         self.promote();
     }
 
-    /// Follows how much work it is to gather the objects of a subject that shows `before` edges and then `after`:
-    /// `others` do so all along.
-    fn work(&mut self, subject: u32, others: Range<usize>, (before, after): (usize, usize), work: Work) {
-        let Some(pairs) = &mut self.pairs else { return };
-        let (old, new) = (Pairs::work_of(before), Pairs::work_of(after));
-        work.added.into_iter().for_each(|object| pairs.add_work(object, new));
-        work.taken.into_iter().for_each(|object| pairs.take_work(object, old));
-        if old != new {
-            for edge in self.edges.from(subject, others.start).take(others.len()) {
-                match old < new {
-                    true => pairs.add_work(edge.object, new - old),
-                    false => pairs.take_work(edge.object, old - new),
-                }
-            }
-        }
-    }
-
-    /// Gives rows to the objects that have become hot.
-    fn promote(&mut self) {
-        while let Some(object) = self.pairs.as_mut().and_then(Pairs::next_waiting) {
-            let (mut sums, mut row) = (std::mem::take(&mut self.sums), Vec::new());
-            self.gather(object, &mut sums);
-            sums.drain(|other, sum| row.push((other, sum)));
-            self.sums = sums;
-            if let (Some(pairs), true) = (&mut self.pairs, self.norms.is_narrow()) {
-                pairs.promote(object, &row);
-            }
-        }
-    }
-
     fn take(&mut self, subject: u32, place: usize) {
         let edge = self.edges.get(subject, place);
         let first = self.first_shown(self.edges.len(subject));
         self.edges.remove(subject, place);
         self.attributes.remove(edge.row);
+        let count = self.edges.len(subject);
+        if count == 0 {
+            self.present.subjects.go(subject);
+        }
         if place < first {
             return;
         }
-        let count = self.edges.len(subject);
         let hidden = Shift { object: edge.object, before: edge.weight, after: 0 };
-        self.shift(subject, first..count, None, &hidden);
         let next = first.checked_sub(1).map(|next| self.edges.get(subject, next));
-        let after = if next.is_some() { count + 1 - first } else { count };
-        let work = Work { added: next.map(|next| next.object), taken: Some(edge.object) };
-        self.work(subject, first..count, (count + 1 - first, after), work);
-        if let Some(shown) = next {
-            let shown = Shift { object: shown.object, before: 0, after: shown.weight };
-            self.shift(subject, first..count, None, &shown);
-        }
+        let shown = next.map(|next| Shift { object: next.object, before: 0, after: next.weight });
+        self.follow(&Beside { subject, others: first..count, except: None }, Some(&hidden), shown.as_ref());
         self.promote();
     }
 
@@ -292,42 +265,9 @@ impl Shard {
         let first = self.first_shown(count);
         if place >= first {
             let shift = Shift { object: edge.object, before: edge.weight, after: weight };
-            self.shift(subject, first..count, Some(place), &shift);
+            self.shift(&Beside { subject, others: first..count, except: Some(place) }, &[&shift]);
         }
         self.edges.set_weight(subject, place, weight);
-    }
-
-    /// Follows a change of one shown edge of a subject, beside the shown ones in `others`, of which `except` is the
-    /// edge itself.
-    fn shift(&mut self, subject: u32, others: Range<usize>, except: Option<usize>, shift: &Shift) {
-        if let Some(touched) = &mut self.touched {
-            touched.note(subject, shift.object);
-        }
-        let (mut count, mut sum) = (0, 0_i64);
-        let edges = self.edges.from(subject, others.start).take(others.len()).enumerate();
-        for (place, edge) in edges {
-            if edge.object == shift.object && Some(others.start + place) != except {
-                count += 1;
-                sum = sum.wrapping_add(edge.weight);
-            }
-        }
-        if count == 0 && shift.before == 0 {
-            self.inverted.add(shift.object, subject);
-        }
-        if count == 0 && shift.after == 0 {
-            self.inverted.remove(shift.object, subject);
-        }
-        self.norms.shift(shift.object, sum.wrapping_add(shift.before), sum.wrapping_add(shift.after));
-        if let Some(pairs) = &mut self.pairs {
-            let edges = self.edges.from(subject, others.start).take(others.len());
-            let edges = edges.filter(|edge| edge.object != shift.object).map(|edge| (edge.object, edge.weight));
-            pairs.shift(shift.object, shift.after.wrapping_sub(shift.before), edges);
-        }
-    }
-
-    /// The place of some edge of a subject to an object.
-    fn place_of(&self, subject: u32, object: u32) -> Option<usize> {
-        self.edges.from(subject, 0).position(|edge| edge.object == object)
     }
 
     fn oldest_us(&self, subject: u32) -> Option<i64> {

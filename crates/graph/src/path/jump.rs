@@ -12,13 +12,15 @@ use crate::graph::{Graph, NO_TIME, ObjectId};
 use std::cmp::Ordering;
 
 impl<G: Graph + ?Sized> Walk<'_, G> {
-    /// Puts the objects that a jump leads to into an empty list.
-    pub(super) fn jump(&mut self, path: &Path, jump: &Jump, start: ObjectId, list: &mut Vec<Reached>) {
+    /// Puts at least the first `n` objects that a jump leads to, and all that tie with them, into an empty list.
+    pub(super) fn jump(&mut self, path: &Path, jump: &Jump, start: ObjectId, n: usize, list: &mut Vec<Reached>) {
         match &jump.merger {
             Merger::Sum => self.sums(path, jump, start, list),
             Merger::Cosine => {
-                self.sums(path, jump, start, list);
-                self.cosine(jump, start, list);
+                if !self.best_cosines(jump, start, n, list) {
+                    self.sums(path, jump, start, list);
+                    self.cosine(jump, start, list);
+                }
             }
             Merger::Count => self.gather::<Count>(path, jump, start, list),
             Merger::Jaccard | Merger::Llr | Merger::Lift => {
@@ -49,6 +51,19 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
             }
         }
         self.gather::<Sum>(path, jump, start, list);
+    }
+
+    /// The highest cosines from sums that are kept; false where there are no such, or where all are wanted.
+    fn best_cosines(&mut self, jump: &Jump, start: ObjectId, n: usize, list: &mut Vec<Reached>) -> bool {
+        let Way::Maintained { relation, direction } = jump.way() else { return false };
+        let mut pairs = Vec::new();
+        if n == usize::MAX || jump.with_self || !self.graph.best_pairs(relation, direction, start, n, &mut pairs) {
+            return false;
+        }
+        let own = score_of_sum(self.graph.norm2(relation, direction, start));
+        let cosines = pairs.iter().map(|pair| rounded(cosine(pair.sum as f64, own, pair.norm2 as f64)));
+        list.extend(pairs.iter().zip(cosines).map(|(pair, cosine)| behind_jump(pair.object, cosine)));
+        true
     }
 
     fn gather<F: Fold>(&mut self, path: &Path, jump: &Jump, start: ObjectId, list: &mut Vec<Reached>) {

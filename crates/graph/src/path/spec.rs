@@ -139,6 +139,12 @@ impl Shape {
         *self == Self::default()
     }
 
+    /// How many of the highest scores before it make up the first `n` behind it; all where it changes scores.
+    pub(crate) fn first_of(&self, n: usize) -> usize {
+        let keeps_scores = Self { top: None, ..*self }.changes_nothing();
+        if keeps_scores { n.min(self.top.unwrap_or(usize::MAX)) } else { usize::MAX }
+    }
+
     /// Whether it needs to know how many objects lead to one.
     #[must_use]
     pub fn needs_degrees(&self) -> bool {

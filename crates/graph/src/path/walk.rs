@@ -16,7 +16,7 @@ impl Path {
     /// The `n` objects with the highest scores that the path leads to, in order; equal scores by text.
     pub fn find<G: Graph + ?Sized>(&self, graph: &G, start: ObjectId, n: usize, scratch: &mut Scratch) -> Vec<Found> {
         let mut list = scratch.list();
-        self.reach(graph, start, scratch, &mut list);
+        Walk { graph, scratch }.best(self, start, n, &mut list);
         let found = ranked(graph, self.to, &mut list, n);
         scratch.keep_list(list);
         found
@@ -38,10 +38,15 @@ impl Path {
 impl<G: Graph + ?Sized> Walk<'_, G> {
     /// Puts the objects that a path leads to into an empty list.
     pub(super) fn path(&mut self, path: &Path, start: ObjectId, list: &mut Vec<Reached>) {
+        self.best(path, start, usize::MAX, list);
+    }
+
+    /// Puts at least the first `n` objects that a path leads to, and all that tie with them, into an empty list.
+    pub(super) fn best(&mut self, path: &Path, start: ObjectId, n: usize, list: &mut Vec<Reached>) {
         debug_assert!(list.is_empty(), "each path has a list of its own");
         match &path.step {
             Step::Hop(hop) => self.hop(hop, start, list),
-            Step::Jump(jump) => self.jump(path, jump, start, list),
+            Step::Jump(jump) => self.jump(path, jump, start, path.shape.first_of(n), list),
         }
         if !path.shape.changes_nothing() {
             self.shape(&path.shape, path.last_hop(), list);

@@ -7,8 +7,8 @@ use proxima_engine::{EpochEnd, Operator, Outbox, Section, StateReader, StateWrit
 use proxima_event::{Changes, Epoch, KEY_GROUPS, KeyGroup, KeyGroupSet};
 use proxima_graph::live::{NameObjects, Relate, SaveNames, TellNewest};
 use proxima_graph::{
-    Attribute, AttributeKind, Catalogue, Direction, Edge, Graph, Kind, KindId, LiveGraph, Relation, RelationColumns,
-    RelationId, RelationRules, Value,
+    Attribute, AttributeKind, Catalogue, Direction, Edge, Graph, Kind, KindId, LiveGraph, ObjectId, Relation,
+    RelationColumns, RelationId, RelationRules, Value,
 };
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -137,6 +137,7 @@ pub(crate) fn assert_graph_but_newest(graph: &LiveGraph, rows: &[Row], shape: &S
         there.sort();
         // Subjects all of whose edges are hidden do not exist: the newest are shown.
         assert_eq!(there, expected.keys().cloned().collect::<Vec<_>>(), "{case}");
+        assert_eq!(graph.population(kind), there.len() as u64, "{case}");
     }
     assert_pairs(graph, &expected, rows.iter().any(|row| row.weight > 1 << 20), case);
 }
@@ -158,6 +159,7 @@ fn assert_pairs(graph: &LiveGraph, edges: &BTreeMap<String, Vec<Told>>, is_heavy
             assert!(is_heavy, "{case}: only large sums must be gathered");
             continue;
         }
+        assert_best(graph, id, &found, case);
         let mut norms = Vec::new();
         graph.norms2(VIEWED, found.iter().map(|(id, _)| *id), &mut norms);
         for ((id, _), norm) in found.iter().zip(norms) {
@@ -168,6 +170,27 @@ fn assert_pairs(graph: &LiveGraph, edges: &BTreeMap<String, Vec<Told>>, is_heavy
         found.sort();
         let row = row.into_iter().filter(|(_, sum)| *sum != 0).map(|(name, sum)| (name.to_owned(), sum));
         assert_eq!(found, row.collect::<Vec<_>>(), "{case}: pairs of {object}");
+    }
+}
+
+/// Holds the best pairs of an object against all of them.
+fn assert_best(graph: &LiveGraph, id: ObjectId, all: &[(ObjectId, i128)], case: &str) {
+    let norm2 = |id| graph.norm2(VIEWED, Direction::Reverse, id);
+    let score = |other, sum: i128| {
+        let cosine = sum as f64 / (norm2(id) as f64 * norm2(other) as f64).sqrt();
+        (cosine * (1_u64 << 40) as f64).round()
+    };
+    let mut scores: Vec<f64> =
+        all.iter().filter(|(other, _)| *other != id).map(|(other, sum)| score(*other, *sum)).collect();
+    scores.sort_by(|a, b| b.total_cmp(a));
+    for n in [1, 3, 1_000] {
+        let mut best = Vec::new();
+        assert!(graph.best_pairs(VIEWED, Direction::Reverse, id, n, &mut best));
+        let mut found: Vec<f64> = best.iter().map(|pair| score(pair.object, pair.sum.into())).collect();
+        found.sort_by(|a, b| b.total_cmp(a));
+        found.truncate(n);
+        assert_eq!(found, scores[..n.min(scores.len())], "{case}: the best {n}");
+        assert!(best.iter().all(|pair| i128::from(pair.norm2) == norm2(pair.object)), "{case}");
     }
 }
 

@@ -1,0 +1,121 @@
+//! What follows from a change of the edges that a subject shows: who stands in which list, norms, pair sums, and how much
+//! work it is to gather whom.
+
+use super::edges::EdgeLayout;
+use super::pairs::Pairs;
+use super::shard::Shard;
+use std::ops::Range;
+
+/// A change of a shown edge: which one, and its weight before and after.
+pub(super) struct Shift {
+    pub(super) object: u32,
+    pub(super) before: i64,
+    pub(super) after: i64,
+}
+
+/// The edges that a subject shows all along, beside those that change.
+pub(super) struct Beside {
+    pub(super) subject: u32,
+    /// Their places,
+    pub(super) others: Range<usize>,
+    /// among which this one is not.
+    pub(super) except: Option<usize>,
+}
+
+impl Shard {
+    /// Follows an edge that is shown no longer and one that comes to be shown.
+    pub(super) fn follow(&mut self, beside: &Beside, hidden: Option<&Shift>, shown: Option<&Shift>) {
+        self.work(beside, hidden, shown);
+        match (hidden, shown) {
+            (Some(hidden), Some(shown)) => self.shift(beside, &[hidden, shown]),
+            (Some(shift), None) | (None, Some(shift)) => self.shift(beside, &[shift]),
+            (None, None) => {}
+        }
+    }
+
+    /// Follows how much work it is to gather the objects of a subject: each of its shown edges is walked for each of them.
+    fn work(&mut self, beside: &Beside, hidden: Option<&Shift>, shown: Option<&Shift>) {
+        let Some(pairs) = &mut self.pairs else { return };
+        let others = beside.others.len();
+        let old = Pairs::work_of(others + usize::from(hidden.is_some()));
+        let new = Pairs::work_of(others + usize::from(shown.is_some()));
+        if let Some(shown) = shown {
+            pairs.add_work(shown.object, new);
+        }
+        if let Some(hidden) = hidden {
+            pairs.take_work(hidden.object, old);
+        }
+        if old != new {
+            for edge in self.edges.from(beside.subject, beside.others.start).take(others) {
+                match old < new {
+                    true => pairs.add_work(edge.object, new - old),
+                    false => pairs.take_work(edge.object, old - new),
+                }
+            }
+        }
+    }
+
+    /// Follows changes of shown edges, one after the other, none of which is among the others.
+    pub(super) fn shift(&mut self, beside: &Beside, shifts: &[&Shift]) {
+        let (words, layout) = (self.edges.layout.words(), self.edges.layout);
+        let others = &self.edges.words(beside.subject)[beside.others.start * words..beside.others.end * words];
+        let except = beside.except.map(|place| place - beside.others.start);
+        for shift in shifts {
+            if let Some(touched) = &mut self.touched {
+                touched.note(beside.subject, shift.object);
+            }
+            // Without times and attributes there is no second edge to the same object.
+            let (count, sum) = if self.is_simple { (0, 0) } else { same(layout, others, shift.object, except) };
+            if count == 0 && shift.before == 0 {
+                if self.inverted.len(shift.object) == 0 {
+                    self.present.objects.come(shift.object);
+                }
+                self.inverted.add(shift.object, beside.subject);
+            }
+            if count == 0 && shift.after == 0 {
+                self.inverted.remove(shift.object, beside.subject);
+                if self.inverted.len(shift.object) == 0 {
+                    self.present.objects.go(shift.object);
+                }
+            }
+            self.norms.shift(shift.object, sum.wrapping_add(shift.before), sum.wrapping_add(shift.after));
+        }
+        if let Some(pairs) = &mut self.pairs {
+            pairs.shift(shifts, layout, others);
+        }
+    }
+
+    /// Gives rows to the objects that have become hot.
+    #[inline]
+    pub(super) fn promote(&mut self) {
+        if self.pairs.as_ref().is_some_and(Pairs::has_waiting) {
+            self.promote_waiting();
+        }
+    }
+
+    #[cold]
+    fn promote_waiting(&mut self) {
+        while let Some(object) = self.pairs.as_mut().and_then(Pairs::next_waiting) {
+            let (mut sums, mut row) = (std::mem::take(&mut self.sums), Vec::new());
+            sums.reserve(self.inverted.ids(), false);
+            self.gather(object, &mut sums);
+            sums.drain(|other, sum| row.push((other, sum)));
+            self.sums = sums;
+            if let (Some(pairs), true) = (&mut self.pairs, self.norms.is_narrow()) {
+                pairs.promote(object, &row);
+            }
+        }
+    }
+}
+
+/// How many edges of these lead to an object, and the sum of their weights; the one at `except` does not count.
+fn same(layout: EdgeLayout, edges: &[u32], object: u32, except: Option<usize>) -> (u32, i64) {
+    let (mut count, mut sum) = (0, 0_i64);
+    layout.each_to(edges, object, |place, weight| {
+        if Some(place) != except {
+            count += 1;
+            sum = sum.wrapping_add(weight);
+        }
+    });
+    (count, sum)
+}
