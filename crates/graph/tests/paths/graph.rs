@@ -61,6 +61,8 @@ impl Row {
 pub(crate) struct TextGraph {
     pub(crate) catalogue: Catalogue,
     pub(crate) rows: Vec<Row>,
+    /// The newest time of each relation, where that is of a row that has gone.
+    pub(crate) newest_us: Vec<i64>,
     ids: BTreeMap<(KindId, String), ObjectId>,
     texts: BTreeMap<(KindId, ObjectId), Arc<str>>,
     /// Whether it keeps sums, for every second object.
@@ -97,7 +99,8 @@ impl TextGraph {
     }
 
     pub(crate) fn new(catalogue: Catalogue, rows: Vec<Row>, rng: &mut impl Rng) -> Self {
-        let mut graph = Self { catalogue, rows, ids: BTreeMap::new(), texts: BTreeMap::new(), keep_sums: false };
+        let (newest_us, ids, texts) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        let mut graph = Self { catalogue, rows, newest_us, ids, texts, keep_sums: false };
         for kind in (0..).map(KindId).take(graph.catalogue.kinds.len()) {
             let mut names = graph.names(kind);
             shuffle(&mut names, rng);
@@ -175,7 +178,8 @@ impl Graph for TextGraph {
     }
 
     fn newest_us(&self, relation: RelationId) -> i64 {
-        self.rows.iter().filter(|row| row.relation == relation).map(|row| row.time_us).max().unwrap_or(NO_TIME)
+        let there = self.rows.iter().filter(|row| row.relation == relation).map(|row| row.time_us);
+        there.chain(self.newest_us.get(usize::from(relation.0)).copied()).max().unwrap_or(NO_TIME)
     }
 
     fn attribute(&self, _kind: KindId, _id: ObjectId, _attribute: usize) -> Value {

@@ -72,7 +72,8 @@ impl<'a> Oracle<'a> {
     /// Steps 1 and 2 of a hop, walked from `start` in this direction.
     fn added(&self, hop: &Hop, direction: Direction, start: &str) -> Reached {
         let rows = || self.graph.rows.iter().filter(|row| row.relation == hop.relation);
-        let newest = rows().map(|row| row.time_us).max().unwrap_or(NO_TIME);
+        let gone = self.graph.newest_us.get(usize::from(hop.relation.0)).copied();
+        let newest = rows().map(|row| row.time_us).chain(gone).max().unwrap_or(NO_TIME);
         let mut reached = Reached::new();
         for row in rows().filter(|row| row.ends(direction).0 == start) {
             let score = units(row_score(hop, row, newest));
