@@ -189,9 +189,13 @@ pub struct EvaluateArgs {
     /// The relation whose rows are to be foretold; it needs a time.
     #[arg(long, value_name = "NAME")]
     pub relation: String,
-    /// A path to judge. May be given more than once [default: all that lead from the relation's subjects to its objects].
+    /// A path to judge. May be given more than once [default: all paths and recommendations that lead from the relation's
+    /// subjects to its objects].
     #[arg(long, value_name = "NAME")]
     pub path: Vec<String>,
+    /// A recommendation to judge, or a split over some. May be given more than once.
+    #[arg(long, value_name = "NAME")]
+    pub recommendation: Vec<String>,
     /// How much of each list counts.
     #[arg(short, default_value_t = 20, value_name = "N", value_parser = list_length)]
     pub k: usize,

@@ -1,11 +1,13 @@
 //! Watches a run for `/v1/status` and the progress line: the engine's counters with rates, state and memory.
 
+use crate::assemble::Judged;
 use parking_lot::Mutex;
 use proxima_engine::RunControl;
 use proxima_model::{LiveModel, Summary};
+use proxima_recommend::evaluate::Metrics;
 use proxima_serve::{
-    Checkpoints, Epochs, Memory, ModelMetrics, ModelStatus, OperatorStatus, PartitionStatus, Queued, RunState,
-    SinkStatus, SourceStatus, Status, StatusSource,
+    Checkpoints, Epochs, JudgeStatus, Memory, ModelMetrics, ModelStatus, OperatorStatus, PartitionStatus, Queued,
+    RunState, SinkStatus, SourceStatus, Status, StatusSource, VariantStatus,
 };
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
@@ -22,6 +24,7 @@ pub struct Monitor {
     job: String,
     workers: usize,
     models: Vec<Arc<LiveModel>>,
+    judges: Vec<Judged>,
     started: Instant,
     engine: OnceLock<RunControl>,
     state: Mutex<(RunState, Option<String>)>,
@@ -29,13 +32,14 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Watches a run that is about to start, and its models.
+    /// Watches a run that is about to start, its models and its judges.
     #[must_use]
-    pub fn new(job: impl Into<String>, workers: usize, models: Vec<Arc<LiveModel>>) -> Self {
+    pub fn new(job: impl Into<String>, workers: usize, models: Vec<Arc<LiveModel>>, judges: Vec<Judged>) -> Self {
         Self {
             job: job.into(),
             workers,
             models,
+            judges,
             started: Instant::now(),
             engine: OnceLock::new(),
             state: Mutex::default(),
@@ -78,6 +82,7 @@ impl StatusSource for Monitor {
             workers: self.workers,
             records_per_s: rates.iter().sum(),
             models: self.models.iter().map(|model| describe_model(model)).collect(),
+            judges: self.judges.iter().map(describe_judge).collect(),
             memory: Memory::of_this_process(),
             ..status
         }
@@ -128,6 +133,21 @@ fn describe_model(model: &LiveModel) -> ModelStatus {
     };
     let (all, recent) = (metrics(model.all()), metrics(model.recent()));
     ModelStatus { name: model.spec().name.clone(), all, recent, late: model.late() }
+}
+
+fn describe_judge(judged: &Judged) -> JudgeStatus {
+    let variant = |(name, of): (String, Metrics)| VariantStatus {
+        name,
+        asked: of.asked,
+        answered: of.answered,
+        hit_rate: of.hit_rate,
+        mrr: of.mrr,
+        ndcg: of.ndcg,
+        recall: of.recall,
+        coverage: of.coverage,
+    };
+    let variants = judged.metrics().into_iter().map(variant).collect();
+    JudgeStatus { name: judged.name.clone(), by: judged.by.clone(), k: judged.judge.k() as u64, variants }
 }
 
 fn describe_checkpoints(checkpoints: proxima_engine::CheckpointStatus) -> Checkpoints {
@@ -213,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_run_that_has_not_begun_has_a_status() {
-        let monitor = Monitor::new("retail", 2, Vec::new());
+        let monitor = Monitor::new("retail", 2, Vec::new(), Vec::new());
         assert_eq!(monitor.status().state, RunState::Starting);
         monitor.fail("no space");
         let status = monitor.status();

@@ -1,7 +1,7 @@
 //! How a run goes, as a page for a terminal: what `proxima status` shows of `/v1/status`.
 
 use crate::progress::grouped;
-use proxima_serve::{Checkpoints, ModelStatus, OperatorStatus, SinkStatus, SourceStatus, Status};
+use proxima_serve::{Checkpoints, JudgeStatus, ModelStatus, OperatorStatus, SinkStatus, SourceStatus, Status};
 use std::fmt::Write as _;
 
 /// Partitions of a source that are shown: those that are furthest behind.
@@ -19,6 +19,7 @@ pub fn page(status: &Status) -> String {
         text += &checkpoint_line(checkpoints);
     }
     text += &models(&status.models);
+    text += &judges(&status.judges);
     text += &operators(&status.operators);
     text
 }
@@ -112,6 +113,19 @@ fn models(models: &[ModelStatus]) -> String {
     for ModelStatus { name, all, recent, late } in models {
         let [loss, newest, baseline] = [all.log_loss, recent.log_loss, all.baseline].map(|loss| format!("{loss:.4}"));
         table.row([name.clone(), grouped(all.samples), loss, newest, baseline, grouped(*late)]);
+    }
+    table.print()
+}
+
+fn judges(judges: &[JudgeStatus]) -> String {
+    let mut table = Table::new(["shown", "variant", "judged", "HR", "MRR", "NDCG", "recall", "coverage"]);
+    for JudgeStatus { name, variants, .. } in judges {
+        for of in variants {
+            let [hits, ranks, gain, recall, coverage] =
+                [of.hit_rate, of.mrr, of.ndcg, of.recall, of.coverage].map(|figure| format!("{figure:.4}"));
+            let (name, variant) = (name.clone(), of.name.clone());
+            table.row([name, variant, grouped(of.asked), hits, ranks, gain, recall, coverage]);
+        }
     }
     table.print()
 }

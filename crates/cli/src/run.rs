@@ -71,10 +71,21 @@ fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     let RunRequest { plan, data, workers, .. } = request;
     let mut data = DataFolder::open(data, &plan.name)?;
     let Beginning { generation, assembly, kept } = begin(request, &mut data)?;
-    let Assembly { topology, indexes, graph: _, store, paths, walks, models, recommendations, ingests, discarded } =
-        assembly;
+    let Assembly {
+        topology,
+        indexes,
+        graph: _,
+        store,
+        paths,
+        walks,
+        models,
+        recommendations,
+        judges,
+        ingests,
+        discarded,
+    } = assembly;
     let readers = Readers { indexes, paths: served_paths(paths, walks), recommendations, store, ingests };
-    let monitor = Arc::new(Monitor::new(&plan.name, *workers, models.into_values().collect()));
+    let monitor = Arc::new(Monitor::new(&plan.name, *workers, models.into_values().collect(), judges));
     let listen = &plan.http.listen;
     let server = Server::start(listen, readers.state(plan, &monitor))
         .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
@@ -212,6 +223,7 @@ fn conclude(data: &DataFolder, monitor: &Monitor, discarded: &BTreeMap<String, A
         "targets": targets,
         "operators": status.operators,
         "models": status.models,
+        "judges": status.judges,
     }))?;
     Ok(Ended::Complete)
 }

@@ -28,6 +28,17 @@ hop = \"viewed\"
 left = { hop = \"viewed\", reverse = true }
 right = { hop = \"viewed\" }
 merger = \"count\"
+[recommendations.repeat]
+from = { again = 1 }
+[recommendations.other]
+from = { again_also = 1 }
+drop = [\"viewed\"]
+[recommendations.home]
+split = { repeat = 50, other = 50 }
+[paths.again_also]
+left = \"again\"
+right = \"also\"
+merger = \"sum\"
 ";
 
 const VIEWS: &str =
@@ -136,7 +147,12 @@ fn what_comes_next_is_asked_before_it_is_known() {
             let found = figures(&folder, args);
             naive.equals(&found["variants"]["again"], items);
             popular.equals(&found["variants"]["popularity"], items);
-            assert!(found["variants"]["also"].is_null(), "it leads from items");
+            let variants = &found["variants"];
+            assert_eq!(variants["repeat"], variants["again"], "a recommendation that only takes over a path's list");
+            let hits = |name: &str| variants[name]["hit_rate"].as_f64().unwrap();
+            let (least, most) = (hits("repeat").min(hits("other")), hits("repeat").max(hits("other")));
+            assert!((least..=most).contains(&hits("home")) && hits("home") != most, "it deals both: {variants}");
+            assert!(variants["also"].is_null(), "it leads from items");
         }
     }
 }
@@ -181,7 +197,14 @@ fn what_cannot_be_judged_is_told() {
         assert_eq!(output.status.code(), Some(1));
         String::from_utf8(output.stderr).unwrap()
     };
-    assert!(told(&["--path", "also"]).contains("no path \"also\" leads from user to item; there are: again"));
+    assert!(
+        told(&["--path", "also"]).contains("no path \"also\" leads from user to item; there are: again, again_also")
+    );
+    let unknown = told(&["--recommendation", "away"]);
+    assert!(
+        unknown.contains("no recommendation \"away\" gives item to user; there are: other, repeat, home"),
+        "{unknown}"
+    );
     assert!(told(&["--from", "soon"]).contains("write 2011-06-01"));
     assert!(told(&["--set", "sources.views.follow=true"]).contains("follows a source"));
     let table = evaluate(&folder, &["--path", "again"]);

@@ -1,5 +1,6 @@
 //! The recommendations of a run, by name: plain ones, and splits that deal subjects to them.
 
+use crate::evaluate::LiveJudge;
 use crate::recommend::{Answer, Request, explain, recommend};
 use crate::score::Part;
 use crate::shop::Shop;
@@ -30,6 +31,7 @@ pub struct Service {
     splits: BTreeMap<String, RwLock<Split>>,
     /// One change of shares after the other; questions go on meanwhile.
     keep: Mutex<Option<Keep>>,
+    judges: BTreeMap<String, Arc<LiveJudge>>,
 }
 
 /// Why a split is as it was.
@@ -57,7 +59,13 @@ impl Service {
     #[must_use]
     pub fn new(recommenders: BTreeMap<String, Recommender>, splits: BTreeMap<String, Split>) -> Self {
         let splits = splits.into_iter().map(|(name, split)| (name, RwLock::new(split))).collect();
-        Self { recommenders, splits, keep: Mutex::default() }
+        Self { recommenders, splits, keep: Mutex::default(), judges: BTreeMap::new() }
+    }
+
+    /// The same, telling these judges what is shown by the recommendation or split of their name.
+    #[must_use]
+    pub fn judged_by(self, judges: BTreeMap<String, Arc<LiveJudge>>) -> Self {
+        Self { judges, ..self }
     }
 
     /// The same, with something that keeps changes of shares for the next run.
@@ -77,6 +85,9 @@ impl Service {
     pub fn recommend(&self, name: &str, request: &Request<'_>) -> Option<Recommended> {
         let (variant, recommender) = self.of(name, request.subject)?;
         let answer = recommend(&*recommender.shop, &recommender.spec, request);
+        if let Some(judge) = self.judges.get(name) {
+            judge.shown(request.subject, &variant, answer.items.iter().map(|item| Arc::clone(&item.item)));
+        }
         let attributes = answer.items.iter().map(|item| recommender.shop.item_attributes(&item.item)).collect();
         Some(Recommended { variant, answer, attributes })
     }

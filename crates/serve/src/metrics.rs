@@ -1,6 +1,6 @@
 //! The run and the requests in Prometheus' text format.
 
-use crate::status::{ModelMetrics, Status};
+use crate::status::{ModelMetrics, Status, VariantStatus};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
@@ -50,6 +50,7 @@ pub(crate) fn render(status: &Status, requests: &Requests) -> String {
     render_operators(&mut out, status);
     render_sinks(&mut out, status);
     render_models(&mut out, status);
+    render_judges(&mut out, status);
     render_checkpoints(&mut out, status);
     render_requests(&mut out, &requests.0.lock());
     out.0
@@ -188,6 +189,32 @@ fn render_models(out: &mut Text, status: &Status) {
                 if let Some(value) = figure(metrics) {
                     out.sample(name, &[("model", &model.name), ("over", over)], value);
                 }
+            }
+        }
+    }
+}
+
+/// A figure of a variant.
+type Worth = fn(&VariantStatus) -> f64;
+
+fn render_judges(out: &mut Text, status: &Status) {
+    if status.judges.is_empty() {
+        return;
+    }
+    let figures: [(&str, &str, &str, Worth); 6] = [
+        ("proxima_recommendation_judged_total", "counter", "Lists judged by what came next", |of| of.asked as f64),
+        ("proxima_recommendation_hit_rate", "gauge", "Share of lists that held what came next", |of| of.hit_rate),
+        ("proxima_recommendation_mrr", "gauge", "Mean reciprocal rank of what came next", |of| of.mrr),
+        ("proxima_recommendation_ndcg", "gauge", "Mean normalised discounted gain of lists", |of| of.ndcg),
+        ("proxima_recommendation_recall", "gauge", "Share of what came next that lists held", |of| of.recall),
+        ("proxima_recommendation_coverage", "gauge", "Share of all items that stood in any list", |of| of.coverage),
+    ];
+    for (name, kind, help, worth) in figures {
+        out.family(name, kind, help);
+        for judge in &status.judges {
+            for variant in &judge.variants {
+                let labels = [("recommendation", judge.name.as_str()), ("variant", &variant.name)];
+                out.sample(name, &labels, worth(variant));
             }
         }
     }

@@ -84,6 +84,9 @@ pub struct Status {
     /// The models, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<ModelStatus>,
+    /// What judges recommendations, by their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judges: Vec<JudgeStatus>,
     /// The checkpoints of this run, if it makes any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoints: Option<Checkpoints>,
@@ -234,6 +237,40 @@ pub struct ModelMetrics {
     pub auc: Option<f64>,
     /// The sum of probabilities over the positive samples.
     pub calibration: Option<f64>,
+}
+
+/// What recommendations were worth that were shown since the run began: each by what its subject did next.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct JudgeStatus {
+    /// The recommendation or split.
+    pub name: String,
+    /// The relation whose rows tell what was wanted.
+    pub by: String,
+    /// How much of each list counts.
+    pub k: u64,
+    /// What each variant was worth; a recommendation that is no split has one, itself.
+    pub variants: Vec<VariantStatus>,
+}
+
+/// What the lists of a variant were worth, each figure a mean over all questions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VariantStatus {
+    /// The recommendation that made the lists.
+    pub name: String,
+    /// How many rows there were whose subject had been shown a list.
+    pub asked: u64,
+    /// The share of lists that were not empty.
+    pub answered: f64,
+    /// HR: the share of lists that held what was wanted.
+    pub hit_rate: f64,
+    /// MRR: the mean of 1 over its place.
+    pub mrr: f64,
+    /// NDCG: the mean of 1 / log2(1 + place).
+    pub ndcg: f64,
+    /// The share of what was wanted that lists held.
+    pub recall: f64,
+    /// The share of all items that stood in any list.
+    pub coverage: f64,
 }
 
 /// The memory of a process.

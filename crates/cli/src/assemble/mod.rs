@@ -1,5 +1,6 @@
 //! A checked job becomes a topology: sources, tables, views, paths and sinks, joined. It only connects.
 
+mod judges;
 mod models;
 mod paths;
 mod recommendations;
@@ -7,7 +8,9 @@ mod streams;
 mod tables;
 mod targets;
 
+pub use judges::Judged;
 pub use paths::empty_graph;
+pub use recommendations::recommenders;
 pub use streams::{GraphStreams, graph_streams};
 
 use crate::data::DataFolder;
@@ -48,6 +51,8 @@ pub struct Assembly {
     pub walks: BTreeMap<String, Arc<WalkReader>>,
     /// The models that are kept, by name.
     pub models: BTreeMap<String, Arc<LiveModel>>,
+    /// What judges the recommendations.
+    pub judges: Vec<Judged>,
     /// The sources that take records over HTTP, by name.
     pub ingests: BTreeMap<String, IngestRoute>,
     /// What discarding sinks have counted, by target.
@@ -67,6 +72,7 @@ pub struct Draft<'a> {
     objects: Vec<(String, NodeId)>,
     paths: Vec<(String, NodeId)>,
     models: BTreeMap<String, Arc<LiveModel>>,
+    judges: Vec<Judged>,
 }
 
 /// Joins what a job reads to what it computes, on so many workers.
@@ -80,6 +86,7 @@ pub fn draft<'a>(job: &'a JobPlan, layout: &'a Layout, data: &DataFolder, worker
     let lower = |(cohort, tables): (&Cohort, _)| cohort.plan.lower_begun(&mut topology, tables, cohort.began);
     let lowered: Vec<_> = layout.cohorts.iter().zip(&tables).map(lower).collect();
     let (mut graph, mut objects, mut paths, mut models) = (None, Vec::new(), Vec::new(), BTreeMap::new());
+    let mut judges = Vec::new();
     for (cohort, lowered) in layout.cohorts.iter().zip(&lowered) {
         paths.extend(paths::add_paths(job, cohort, lowered, &mut topology)?);
         models.extend(models::add_models(job, cohort, lowered, &mut topology)?);
@@ -91,10 +98,13 @@ pub fn draft<'a>(job: &'a JobPlan, layout: &'a Layout, data: &DataFolder, worker
             objects = paths::add_documents(&inputs, &job.catalogue, &mut topology);
         }
         if job.reads_graph() {
-            graph = Some(paths::add_graph(job, (lowered, &inputs), &mut topology, workers)?);
+            let relations = paths::relation_inputs(job, lowered)?;
+            let filled = paths::add_graph(job, (lowered, &relations, &inputs), &mut topology, workers);
+            judges = judges::add_judges(job, &relations, &filled, &mut topology);
+            graph = Some(filled);
         }
     }
-    Ok(Draft { job, layout, topology, lowered, ingests, graph, objects, paths, models })
+    Ok(Draft { job, layout, topology, lowered, ingests, graph, objects, paths, models, judges })
 }
 
 /// What the places of the results hold when a run begins.
@@ -123,8 +133,12 @@ impl Draft<'_> {
         let (topology, ingests) = (std::mem::take(&mut self.topology), std::mem::take(&mut self.ingests));
         let (graph, models) = (self.graph.take(), std::mem::take(&mut self.models));
         let walks = paths::walks(self.job, graph.as_ref());
-        let recommendations = Arc::new(recommendations::service(self.job, data, graph.as_ref(), &models)?);
-        let mut assembly = Assembly { topology, ingests, graph, walks, models, recommendations, ..Assembly::default() };
+        let judges = std::mem::take(&mut self.judges);
+        let of_name = judges.iter().map(|judged| (judged.name.clone(), Arc::clone(&judged.judge))).collect();
+        let service = recommendations::service(self.job, data, graph.as_ref(), &models)?.judged_by(of_name);
+        let recommendations = Arc::new(service);
+        let mut assembly =
+            Assembly { topology, ingests, graph, walks, models, judges, recommendations, ..Assembly::default() };
         for (cohort, lowered) in self.layout.cohorts.iter().zip(&self.lowered) {
             targets::add_targets(self.job, data, before, (self.layout, cohort, lowered), &mut assembly)?;
         }

@@ -75,14 +75,14 @@ pub(super) fn add_documents(
 /// The graph of the job's relations and objects, and the operators that write it.
 pub(super) fn add_graph(
     job: &JobPlan,
-    (lowered, objects): (&Lowered, &[ObjectInput]),
+    (lowered, relations, objects): (&Lowered, &[RelationInput], &[ObjectInput]),
     topology: &mut Topology,
     workers: usize,
-) -> Result<Arc<LiveGraph>> {
+) -> Arc<LiveGraph> {
     let graph = empty_graph(job, workers);
     let forget = job.forget.as_ref().map(|query| lowered.queries[query]);
-    lower_live(topology, &graph, &relation_inputs(job, lowered)?, objects, forget);
-    Ok(graph)
+    lower_live(topology, &graph, relations, objects, forget);
+    graph
 }
 
 /// The graph of a job's relations and objects before any came. Pair sums are kept where a path reads them.

@@ -10,7 +10,7 @@ use proxima_recommend::{LiveShop, Ranker, Recommender, Service};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What answers for the recommendations of a job.
+/// What answers for the recommendations of a run: splits deal by the shares that were kept.
 pub(super) fn service(
     job: &JobPlan,
     data: &DataFolder,
@@ -18,6 +18,20 @@ pub(super) fn service(
     models: &BTreeMap<String, Arc<LiveModel>>,
 ) -> Result<Service> {
     let Some(graph) = graph else { return Ok(Service::default()) };
+    let recommenders = recommenders(job, graph, models)?;
+    let (splits, keep) = splits::restore(data.splits(), &job.recommendations.splits)?;
+    Ok(Service::new(recommenders, splits).kept_by(keep))
+}
+
+/// The recommendations of a job by their names, without splits. One that is ranked by a model is there with its model only.
+///
+/// # Errors
+/// When a model asks for what the objects do not have.
+pub fn recommenders(
+    job: &JobPlan,
+    graph: &Arc<LiveGraph>,
+    models: &BTreeMap<String, Arc<LiveModel>>,
+) -> Result<BTreeMap<String, Recommender>> {
     let catalogue = Arc::new(job.catalogue.clone());
     let paths: BTreeMap<_, _> = job.walks.iter().map(|(name, path)| (name.to_owned(), Arc::clone(path))).collect();
     let mut recommenders = BTreeMap::new();
@@ -25,13 +39,13 @@ pub(super) fn service(
         let (subject, item) = (plan.subject, plan.item);
         let mut rankers = BTreeMap::new();
         if let Some(model) = &plan.spec.model {
-            let ranker = Ranker::new(Arc::clone(&models[model]), &catalogue, subject, item);
+            let Some(live) = models.get(model) else { continue };
+            let ranker = Ranker::new(Arc::clone(live), &catalogue, subject, item);
             rankers.insert(model.clone(), ranker.map_err(|error| anyhow::anyhow!("recommendation {name}: {error}"))?);
         }
         let graph = Arc::clone(graph) as _;
         let shop = LiveShop::new(graph, Arc::clone(&catalogue), (subject, item), paths.clone(), rankers);
         recommenders.insert(name.clone(), Recommender { spec: plan.spec.clone(), shop: Arc::new(shop) });
     }
-    let (splits, keep) = splits::restore(data.splits(), &job.recommendations.splits)?;
-    Ok(Service::new(recommenders, splits).kept_by(keep))
+    Ok(recommenders)
 }

@@ -3,17 +3,14 @@
 use super::{load_job, print};
 use crate::args::EvaluateArgs;
 use crate::assemble::empty_graph;
-use crate::evaluate::{Protocol, Replay, Variant, gather, replay};
+use crate::evaluate::{Chosen, Protocol, Replay, gather, replay, variants};
 use crate::failure::Failure;
 use crate::job::JobPlan;
-use anyhow::{Context, Result, anyhow, ensure};
-use proxima_graph::path::{Path, WalkReader};
-use proxima_graph::{LiveGraph, Relation};
+use anyhow::{Context, Result, ensure};
 use proxima_recommend::evaluate::{Metrics, plot, table};
 use serde_json::{Value, json};
-use std::sync::Arc;
 
-/// Judges a job's paths by the rows of one of its relations.
+/// Judges a job's paths and recommendations by the rows of one of its relations.
 pub(super) fn evaluate(args: &EvaluateArgs) -> Result<(), Failure> {
     let plan = load_job(&args.job.job, &args.job.overlay())?;
     let figures = judge(&plan, args)?;
@@ -43,37 +40,11 @@ fn judge(plan: &JobPlan, args: &EvaluateArgs) -> Result<Vec<(String, Metrics)>> 
         Some(n) => Protocol::HoldOut { n },
         None => Protocol::BeforeEach { from_us: args.from.as_deref().map_or(Ok(i64::MIN), instant)? },
     };
-    let paths = paths(plan, relation, &args.path)?;
-    let gathered = gather(plan)?;
     let graph = empty_graph(plan, 1);
-    let variants = paths.iter().map(|path| variant(plan, &graph, path)).collect();
+    let chosen = Chosen { paths: &args.path, recommendations: &args.recommendation };
+    let variants = variants(plan, relation, chosen, &graph)?;
+    let gathered = gather(plan)?;
     Ok(replay(&gathered, &graph, &Replay { relation: id, protocol, k: args.k, variants }))
-}
-
-/// The paths that were named, or all that lead from the relation's subjects to its objects.
-fn paths(plan: &JobPlan, relation: &Relation, named: &[String]) -> Result<Vec<Arc<Path>>> {
-    let fits = |path: &Path| path.from == relation.subject && path.to == relation.object;
-    let all: Vec<_> = plan.walks.iter().filter(|(_, path)| fits(path)).collect();
-    let kinds = [relation.subject, relation.object].map(|kind| plan.catalogue[kind].name.as_str());
-    let names = all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    ensure!(!all.is_empty(), "no path of the job leads from {} to {}", kinds[0], kinds[1]);
-    if named.is_empty() {
-        return Ok(all.into_iter().map(|(_, path)| Arc::clone(path)).collect());
-    }
-    let find = |name: &String| {
-        let found = all.iter().find(|(known, _)| known == name).map(|(_, path)| Arc::clone(path));
-        found.ok_or_else(|| anyhow!("no path \"{name}\" leads from {} to {}; there are: {names}", kinds[0], kinds[1]))
-    };
-    named.iter().map(find).collect()
-}
-
-fn variant<'a>(plan: &JobPlan, graph: &Arc<LiveGraph>, path: &Arc<Path>) -> Variant<'a> {
-    let reader = WalkReader::new(Arc::clone(graph) as _, Arc::new(plan.catalogue.clone()), Arc::clone(path));
-    let list = move |subject: &str, k: usize| {
-        let walked = reader.walk(subject, k, false);
-        walked.into_iter().flat_map(|walked| walked.neighbours).map(|to| to.found.name).collect()
-    };
-    Variant { name: path.name.clone().unwrap_or_default(), list: Box::new(list) }
 }
 
 /// A point in time by the job's wall clock, in microseconds since 1970 by that clock, as times in relations are.

@@ -6,6 +6,10 @@
 
 mod gather;
 mod replay;
+mod texts;
+mod variants;
 
 pub use gather::{Gathered, RelationRows, gather};
 pub use replay::{Protocol, Replay, Variant, replay};
+pub use texts::Texts;
+pub use variants::{Chosen, variants};

@@ -1,10 +1,7 @@
 //! Rows once more in the order of their times, with a question before each.
 
 use super::gather::{Gathered, RelationRows};
-use arrow::array::{AsArray, StringViewArray};
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
-use proxima_event::Changes;
+use super::texts::Texts;
 use proxima_graph::{Feed, LiveGraph, RelationId};
 use proxima_recommend::evaluate::{Judge, Metrics, Popular};
 use std::collections::{BTreeMap, HashSet};
@@ -77,7 +74,8 @@ pub fn replay(gathered: &Gathered, graph: &Arc<LiveGraph>, replay: &Replay<'_>) 
         of.rows.iter().for_each(|rows| feed.relate(fed, rows.clone()));
     }
     let asked = relations.iter().position(|of| of.relation == replay.relation).expect("the relation was gathered");
-    let texts: Vec<Texts> = relations[asked].rows.iter().map(|rows| Texts::of(rows, &relations[asked])).collect();
+    let texts: Vec<Texts> =
+        relations[asked].rows.iter().map(|rows| Texts::of(rows, &relations[asked].columns)).collect();
     let mut bench = Bench::new(replay);
     let order = in_time(relations);
     let held = match replay.protocol {
@@ -87,7 +85,7 @@ pub fn replay(gathered: &Gathered, graph: &Arc<LiveGraph>, replay: &Replay<'_>) 
     for place in &order {
         let of = &relations[place.relation];
         if place.relation == asked {
-            let (subject, object) = texts[place.batch].of_row(place.row);
+            let (subject, object) = arcs(texts[place.batch].of_row(place.row));
             if let Some(wanted) = held.get(&subject)
                 && wanted.contains(&object)
             {
@@ -123,7 +121,7 @@ type Held = BTreeMap<Arc<str>, HashSet<Arc<str>>>;
 fn newest(order: &[Place], asked: usize, texts: &[Texts], n: usize) -> Held {
     let mut objects: BTreeMap<Arc<str>, Vec<Arc<str>>> = BTreeMap::new();
     for place in order.iter().rev().filter(|place| place.relation == asked) {
-        let (subject, object) = texts[place.batch].of_row(place.row);
+        let (subject, object) = arcs(texts[place.batch].of_row(place.row));
         let of = objects.entry(subject).or_default();
         if !of.contains(&object) {
             of.push(object);
@@ -133,24 +131,8 @@ fn newest(order: &[Place], asked: usize, texts: &[Texts], n: usize) -> Held {
     more.map(|(subject, objects)| (subject, objects.into_iter().take(n).collect())).collect()
 }
 
-/// The subjects and objects of a batch.
-struct Texts {
-    subjects: StringViewArray,
-    objects: StringViewArray,
-}
-
-impl Texts {
-    fn of(rows: &Changes, relation: &RelationRows) -> Self {
-        let text = |column: usize| {
-            let texts = cast(rows.column(column), &DataType::Utf8View).expect("subjects and objects are texts");
-            texts.as_string_view().clone()
-        };
-        Self { subjects: text(relation.columns.subject), objects: text(relation.columns.object) }
-    }
-
-    fn of_row(&self, row: usize) -> (Arc<str>, Arc<str>) {
-        (Arc::from(self.subjects.value(row)), Arc::from(self.objects.value(row)))
-    }
+fn arcs((subject, object): (&str, &str)) -> (Arc<str>, Arc<str>) {
+    (subject.into(), object.into())
 }
 
 /// The judges, and what they have to know of the rows so far.

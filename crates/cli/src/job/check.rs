@@ -9,7 +9,8 @@ use super::raw::{RawCheckpoint, RawEpoch, RawHttp, RawJob, RawPath, RawQuery, Ra
 use super::sql::{self, Purpose, Query};
 use super::tree::Text;
 use super::{
-    Overlay, functions, index_name, inputs, links, models, paths as walks_of, queries, recommendations, relations,
+    Overlay, functions, index_name, inputs, judges, links, models, paths as walks_of, queries, recommendations,
+    relations,
 };
 use chrono_tz::Tz;
 use proxima_graph::{HOT_ABOVE, Merger};
@@ -47,6 +48,10 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         let known = recommendations::Known { catalogue, paths, models: &models };
         recommendations::check(&raw.recommendations, &known, problems)
     });
+    let judges = catalogue
+        .as_ref()
+        .zip(recommendations.as_ref())
+        .map(|(catalogue, plans)| judges::check(&raw.judges, catalogue, plans, problems));
     let epoch = check_epoch(raw.epoch, problems);
     let checkpoint = check_checkpoint(folder, raw.checkpoint, &raw.sinks, problems);
     Some(JobPlan {
@@ -65,6 +70,7 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         paths,
         models,
         recommendations: recommendations?,
+        judges: judges?,
         queries,
         rejected_keep: raw.rejected_keep.map_or(REJECTED_KEEP, |keep| keep.value),
         http: http?,

@@ -104,6 +104,7 @@ fn check_unused(raw: &RawJob, plan: &Plan, problems: &mut Vec<Problem>) {
     for (_, recommendation) in &raw.recommendations {
         along.extend(recommendation.relations());
     }
+    along.extend(raw.judges.iter().filter_map(|(_, judge)| judge.relation()));
     for (_, relation) in raw.relations.iter().filter(|(name, _)| along.contains(name.as_str())) {
         let kinds = [&relation.subject, &relation.object].into_iter().flatten();
         shown.extend(kinds.map(|kind| kind.value.text.as_str()));

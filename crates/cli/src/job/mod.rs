@@ -10,6 +10,7 @@ pub mod fields;
 pub mod functions;
 pub mod http_source;
 pub mod inputs;
+pub mod judges;
 pub mod kafka;
 pub mod links;
 pub mod models;

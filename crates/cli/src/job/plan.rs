@@ -2,6 +2,7 @@
 
 use super::elastic::ElasticPlan;
 use super::http_source::HttpSourcePlan;
+use super::judges::JudgePlan;
 use super::kafka::KafkaSinkPlan;
 use super::problem::Problem;
 use super::recommendations::RecommendationPlans;
@@ -51,6 +52,8 @@ pub struct JobPlan {
     pub walks: Paths,
     /// Its recommendations and the splits over them.
     pub recommendations: RecommendationPlans,
+    /// What judges them while they are shown, by their names.
+    pub judges: BTreeMap<String, JudgePlan>,
     /// Its named queries.
     pub queries: BTreeMap<String, NamedQuery>,
     /// How many rejected records of each source are kept in its file. All are counted.

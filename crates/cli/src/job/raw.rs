@@ -4,6 +4,7 @@ use super::elastic::RawElastic;
 use super::fields::{Fields, Located};
 use super::functions::RawFunction;
 use super::http_source::RawHttpSource;
+use super::judges::RawJudge;
 use super::kafka::{RawKafkaSink, RawKafkaSource};
 use super::models::RawModel;
 use super::paths::RawWalk;
@@ -47,6 +48,8 @@ pub struct RawJob {
     pub walks: Vec<(String, RawWalk)>,
     /// `[recommendations.*]`
     pub recommendations: Vec<(String, RawRecommendation)>,
+    /// `[judges.*]`
+    pub judges: Vec<(String, RawJudge)>,
     /// `[queries.*]`
     pub queries: Vec<(String, RawNamedQuery)>,
     /// `[rejected] keep`
@@ -224,6 +227,7 @@ impl RawJob {
             paths: paths.into_iter().filter_map(|(name, path)| Some((name, path?))).collect(),
             walks,
             recommendations: root.sections("recommendations", |_, fields| RawRecommendation::read(fields)),
+            judges: root.sections("judges", |_, fields| RawJudge::read(fields)),
             queries: root.sections("queries", |_, fields| RawNamedQuery::read(fields)),
             rejected_keep: read_rejected(root.section("rejected")),
             http: RawHttp::read(root.section("http")),

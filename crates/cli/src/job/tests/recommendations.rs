@@ -107,3 +107,27 @@ split = { home = -1, hoem = 1 }
     has("recommendations.start.split: the job has no recommendation \"hoem\" that is no split; did you mean \"home\"?");
     has("recommendations.start.split: these are no shares");
 }
+
+#[test]
+fn judges_that_do_not_fit_are_told() {
+    let more = r#"
+[recommendations.start]
+from = { again = 1 }
+[judges.start]
+by = "sells"
+[judges.stop]
+by = "bought"
+[judges.home]
+by = "seen"
+"#;
+    let told = told(&folder(&format!("{PARTS}{more}"), VIEWS), &Overlay::default());
+    assert_eq!(
+        told,
+        [
+            "job.toml:31:6: judges.start.by: relation \"sells\" leads from country to product; name one from customer to \
+             product",
+            "job.toml:32:9: judges.stop: there is no recommendation \"stop\"; known here: \"start\"",
+            "job.toml:35:6: judges.home.by: there is no relation \"seen\"; known here: \"bought\" or \"sells\"",
+        ]
+    );
+}
