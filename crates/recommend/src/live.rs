@@ -1,5 +1,6 @@
 //! A shop as a run keeps it: paths over the live graph, attributes of its objects, models that learn beside it.
 
+use crate::recommend::Request;
 use crate::shop::{Candidate, Shop};
 use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
@@ -52,10 +53,14 @@ impl LiveShop {
     }
 
     /// The rows that a model ranks: one for each item.
-    fn rows(&self, ranker: &Ranker, subject: &str, items: &[Arc<str>]) -> RecordBatch {
+    fn rows(&self, ranker: &Ranker, request: &Request<'_>, items: &[Arc<str>]) -> RecordBatch {
+        let of_subject = |name: &str| {
+            let told = request.attributes.iter().find(|(told, _)| told == name).map(|(_, value)| value.clone());
+            told.unwrap_or_else(|| self.subject_attribute(request.subject, name))
+        };
         let columns = ranker.columns.iter().map(|(end, attribute)| {
             let value = |item: &Arc<str>| match end {
-                End::Subject => self.subject_attribute(subject, &attribute.name),
+                End::Subject => of_subject(&attribute.name),
                 End::Item => self.item_attribute(item, &attribute.name),
             };
             column(attribute.kind, items.iter().map(value))
@@ -96,14 +101,14 @@ impl Shop for LiveShop {
         attributes.map(value).filter(|(_, value)| *value != Value::Null).collect()
     }
 
-    fn rank(&self, model: &str, subject: &str, items: &[Arc<str>]) -> Vec<i64> {
+    fn rank(&self, model: &str, request: &Request<'_>, items: &[Arc<str>]) -> Vec<i64> {
         let Some(ranker) = self.models.get(model) else { return vec![0; items.len()] };
-        ranker.model.units(&ranker.encoder, &self.rows(ranker, subject, items))
+        ranker.model.units(&ranker.encoder, &self.rows(ranker, request, items))
     }
 
-    fn rank_parts(&self, model: &str, subject: &str, item: &str) -> Vec<(String, i64)> {
+    fn rank_parts(&self, model: &str, request: &Request<'_>, item: &str) -> Vec<(String, i64)> {
         let Some(ranker) = self.models.get(model) else { return Vec::new() };
-        ranker.model.parts(&ranker.encoder, &self.rows(ranker, subject, &[item.into()]))
+        ranker.model.parts(&ranker.encoder, &self.rows(ranker, request, &[item.into()]))
     }
 }
 
@@ -177,7 +182,12 @@ fn column(kind: AttributeKind, values: impl Iterator<Item = Value>) -> ArrayRef 
         AttributeKind::Int => Arc::new(values.map(int).collect::<Int64Array>()),
         AttributeKind::Time => Arc::new(values.map(int).collect::<TimestampMicrosecondArray>()),
         AttributeKind::Float => {
-            let float = |value| if let Value::Float(number) = value { Some(number) } else { None };
+            // A question may tell a whole number.
+            let float = |value| match value {
+                Value::Float(number) => Some(number),
+                Value::Int(number) => Some(number as f64),
+                _ => None,
+            };
             Arc::new(values.map(float).collect::<Float64Array>())
         }
         AttributeKind::Text => {

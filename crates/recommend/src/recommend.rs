@@ -61,7 +61,7 @@ const FALLBACK_CANDIDATES: usize = 4;
 pub fn recommend<S: Shop + ?Sized>(shop: &S, spec: &Recommendation, request: &Request<'_>) -> Answer {
     let number = request.number.unwrap_or(spec.number);
     let gathered = gather(shop, spec, request);
-    let scores = Scorer { shop, spec, subject: request.subject }.scores(&gathered);
+    let scores = Scorer { shop, spec, request }.scores(&gathered);
     let gate = Gate::new(shop, &spec.rules, request);
     let mut places = Places::new(shop, &spec.rules, number);
     pin(spec, request, (&gathered, &scores), &gate, &mut places);
@@ -92,7 +92,7 @@ pub fn explain<S: Shop + ?Sized>(
     item: &str,
 ) -> Option<(i64, Vec<Part>)> {
     let gathered = gather(shop, spec, request);
-    let scorer = Scorer { shop, spec, subject: request.subject };
+    let scorer = Scorer { shop, spec, request };
     if let Some(of) = gathered.iter().find(|of| *of.item == *item) {
         let parts = scorer.parts(of);
         return Some((parts.iter().map(|part| part.units).sum(), parts));

@@ -1,6 +1,7 @@
 //! Scores in whole units, and the parts that they are made of.
 
 use crate::gather::Gathered;
+use crate::recommend::Request;
 use crate::shop::Shop;
 use crate::spec::Recommendation;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ pub(crate) fn to_units(number: f64) -> i64 {
 pub(crate) struct Scorer<'a, S: Shop + ?Sized> {
     pub(crate) shop: &'a S,
     pub(crate) spec: &'a Recommendation,
-    pub(crate) subject: &'a str,
+    pub(crate) request: &'a Request<'a>,
 }
 
 impl<S: Shop + ?Sized> Scorer<'_, S> {
@@ -41,7 +42,7 @@ impl<S: Shop + ?Sized> Scorer<'_, S> {
     pub(crate) fn scores(&self, gathered: &[Gathered]) -> Vec<i64> {
         let ranks = self.spec.model.as_ref().map(|model| {
             let items: Vec<Arc<str>> = gathered.iter().map(|gathered| Arc::clone(&gathered.item)).collect();
-            self.shop.rank(model, self.subject, &items)
+            self.shop.rank(model, self.request, &items)
         });
         let base = |at: usize| match &ranks {
             Some(ranks) => ranks[at],
@@ -55,7 +56,7 @@ impl<S: Shop + ?Sized> Scorer<'_, S> {
     pub(crate) fn parts(&self, gathered: &Gathered) -> Vec<Part> {
         let base: Vec<Part> = match &self.spec.model {
             Some(model) => {
-                let parts = self.shop.rank_parts(model, self.subject, &gathered.item).into_iter();
+                let parts = self.shop.rank_parts(model, self.request, &gathered.item).into_iter();
                 parts.map(|(feature, units)| Part { name: format!("feature {feature}"), units }).collect()
             }
             None => self.blend(gathered).map(|(path, units)| Part { name: format!("path {path}"), units }).collect(),

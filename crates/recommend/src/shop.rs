@@ -1,5 +1,6 @@
 //! What a recommendation asks: paths, relations, attributes and models, by their names in the job.
 
+use crate::recommend::Request;
 use proxima_graph::Value;
 use std::sync::Arc;
 
@@ -31,9 +32,9 @@ pub trait Shop {
         Vec::new()
     }
 
-    /// The units of the log odds that a model gives each item for an object.
-    fn rank(&self, model: &str, subject: &str, items: &[Arc<str>]) -> Vec<i64>;
+    /// The units of the log odds that a model gives each item for who asks.
+    fn rank(&self, model: &str, request: &Request<'_>, items: &[Arc<str>]) -> Vec<i64>;
 
     /// The features of a model and what each adds for an item: these sum to what [`rank`](Self::rank) gives.
-    fn rank_parts(&self, model: &str, subject: &str, item: &str) -> Vec<(String, i64)>;
+    fn rank_parts(&self, model: &str, request: &Request<'_>, item: &str) -> Vec<(String, i64)>;
 }

@@ -45,11 +45,11 @@ impl Shop for Maps {
         self.items.get(item).and_then(|item| item.get(attribute).cloned()).unwrap_or(Value::Null)
     }
 
-    fn rank(&self, model: &str, subject: &str, items: &[Arc<str>]) -> Vec<i64> {
-        items.iter().map(|item| self.rank_parts(model, subject, item).iter().map(|(_, units)| units).sum()).collect()
+    fn rank(&self, model: &str, request: &Request<'_>, items: &[Arc<str>]) -> Vec<i64> {
+        items.iter().map(|item| self.rank_parts(model, request, item).iter().map(|(_, units)| units).sum()).collect()
     }
 
-    fn rank_parts(&self, _model: &str, _subject: &str, item: &str) -> Vec<(String, i64)> {
+    fn rank_parts(&self, _model: &str, _request: &Request<'_>, item: &str) -> Vec<(String, i64)> {
         let number: i64 = item[1..].parse().unwrap();
         vec![("number".into(), number * 7919 % 1_000), ("bias".into(), -500)]
     }
@@ -149,7 +149,7 @@ fn naive(shop: &Maps, spec: &Recommendation, request: &Request<'_>) -> Vec<(Arc<
     let units = |number: f64| (number * UNIT).round() as i64;
     let score = |item: &Arc<str>, parts: &BTreeMap<usize, f64>| {
         let base = match &spec.model {
-            Some(model) => shop.rank(model, request.subject, std::slice::from_ref(item))[0],
+            Some(model) => shop.rank(model, request, std::slice::from_ref(item))[0],
             None => parts.values().map(|part| units(*part)).sum(),
         };
         let holds = |boost: &&Boost| boost.is.holds(&shop.item_attribute(item, &boost.attribute));

@@ -269,11 +269,11 @@ pub(crate) mod tests {
             vec![("price".to_owned(), self.item_attribute(item, "price"))]
         }
 
-        fn rank(&self, _model: &str, _subject: &str, items: &[Arc<str>]) -> Vec<i64> {
+        fn rank(&self, _model: &str, _request: &Request<'_>, items: &[Arc<str>]) -> Vec<i64> {
             vec![0; items.len()]
         }
 
-        fn rank_parts(&self, _model: &str, _subject: &str, _item: &str) -> Vec<(String, i64)> {
+        fn rank_parts(&self, _model: &str, _request: &Request<'_>, _item: &str) -> Vec<(String, i64)> {
             Vec::new()
         }
     }
