@@ -117,6 +117,30 @@ fn nothing_is_lost_when_the_server_is_killed() {
     }
 }
 
+/// Of several addresses one is enough, whichever it is.
+#[test]
+#[ignore = "starts Elasticsearch and OpenSearch"]
+fn an_address_that_is_dead_is_passed_over() {
+    for product in support::PRODUCTS {
+        let alive = server(product);
+        let dead =
+            format!("http://127.0.0.1:{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+        for addresses in [[&dead, &alive], [&alive, &dead]] {
+            let index = name("several");
+            let config = ClusterConfig::new("search", addresses.map(Clone::clone).to_vec());
+            let mut sink = sink(&Cluster::new(config).unwrap(), &index);
+            for epoch in 1..=5 {
+                let written: Vec<_> = (0..200).map(|id| (id, Some("red"), i128::from(epoch))).collect();
+                support::write(&mut sink, version(1, epoch), &written, &[]);
+            }
+            assert_eq!(sink.health().unwrap().waits_for(), None, "{product}");
+            let found = documents(&alive, &index);
+            assert_eq!(found.len(), 200);
+            assert!(found.iter().all(|(_, found, ..)| *found == version(1, 5).0), "{product}");
+        }
+    }
+}
+
 #[test]
 fn an_unreachable_cluster_is_waited_for_until_the_run_ends() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

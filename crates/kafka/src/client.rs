@@ -215,7 +215,15 @@ impl Cluster {
 
     fn unreachable(&self) -> AskError {
         let reason = self.contact.last().map_or_else(|| "no answer".to_owned(), |(_, reason)| reason);
-        let advice = "look at brokers, and whether it runs there";
+        let advice = match &reason {
+            reason if reason.contains("SSL") => {
+                "look at tls, certificate_file and key_file under security, and whether the port is the one for TLS"
+            }
+            reason if reason == "no answer" => {
+                "look at brokers, whether it runs there, and whether it wants TLS (security)"
+            }
+            _ => "look at brokers, and whether it runs there",
+        };
         AskError::Unreachable(format!("cannot reach Kafka at {}: {reason}; {advice}", self.brokers))
     }
 }

@@ -6,13 +6,13 @@ mod support;
 
 use proxima_event::Sink;
 use proxima_event::offsets::OffsetStore;
-use proxima_redis::{KeyPattern, Layout, RedisConfig, RedisOffsets, RedisSink, Secret, SinkConfig};
+use proxima_redis::{KeyPattern, Layout, RedisConfig, RedisOffsets, RedisSink, Secret, SinkConfig, Tls};
 use proxima_servers::Service;
 use redis::{Connection, cmd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use support::{hash, kill, look, own_server, servers, sink, unique, write};
+use support::{hash, kill, look, own_port, own_server, servers, sink, unique, write};
 
 /// Writes rows as fast as they go, until told to stop; row `n` has version `n` and key `n % 500`.
 fn keep_writing(mut sink: RedisSink) -> (Arc<AtomicBool>, Arc<AtomicU64>, std::thread::JoinHandle<RedisSink>) {
@@ -164,6 +164,39 @@ fn users_and_passwords_are_asked_for_by_name() {
     let config = RedisConfig { database: 99, password: Some(Secret::new("default")), ..servers(&service) };
     let error = RedisSink::open(config, SinkConfig::new("user", vec![0])).map(drop).unwrap_err().to_string();
     assert!(error.contains("check database"), "{error}");
+}
+
+#[test]
+#[ignore = "starts Redis"]
+fn certificates_and_passwords_go_together() {
+    let port = own_port();
+    let settings = [("REDIS_PORT", port.to_string()), ("REDIS_TLS", "1".to_owned())];
+    let service = Service::own("redis", &settings);
+    let mut redis = look(service.address());
+    cmd("CONFIG").arg(&["SET", "requirepass", "right"]).exec(&mut redis).unwrap();
+    let file = |name: &str| std::fs::read(service.data().join("tls").join(name)).unwrap();
+    let address = format!("127.0.0.1:{}", port + 50);
+    let config = |authority: &str, own: bool, password: &str| {
+        let identity = own.then(|| (file("client.pem"), file("client.key")));
+        let tls = Some(Tls { authority: Some(file(authority)), identity });
+        RedisConfig { tls, password: Some(Secret::new(password)), ..RedisConfig::new([&address]) }
+    };
+    let table = unique("user");
+    let mut sink = sink(config("ca.pem", true, "right"), &table, Layout::Hash);
+    write(&mut sink, 1, &[(1, "Ann", 1)]);
+    sink.sync().unwrap();
+    assert_eq!(hash(&mut redis, &format!("dim:{table}:1"))["name"], "Ann");
+
+    let reasons = [
+        (config("ca.pem", true, "wrong"), "check username and password"),
+        (config("stranger.pem", true, "right"), "invalid peer certificate: UnknownIssuer"),
+        (config("ca.pem", false, "right"), "received fatal alert: CertificateRequired"),
+    ];
+    for (config, reason) in reasons {
+        let error = RedisSink::open(config, SinkConfig::new("user", vec![0])).map(drop).unwrap_err().to_string();
+        let expected = error.starts_with(&format!("cannot connect to redis {address}: ")) && error.contains(reason);
+        assert!(expected && !error.contains("wrong"), "{error}");
+    }
 }
 
 #[test]

@@ -61,6 +61,16 @@ impl Service {
         &self.address
     }
 
+    /// The data folder of a server that is the test's own; certificates that its script makes are in `tls` there.
+    ///
+    /// # Panics
+    /// When the server is shared.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        let folder = self.folder.as_ref().expect("the server is the test's own");
+        folder.path().join(&self.name).join("data")
+    }
+
     /// The processes that run now, one for each broker or node, with the name that the script gives it: `kafka@2`.
     ///
     /// # Panics

@@ -4,7 +4,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "for tests, of which each binary uses its own part")]
 
 use parking_lot::Mutex;
-use proxima_event::{Chunk, Intake, PartitionId, Payload, Position, Resume, Source, SourceError, Stopped};
+use proxima_event::{Chunk, Health, Intake, PartitionId, Payload, Position, Resume, Source, SourceError, Stopped};
 use proxima_kafka::{Connection, KafkaSource, SourceConfig, Topics};
 use proxima_servers::Service;
 use rdkafka::ClientConfig;
@@ -227,6 +227,8 @@ impl Intake for Kept {
 /// A source that runs on a thread.
 pub struct Running {
     pub kept: Arc<Kept>,
+    /// What it waits for.
+    pub health: Health,
     thread: Option<JoinHandle<Result<(), SourceError>>>,
 }
 
@@ -242,8 +244,10 @@ impl Running {
     pub fn with(config: SourceConfig, kept: Kept) -> Self {
         let kept = Arc::new(kept);
         let intake = Arc::clone(&kept);
-        let thread = std::thread::spawn(move || Box::new(KafkaSource::new(config)).run(intake));
-        Self { kept, thread: Some(thread) }
+        let source = Box::new(KafkaSource::new(config));
+        let health = source.health().expect("a source of Kafka says what it waits for");
+        let thread = std::thread::spawn(move || source.run(intake));
+        Self { kept, health, thread: Some(thread) }
     }
 
     /// Waits until what was told fits.
