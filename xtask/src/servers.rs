@@ -13,10 +13,12 @@ pub(crate) enum Server {
     Elasticsearch,
     Opensearch,
     Hbase,
+    S3,
 }
 
 /// The crates whose ignored tests need servers, and which.
-const NEEDS: [(&str, &[Server]); 5] = [
+const NEEDS: [(&str, &[Server]); 6] = [
+    ("proxima-checkpoint", &[Server::S3]),
     ("proxima-kafka", &[Server::Kafka]),
     ("proxima-redis", &[Server::Redis]),
     ("proxima-elastic", &[Server::Elasticsearch, Server::Opensearch]),

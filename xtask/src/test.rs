@@ -27,7 +27,7 @@ pub(crate) struct TestArgs {
         long,
         value_delimiter = ',',
         value_name = "NAMES",
-        default_value = "kafka,redis,elasticsearch,opensearch,hbase"
+        default_value = "kafka,redis,elasticsearch,opensearch,hbase,s3"
     )]
     servers: Vec<Server>,
 }

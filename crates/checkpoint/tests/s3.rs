@@ -1,7 +1,5 @@
-//! The protocol over a real server that speaks S3 with put-if-absent (`If-None-Match: *`).
-//!
-//! Needs one at the address that `PROXIMA_S3` names, such as MinIO or `moto_server -p 5555`, with the bucket
-//! `proxima-test` (`curl -X PUT http://127.0.0.1:5555/proxima-test`), and any keys that it takes in the environment.
+//! The protocol over a real server that speaks S3 with put-if-absent (`If-None-Match: *`): that of `services/s3.sh`, or the
+//! one whose address `PROXIMA_S3` names, such as MinIO, with a bucket `proxima-test`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -11,13 +9,14 @@ use proxima_checkpoint::{
     OperatorFacts, OperatorId, Recovery, Resumption, Retry, Section, Store,
 };
 use proxima_event::{Epoch, Generation, KeyGroup};
+use proxima_servers::Service;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 const SUM: OperatorId = OperatorId(1);
 
 fn store(prefix: &str) -> Arc<ObjectStore> {
-    let endpoint = std::env::var("PROXIMA_S3").expect("PROXIMA_S3 names the server");
+    let endpoint = std::env::var("PROXIMA_S3").unwrap_or_else(|_| Service::start("s3").address().to_owned());
     let config = ObjectStoreConfig {
         endpoint: Some(endpoint),
         region: Some("us-east-1".to_owned()),
@@ -49,7 +48,7 @@ fn commit(checkpoints: &Checkpoints, epoch: u64) -> Result<(), CheckpointError> 
 }
 
 #[test]
-#[ignore = "needs a server that speaks S3"]
+#[ignore = "starts a server that speaks S3"]
 fn one_of_many_writers_wins() {
     let store = store(&fresh_prefix());
     let won: usize = std::thread::scope(|scope| {
@@ -62,7 +61,7 @@ fn one_of_many_writers_wins() {
 }
 
 #[test]
-#[ignore = "needs a server that speaks S3"]
+#[ignore = "starts a server that speaks S3"]
 fn a_run_is_restored_and_a_stale_one_stops() {
     let prefix = fresh_prefix();
     let (first, _) = begin(&prefix);
