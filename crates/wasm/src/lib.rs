@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 use wasmi::{Config, Engine, Linker};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The most rows that a module is called with.
 pub const BATCH_ROWS: usize = 1024;
@@ -68,6 +69,8 @@ pub enum ModuleError {
 #[derive(Clone)]
 pub struct Module {
     code: wasmi::Module,
+    /// Tells it from others.
+    hash: u64,
     limits: Limits,
 }
 
@@ -83,7 +86,7 @@ impl Module {
         if let Some(import) = code.imports().next() {
             return Err(ModuleError::Imports(format!("{}.{}", import.module(), import.name())));
         }
-        let module = Self { code, limits };
+        let module = Self { code, hash: xxh3_64(bytes), limits };
         module.start()?;
         Ok(module)
     }
@@ -128,7 +131,8 @@ struct Bound {
 
 impl fmt::Debug for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("of a WebAssembly module")
+        // Whoever compares descriptions sees that a module was replaced.
+        write!(f, "of the WebAssembly module {:016x}", self.module.hash)
     }
 }
 

@@ -274,7 +274,7 @@ impl Merger {
             Self::Lift => "lift",
             Self::Swing(_) => "swing",
             Self::Session(_) => "session",
-            Self::Expression(_) => "sql",
+            Self::Expression(_) => "formula",
         }
     }
 }
