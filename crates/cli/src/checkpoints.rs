@@ -124,7 +124,11 @@ impl Found {
         let recovery = self.recovery.with_operators(with_state.map(facts).collect());
         let ids = operators.iter().map(|operator| (operator.name.clone(), operator_id(&operator.identity)));
         let ids: Arc<HashMap<String, OperatorId>> = Arc::new(ids.collect());
-        let empty = recovery.fit().empty;
+        let mut empty = recovery.fit().empty;
+        // Lists need no past: all are put out again.
+        let puts_out = |operator: &&OperatorInfo| operator.identity.starts_with(proxima_publish::PUBLISHES);
+        let lists: Vec<&str> = operators.iter().filter(puts_out).map(|operator| operator.name.as_str()).collect();
+        empty.retain(|name| !lists.contains(&name.as_str()));
         ensure!(
             empty.is_empty() || !layout.restarted.is_empty(),
             "the checkpoint has no state of {}; start anew with --fresh",

@@ -3,11 +3,13 @@
 use crate::assemble::Judged;
 use parking_lot::Mutex;
 use proxima_engine::RunControl;
+use proxima_graph::LiveGraph;
 use proxima_model::{LiveModel, Summary};
+use proxima_publish::{Evaluators, PublishFigures, Publisher};
 use proxima_recommend::evaluate::Metrics;
 use proxima_serve::{
-    Checkpoints, Epochs, JudgeStatus, Memory, ModelMetrics, ModelStatus, OperatorStatus, PartitionStatus, Queued,
-    RunState, SinkStatus, SourceStatus, Status, StatusSource, VariantStatus,
+    Checkpoints, Epochs, JudgeStatus, ListStatus, Memory, ModelMetrics, ModelStatus, OperatorStatus, PartitionStatus,
+    Queued, RunState, SinkStatus, SourceStatus, Status, StatusSource, VariantStatus,
 };
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
@@ -25,6 +27,8 @@ pub struct Monitor {
     workers: usize,
     models: Vec<Arc<LiveModel>>,
     judges: Vec<Judged>,
+    graph: Option<Arc<LiveGraph>>,
+    lists: Option<Evaluators>,
     started: Instant,
     engine: OnceLock<RunControl>,
     state: Mutex<(RunState, Option<String>)>,
@@ -40,11 +44,37 @@ impl Monitor {
             workers,
             models,
             judges,
+            graph: None,
+            lists: None,
             started: Instant::now(),
             engine: OnceLock::new(),
             state: Mutex::default(),
             rates: Mutex::default(),
         }
+    }
+
+    /// Watches the graph that the run fills, if it fills one: before it is loaded the run has not begun.
+    #[must_use]
+    pub fn with_graph(mut self, graph: Option<Arc<LiveGraph>>) -> Self {
+        self.graph = graph;
+        self
+    }
+
+    /// Watches, and keeps at work, what keeps lists in stores true.
+    #[must_use]
+    pub fn with_lists(mut self, lists: Option<Evaluators>) -> Self {
+        self.lists = lists;
+        self
+    }
+
+    /// The run is ending: nobody waits for lists.
+    pub fn let_lists_be(&self) {
+        self.lists.iter().for_each(Evaluators::stop);
+    }
+
+    /// Whether everything that a checkpoint holds is where it is read.
+    fn is_loaded(&self) -> bool {
+        self.engine.get().is_some_and(RunControl::is_loaded) && self.graph.as_ref().is_none_or(|graph| graph.is_whole())
     }
 
     /// The engine has started: its counters are there from now on.
@@ -67,7 +97,10 @@ impl Monitor {
 
 impl StatusSource for Monitor {
     fn status(&self) -> Status {
-        let (state, reason) = self.state.lock().clone();
+        let (mut state, reason) = self.state.lock().clone();
+        if state == RunState::Running && !self.is_loaded() {
+            state = RunState::Starting;
+        }
         let mut status = self.engine.get().map_or_else(Status::default, |engine| describe(engine.status()));
         let counts = status.sources.iter().map(|source| source.records).collect();
         let rates = self.rates.lock().observe(Instant::now(), counts);
@@ -83,6 +116,7 @@ impl StatusSource for Monitor {
             records_per_s: rates.iter().sum(),
             models: self.models.iter().map(|model| describe_model(model)).collect(),
             judges: self.judges.iter().map(describe_judge).collect(),
+            lists: self.lists.iter().flat_map(Evaluators::publishers).map(|lists| describe_lists(lists)).collect(),
             memory: Memory::of_this_process(),
             ..status
         }
@@ -148,6 +182,19 @@ fn describe_judge(judged: &Judged) -> JudgeStatus {
     };
     let variants = judged.metrics().into_iter().map(variant).collect();
     JudgeStatus { name: judged.name.clone(), by: judged.by.clone(), k: judged.judge.k() as u64, variants }
+}
+
+fn describe_lists(publisher: &Publisher) -> ListStatus {
+    let PublishFigures { path, masters, changes, written } = publisher.figures();
+    ListStatus {
+        path,
+        written,
+        waiting: masters.waiting + changes.waiting,
+        in_flight: masters.in_flight + changes.in_flight,
+        sent_again: masters.sent_again + changes.sent_again,
+        window: masters.window,
+        oldest_s: masters.oldest_us.max(changes.oldest_us) as f64 / 1e6,
+    }
 }
 
 fn describe_checkpoints(checkpoints: proxima_engine::CheckpointStatus) -> Checkpoints {

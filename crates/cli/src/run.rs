@@ -71,21 +71,11 @@ fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     let RunRequest { plan, data, workers, .. } = request;
     let mut data = DataFolder::open(data, &plan.name)?;
     let Beginning { generation, assembly, kept } = begin(request, &mut data)?;
-    let Assembly {
-        topology,
-        indexes,
-        graph: _,
-        store,
-        paths,
-        walks,
-        models,
-        recommendations,
-        judges,
-        ingests,
-        discarded,
-    } = assembly;
+    let Assembly { topology, indexes, graph, store, paths, walks, models, recommendations, ingests, .. } = assembly;
+    let (judges, discarded, evaluators) = (assembly.judges, assembly.discarded, assembly.evaluators);
     let readers = Readers { indexes, paths: served_paths(paths, walks), recommendations, store, ingests };
-    let monitor = Arc::new(Monitor::new(&plan.name, *workers, models.into_values().collect(), judges));
+    let monitor = Monitor::new(&plan.name, *workers, models.into_values().collect(), judges);
+    let monitor = Arc::new(monitor.with_graph(graph).with_lists(evaluators));
     let listen = &plan.http.listen;
     let server = Server::start(listen, readers.state(plan, &monitor))
         .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
@@ -188,6 +178,9 @@ fn follow(handle: RunHandle, monitor: &Monitor, stop: &Stop, settled: impl FnOnc
         if stop.asked() {
             monitor.set(RunState::Stopping);
             control.stop();
+        }
+        if control.is_stopped() {
+            monitor.let_lists_be();
         }
         progress.tick(&monitor.status());
         if handle.ends_within(LOOK) {

@@ -4,7 +4,8 @@ use crate::data::DataFolder;
 use crate::job::PathPlan;
 use anyhow::{Context, Result};
 use proxima_event::KeyValueRead;
-use proxima_graph::PathReader;
+use proxima_graph::{PathReader, list_table};
+use proxima_publish::ListReader;
 use proxima_serve::{AppState, Limits, Search, SimilarPath, Status};
 use proxima_sink::{IndexError, IndexReader, KvReader};
 use std::collections::BTreeMap;
@@ -36,6 +37,16 @@ pub fn path_only(data: &DataFolder, name: &str, path: Option<&PathPlan>) -> Resu
         paths.insert(name.to_owned(), Arc::new(PathReader::new(store, name, &path.config())));
     }
     Ok(state(BTreeMap::new(), paths))
+}
+
+/// The routes over the lists of one path.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn lists_only(data: &DataFolder, name: &str) -> Result<AppState> {
+    let store = Arc::new(KvReader::open(&data.key_values()).context("the job has no results here")?);
+    let lists: Arc<dyn SimilarPath> = Arc::new(ListReader::new(store, list_table(name)));
+    Ok(state(BTreeMap::new(), BTreeMap::from([(name.to_owned(), lists)])))
 }
 
 fn state(indexes: BTreeMap<String, Arc<dyn Search>>, paths: BTreeMap<String, Arc<dyn SimilarPath>>) -> AppState {

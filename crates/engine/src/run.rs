@@ -15,7 +15,7 @@ use proxima_event::{Chunk, Generation, Rejected, RejectedWrite, Release, Sink};
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
@@ -108,6 +108,18 @@ impl RunControl {
     #[must_use]
     pub fn error(&self) -> Option<String> {
         self.counters.intake.error()
+    }
+
+    /// Whether every worker has taken over what the checkpoint holds, if the run goes on from one.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.counters.loaded.load(Relaxed) == self.counters.stats.len()
+    }
+
+    /// Whether the run ends without finishing what is on its way.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.counters.intake.is_stopped()
     }
 
     /// Ends the run without finishing what is on its way. Sinks keep what they have acknowledged.
@@ -219,6 +231,7 @@ fn count(
         sinks: graph.sinks.iter().zip(sinks).map(|((name, _), sink)| (name.clone(), sink_counters(&**sink))).collect(),
         operators,
         stats,
+        loaded: AtomicUsize::new(0),
     }
 }
 
@@ -333,6 +346,7 @@ impl<'a> WorkerLoop<'a> {
         counters.intake.register_worker(worker.index());
         let start = Start { epoch: counters.intake.first(), state: config.restored.state.clone() };
         let Assembled { inputs, probe } = worker.dataflow(|scope| assemble(scope, graph, &queues, counters, &start));
+        counters.loaded.fetch_add(1, Relaxed);
         let (fetcher, readers) = (Fetcher::default(), Reader::all(graph, inputs));
         let fed = vec![SourceCounts::default(); counters.sources.len()];
         let mut driver = Self {

@@ -6,7 +6,7 @@ use crate::intake::{EpochIntake, HeldBack, PartitionStatus};
 use parking_lot::Mutex;
 use proxima_event::Health;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Counters of one source.
 #[derive(Debug, Default)]
@@ -47,6 +47,8 @@ pub(crate) struct Counters {
     pub(crate) operators: Vec<String>,
     /// For each worker the stats of each operator.
     pub(crate) stats: Vec<Mutex<Vec<OperatorStats>>>,
+    /// How many workers have taken over their state.
+    pub(crate) loaded: AtomicUsize,
 }
 
 /// A source, as status shows it.

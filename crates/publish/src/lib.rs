@@ -16,12 +16,14 @@ pub mod evaluators;
 pub mod message;
 pub mod operator;
 pub mod publisher;
+pub mod reader;
 pub mod rows;
 pub mod trace;
 pub mod window;
 
 pub use evaluators::{Evaluators, Faults, Setting};
 pub use operator::{Publish, lower_publish};
-pub use publisher::{Clock, PublishFigures, PublishRules, Publisher};
+pub use publisher::{Clock, PUBLISHES, PublishFigures, PublishRules, Publisher};
+pub use reader::{Item, ListReader};
 pub use rows::list_schema;
 pub use window::{Figures, WindowRules};

@@ -119,7 +119,8 @@ impl Publish {
     /// What was saved by no earlier run is all to do: the path is new here, or another than it was.
     fn begin(&mut self) {
         if std::mem::take(&mut self.is_first) && self.publisher.is_resumed() {
-            let unknown = self.owned.iter().filter(|group| !self.loaded.contains(*group));
+            let is_emptied = self.publisher.is_emptied();
+            let unknown = self.owned.iter().filter(|group| is_emptied || !self.loaded.contains(*group));
             self.publisher.mark_all(unknown.collect::<Vec<_>>().into_iter());
         }
     }

@@ -11,7 +11,7 @@ use crate::window::{Figures, SendWindow, WindowRules};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use hashbrown::HashSet;
 use parking_lot::Mutex;
-use proxima_event::{KEY_GROUPS, KeyGroup};
+use proxima_event::{Epoch, KEY_GROUPS, KeyGroup};
 use proxima_graph::graph::NO_TIME;
 use proxima_graph::path::Path;
 use proxima_graph::{Graph, KindId, LiveGraph, ObjectId, RelationId, Touched};
@@ -26,6 +26,9 @@ const PIECE: usize = 1 << 12;
 /// How often somebody who waits looks whether there is still something to wait for.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How the identities of operators begin that put lists out. One without state puts all of them out.
+pub const PUBLISHES: &str = "publish ";
+
 /// How a path's lists are published.
 #[derive(Clone, Debug)]
 pub struct PublishRules {
@@ -33,6 +36,8 @@ pub struct PublishRules {
     pub name: String,
     /// How many objects a list holds at the most.
     pub n: usize,
+    /// The first epoch that the graph has seen.
+    pub began: Epoch,
     /// How its supervisors send.
     pub window: WindowRules,
 }
@@ -55,6 +60,8 @@ pub struct Publisher {
     broken: AtomicBool,
     /// An earlier run has put lists out.
     resumed: AtomicBool,
+    /// The store has lost what was put out.
+    emptied: AtomicBool,
     written: AtomicU64,
     /// Wakes who sends.
     wake: Sender<()>,
@@ -118,14 +125,23 @@ impl Publisher {
             bell: bounded(1),
         };
         let supervisors = (0..graph.workers()).map(|_| supervisor()).collect();
-        let [hurry, stopped, broken, resumed] = [(); 4].map(|()| AtomicBool::new(false));
+        let [hurry, stopped, broken, resumed, emptied] = [(); 5].map(|()| AtomicBool::new(false));
         let written = AtomicU64::new(0);
-        Self { graph, path, rules, traces, clock, supervisors, hurry, stopped, broken, resumed, written, wake }
+        Self { graph, path, rules, traces, clock, supervisors, hurry, stopped, broken, resumed, emptied, written, wake }
     }
 
     /// An earlier run has put lists out: what stands in the store is not known. To be called before the run begins.
     pub fn resume(&self) {
         self.resumed.store(true, SeqCst);
+    }
+
+    /// The store has lost what was put out: all of it is put out again. To be called before the run begins.
+    pub fn refill(&self) {
+        self.emptied.store(true, SeqCst);
+    }
+
+    pub(crate) fn is_emptied(&self) -> bool {
+        self.emptied.load(Relaxed)
     }
 
     pub(crate) fn is_resumed(&self) -> bool {
@@ -138,10 +154,11 @@ impl Publisher {
         &self.rules.name
     }
 
-    /// What the path is, in words, with how its lists are cut: lists of another path are other lists.
+    /// What is put out, in words: what is still to do of other lists, or of another graph, means nothing here.
     #[must_use]
     pub fn identity(&self) -> String {
-        format!("publish {} of {}", self.rules.n, self.path.describe(self.graph.catalogue()))
+        let PublishRules { n, began, .. } = &self.rules;
+        format!("{PUBLISHES}{n} since {} of {}", began.0, self.path.describe(self.graph.catalogue()))
     }
 
     /// The relations whose edges matter.

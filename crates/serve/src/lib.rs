@@ -26,6 +26,6 @@ pub use queries::NamedQuery;
 pub use server::{Answer, Server, ask, serve};
 pub use state::{AppState, Limits};
 pub use status::{
-    Checkpoints, Epochs, JudgeStatus, Memory, ModelMetrics, ModelStatus, OperatorStatus, PartitionStatus, Queued,
-    RunState, SinkStatus, SourceStatus, Status, StatusSource, VariantStatus,
+    Checkpoints, Epochs, JudgeStatus, ListStatus, Memory, ModelMetrics, ModelStatus, OperatorStatus, PartitionStatus,
+    Queued, RunState, SinkStatus, SourceStatus, Status, StatusSource, VariantStatus,
 };

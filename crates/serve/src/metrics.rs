@@ -1,6 +1,6 @@
 //! The run and the requests in Prometheus' text format.
 
-use crate::status::{ModelMetrics, Status, VariantStatus};
+use crate::status::{ListStatus, ModelMetrics, Status, VariantStatus};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
@@ -51,6 +51,7 @@ pub(crate) fn render(status: &Status, requests: &Requests) -> String {
     render_sinks(&mut out, status);
     render_models(&mut out, status);
     render_judges(&mut out, status);
+    render_lists(&mut out, status);
     render_checkpoints(&mut out, status);
     render_requests(&mut out, &requests.0.lock());
     out.0
@@ -159,6 +160,29 @@ fn render_checkpoints(out: &mut Text, status: &Status) {
     if let Some(age) = checkpoints.age_s {
         out.family("proxima_checkpoint_age_seconds", "gauge", "Seconds since the last checkpoint was committed");
         out.sample("proxima_checkpoint_age_seconds", &[], age);
+    }
+}
+
+/// A figure of lists.
+type ListFigure = fn(&ListStatus) -> f64;
+
+fn render_lists(out: &mut Text, status: &Status) {
+    if status.lists.is_empty() {
+        return;
+    }
+    let figures: [(&str, &str, &str, ListFigure); 6] = [
+        ("proxima_list_writes_total", "counter", "Lists written to a store", |of| of.written as f64),
+        ("proxima_list_sent_again_total", "counter", "Requests for lists sent again", |of| of.sent_again as f64),
+        ("proxima_list_waiting", "gauge", "Objects and changes that wait", |of| of.waiting as f64),
+        ("proxima_list_in_flight", "gauge", "Requests that have not come back", |of| of.in_flight as f64),
+        ("proxima_list_window", "gauge", "Requests that go out together", |of| of.window as f64),
+        ("proxima_list_oldest_seconds", "gauge", "How long the oldest change waits", |of| of.oldest_s),
+    ];
+    for (name, kind, help, figure) in figures {
+        out.family(name, kind, help);
+        for lists in &status.lists {
+            out.sample(name, &[("path", &lists.path)], figure(lists));
+        }
     }
 }
 

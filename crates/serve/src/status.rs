@@ -87,6 +87,9 @@ pub struct Status {
     /// What judges recommendations, by their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub judges: Vec<JudgeStatus>,
+    /// The lists that are kept in stores, by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<ListStatus>,
     /// The checkpoints of this run, if it makes any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoints: Option<Checkpoints>,
@@ -271,6 +274,25 @@ pub struct VariantStatus {
     pub recall: f64,
     /// The share of all items that stood in any list.
     pub coverage: f64,
+}
+
+/// The lists of a path that are kept in a store.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListStatus {
+    /// The path's name in the job.
+    pub path: String,
+    /// How many lists were written.
+    pub written: u64,
+    /// Objects whose lists may have changed, changes whose objects are not known yet, and lists that no epoch has taken.
+    pub waiting: u64,
+    /// Requests for them that have not come back.
+    pub in_flight: u64,
+    /// Requests that were sent again because they did not come back in time.
+    pub sent_again: u64,
+    /// How many requests for lists go out together, over all workers.
+    pub window: u64,
+    /// How long the oldest change waits, in seconds.
+    pub oldest_s: f64,
 }
 
 /// The memory of a process.

@@ -4,6 +4,7 @@ use crate::answers::{Asked, Because, Document, Failure, Field, IndexInfo, Near, 
 use proxima_elastic::{AskError, ElasticReader};
 use proxima_graph::path::{WalkReader, WalkedTo};
 use proxima_graph::{PathReader, Similar, Value as Attribute};
+use proxima_publish::{Item, ListReader};
 use proxima_sink::{IndexReader, SearchError};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
@@ -113,6 +114,31 @@ impl SimilarPath for WalkReader {
         };
         let neighbours = walked.neighbours.into_iter().map(neighbour).collect();
         Ok(Some(Near { norm: None, attributes: document(walked.attributes), neighbours }))
+    }
+}
+
+impl SimilarPath for ListReader {
+    /// The list as it was written: without attributes, and without the parts of its scores.
+    fn similar(&self, id: &str, asked: Asked) -> Result<Option<Near>, Failure> {
+        let items = self.read(id, asked.n).map_err(|error| Failure {
+            status: 500,
+            code: "store_exception",
+            message: error.to_string(),
+        })?;
+        let neighbour = |item: Item| Neighbour {
+            id: item.id,
+            score: item.score,
+            pairs: None,
+            norm: None,
+            attributes: None,
+            because: None,
+        };
+        let near = |items: Vec<Item>| Near {
+            norm: None,
+            attributes: None,
+            neighbours: items.into_iter().map(neighbour).collect(),
+        };
+        Ok(items.map(near))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A checked job becomes a topology: sources, tables, views, paths and sinks, joined. It only connects.
 
 mod judges;
+mod lists;
 mod models;
 mod paths;
 mod recommendations;
@@ -15,12 +16,14 @@ pub use streams::{GraphStreams, graph_streams};
 
 use crate::data::DataFolder;
 use crate::job::JobPlan;
-use crate::upgrade::{Cohort, Layout};
+use crate::upgrade::{self, Cohort, Layout};
 use anyhow::{Result, ensure};
+use lists::Lists;
 use proxima_engine::{NodeId, OperatorInfo, SinkNode, Topology};
 use proxima_graph::path::WalkReader;
 use proxima_graph::{LiveGraph, PathReader};
 use proxima_model::LiveModel;
+use proxima_publish::Evaluators;
 use proxima_recommend::Service;
 use proxima_serve::{IngestRoute, Search};
 use proxima_sink::{Counters, KvReader, KvStore};
@@ -43,6 +46,10 @@ pub struct Assembly {
     pub graph: Option<Arc<LiveGraph>>,
     /// Where paths and objects are published, if the job has any.
     pub store: Option<KvReader>,
+    /// The same for who writes it.
+    written: Option<KvStore>,
+    /// What keeps lists in stores true, if the job has any.
+    pub evaluators: Option<Evaluators>,
     /// The paths that are kept, by name.
     pub paths: BTreeMap<String, Arc<PathReader>>,
     /// What answers for the recommendations.
@@ -67,7 +74,9 @@ pub struct Draft<'a> {
     /// The results of each cohort.
     lowered: Vec<Lowered>,
     ingests: BTreeMap<String, IngestRoute>,
+    workers: usize,
     graph: Option<Arc<LiveGraph>>,
+    lists: Option<Lists>,
     /// The streams that fill tables of the key-value store.
     objects: Vec<(String, NodeId)>,
     paths: Vec<(String, NodeId)>,
@@ -85,7 +94,8 @@ pub fn draft<'a>(job: &'a JobPlan, layout: &'a Layout, data: &DataFolder, worker
     let tables = tables::add_tables(job, &layout.cohorts, data, &mut topology, &mut ingests)?;
     let lower = |(cohort, tables): (&Cohort, _)| cohort.plan.lower_begun(&mut topology, tables, cohort.began);
     let lowered: Vec<_> = layout.cohorts.iter().zip(&tables).map(lower).collect();
-    let (mut graph, mut objects, mut paths, mut models) = (None, Vec::new(), Vec::new(), BTreeMap::new());
+    let (mut graph, mut lists) = (None, None);
+    let (mut objects, mut paths, mut models) = (Vec::new(), Vec::new(), BTreeMap::new());
     let mut judges = Vec::new();
     for (cohort, lowered) in layout.cohorts.iter().zip(&lowered) {
         paths.extend(paths::add_paths(job, cohort, lowered, &mut topology)?);
@@ -99,12 +109,15 @@ pub fn draft<'a>(job: &'a JobPlan, layout: &'a Layout, data: &DataFolder, worker
         }
         if job.reads_graph() {
             let relations = paths::relation_inputs(job, lowered)?;
-            let filled = paths::add_graph(job, (lowered, &relations, &inputs), &mut topology, workers);
+            let (filled, ends) = paths::add_graph(job, (lowered, &relations, &inputs), &mut topology, workers);
             judges = judges::add_judges(job, &relations, &filled, &mut topology);
+            let forget = job.forget.as_ref().map(|query| lowered.queries[query]);
+            lists = (!job.outputs.is_empty())
+                .then(|| lists::add_lists(job, &filled, (cohort.began, &ends, forget), &mut topology));
             graph = Some(filled);
         }
     }
-    Ok(Draft { job, layout, topology, lowered, ingests, graph, objects, paths, models, judges })
+    Ok(Draft { job, layout, topology, lowered, ingests, workers, graph, lists, objects, paths, models, judges })
 }
 
 /// What the places of the results hold when a run begins.
@@ -142,6 +155,10 @@ impl Draft<'_> {
         for (cohort, lowered) in self.layout.cohorts.iter().zip(&self.lowered) {
             targets::add_targets(self.job, data, before, (self.layout, cohort, lowered), &mut assembly)?;
         }
+        if let Some(lists) = self.lists.take() {
+            let anew = self.job.relations.keys().any(|name| self.layout.restarted.contains(&upgrade::relation(name)));
+            lists.place(self.job, data, (before, anew, self.workers), &mut assembly)?;
+        }
         if !self.paths.is_empty() {
             self.add_store(data, before, &mut assembly)?;
         }
@@ -154,7 +171,10 @@ impl Draft<'_> {
         if !paths::names(self.job).all(|name| is_new(&name)) {
             check_there(&file, before)?;
         }
-        let store = KvStore::open(&file)?;
+        let store = match assembly.written.take() {
+            Some(store) => store,
+            None => KvStore::open(&file)?,
+        };
         // A path that is loaded publishes all that it holds, in parts that depend on the number of workers.
         let published = self.paths.iter().map(|(table, _)| table.clone());
         for table in published.chain(paths::tables_left(self.job, self.layout)) {

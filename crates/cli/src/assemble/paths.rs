@@ -72,17 +72,18 @@ pub(super) fn add_documents(
     documents.collect()
 }
 
-/// The graph of the job's relations and objects, and the operators that write it.
+/// The graph of the job's relations and objects, and the operators that write it: behind those that are returned an epoch
+/// is in it.
 pub(super) fn add_graph(
     job: &JobPlan,
     (lowered, relations, objects): (&Lowered, &[RelationInput], &[ObjectInput]),
     topology: &mut Topology,
     workers: usize,
-) -> Arc<LiveGraph> {
+) -> (Arc<LiveGraph>, Vec<NodeId>) {
     let graph = empty_graph(job, workers);
     let forget = job.forget.as_ref().map(|query| lowered.queries[query]);
-    lower_live(topology, &graph, relations, objects, forget);
-    graph
+    let ends = lower_live(topology, &graph, relations, objects, forget);
+    (graph, ends)
 }
 
 /// The graph of a job's relations and objects before any came. Pair sums are kept where a path reads them.

@@ -27,6 +27,10 @@ pub(super) fn similar(args: &SimilarArgs) -> Result<(), Failure> {
     let ask = Ask::get(format!("/v1/similar/{path}/{id}?n={}&pretty", args.n));
     let known = plan.paths.get(&args.path);
     let open = |data: &DataFolder| {
+        match plan.outputs.get(&args.path) {
+            Some(output) if output.sink.is_none() => return stores::lists_only(data, &args.path),
+            _ => {}
+        }
         let walk = plan.walks.get(&args.path).is_some();
         anyhow::ensure!(!walk, "path \"{}\" is evaluated by a running job alone; run it first", args.path);
         stores::path_only(data, &args.path, known)

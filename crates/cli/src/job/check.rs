@@ -9,8 +9,8 @@ use super::raw::{RawCheckpoint, RawEpoch, RawHttp, RawJob, RawPath, RawQuery, Ra
 use super::sql::{self, Purpose, Query};
 use super::tree::Text;
 use super::{
-    Overlay, functions, index_name, inputs, judges, links, models, paths as walks_of, queries, recommendations,
-    relations,
+    Overlay, functions, index_name, inputs, judges, links, models, outputs, paths as walks_of, queries,
+    recommendations, relations,
 };
 use chrono_tz::Tz;
 use proxima_graph::{HOT_ABOVE, Merger};
@@ -43,6 +43,10 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         let formulas = walks_of::Formulas { zone: zone.unwrap_or(Tz::UTC), functions: &functions };
         walks_of::check(&raw.walks, catalogue, &formulas, problems)
     });
+    let outputs = walks.as_ref().zip(views.as_ref()).map(|(paths, views)| {
+        let known = outputs::Known { sinks: &raw.sinks, paths, views };
+        outputs::check(&raw.walks, &known, problems)
+    });
     let forget = raw.forget.as_ref().map(|_| FORGET.to_owned());
     let recommendations = catalogue.as_ref().zip(walks.as_ref()).map(|(catalogue, paths)| {
         let known = recommendations::Known { catalogue, paths, models: &models };
@@ -64,6 +68,7 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         sinks,
         catalogue: catalogue?,
         walks: walks?,
+        outputs: outputs?,
         relations,
         objects,
         forget,

@@ -92,7 +92,8 @@ fn is_index_name(name: &str) -> bool {
 
 fn check_unused(raw: &RawJob, plan: &Plan, problems: &mut Vec<Problem>) {
     let read: BTreeSet<&str> = plan.tables.iter().map(|table| table.source.as_str()).collect();
-    let written: BTreeSet<&str> = plan.targets.iter().map(|target| target.sink.as_str()).collect();
+    let mut written: BTreeSet<&str> = plan.targets.iter().map(|target| target.sink.as_str()).collect();
+    written.extend(raw.walks.iter().filter_map(|(_, walk)| walk.output.as_ref()?.sink()));
     let paths = || raw.paths.iter().map(|(_, path)| path);
     let mut along: BTreeSet<&str> =
         paths().filter_map(|path| Some(path.relation.as_ref()?.value.text.as_str())).collect();

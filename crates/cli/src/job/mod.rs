@@ -15,6 +15,7 @@ pub mod kafka;
 pub mod links;
 pub mod models;
 pub mod nearest;
+pub mod outputs;
 pub mod overrides;
 pub mod paths;
 pub mod plan;
@@ -30,6 +31,7 @@ pub mod tree;
 pub mod units;
 
 pub use elastic::ElasticPlan;
+pub use outputs::OutputPlan;
 pub use plan::{
     CheckpointPlace, CheckpointPlan, EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, RelationPlan, SinkKind,
     SourcePlan,

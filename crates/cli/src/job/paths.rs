@@ -1,6 +1,7 @@
 //! `[paths.NAME]` of hops and jumps: read into declarations, which the graph's catalogue is then held against.
 
 use super::fields::{Fields, Located};
+use super::outputs::RawOutput;
 use super::problem::{Place, Problem};
 use arrow::datatypes::SchemaRef;
 use chrono_tz::Tz;
@@ -20,6 +21,8 @@ const KEEPS: [(&str, Keep); 2] = [("requested", Keep::Requested), ("maintained",
 /// A path as it was written.
 #[derive(Debug)]
 pub struct RawWalk {
+    /// Where its lists are kept, if they are.
+    pub output: Option<RawOutput>,
     declaration: Option<Declaration>,
     /// Where every key stands.
     places: BTreeMap<String, Place>,
@@ -34,7 +37,7 @@ impl RawWalk {
 
     /// Reads the path's keys.
     pub fn read(fields: &mut Fields<'_>) -> Self {
-        Self { places: fields.places(), declaration: read_path(fields) }
+        Self { places: fields.places(), output: RawOutput::read(fields), declaration: read_path(fields) }
     }
 
     /// The relations that it goes along itself.

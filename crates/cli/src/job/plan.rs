@@ -4,6 +4,7 @@ use super::elastic::ElasticPlan;
 use super::http_source::HttpSourcePlan;
 use super::judges::JudgePlan;
 use super::kafka::KafkaSinkPlan;
+use super::outputs::OutputPlan;
 use super::problem::Problem;
 use super::recommendations::RecommendationPlans;
 use super::redis::RedisPlan;
@@ -50,6 +51,8 @@ pub struct JobPlan {
     pub models: BTreeMap<String, ModelSpec>,
     /// Its paths of hops and jumps.
     pub walks: Paths,
+    /// Which of these paths' lists are kept in a store, by name.
+    pub outputs: BTreeMap<String, OutputPlan>,
     /// Its recommendations and the splits over them.
     pub recommendations: RecommendationPlans,
     /// What judges them while they are shown, by their names.

@@ -58,7 +58,7 @@ use rows::EdgeRows;
 use shard::{Ends, RowChange, Shard};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, Weak};
 use sums::Sums;
 
@@ -73,6 +73,8 @@ pub struct LiveGraph {
     /// Who is told which edges change.
     watch: OnceLock<Weak<dyn Watch>>,
     workers: usize,
+    /// Operators that have loaded changes and not made them yet.
+    behind: AtomicUsize,
 }
 
 struct RelationStore {
@@ -109,14 +111,20 @@ impl LiveGraph {
             newest_us: AtomicI64::new(NO_TIME),
             shards: (0..workers).map(|_| shard(relation, rules)).collect(),
         });
-        let relations = relations.collect();
-        Self { relations, kinds, catalogue, watch: OnceLock::new(), workers }
+        let (relations, behind) = (relations.collect(), AtomicUsize::new(0));
+        Self { relations, kinds, catalogue, watch: OnceLock::new(), workers, behind }
     }
 
     /// The names and types of what the graph holds.
     #[must_use]
     pub fn catalogue(&self) -> &Catalogue {
         &self.catalogue
+    }
+
+    /// Whether it holds all that was loaded: changes in checkpoints are made only when every worker has its part.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.behind.load(Relaxed) == 0
     }
 
     /// How many edges a relation has, those included that its newest ones hide.

@@ -12,6 +12,7 @@ use arrow::datatypes::{Int64Type, UInt32Type};
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SectionKind, SnapshotError, StateReader, StateWriter};
 use proxima_event::{Changes, KeyGroup, KeyGroupSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Puts out the newest time of this worker's rows of a relation, at the end of each epoch in which it rose. Reads
 /// [`NameObjects`](super::NameObjects)'s rows; each worker's [`Relate`] reads what it says.
@@ -206,7 +207,8 @@ impl Relate {
 
     /// What waited until every worker had loaded.
     fn catch_up(&mut self) {
-        for deferred in self.deferred.take().unwrap_or_default() {
+        let Some(all) = self.deferred.take() else { return };
+        for deferred in all {
             match deferred {
                 Deferred::Rows(rows) => self.write(&rows),
                 Deferred::Forgotten(gone, group) => {
@@ -218,6 +220,7 @@ impl Relate {
                 }
             }
         }
+        self.graph.behind.fetch_sub(1, Relaxed);
     }
 }
 
@@ -236,7 +239,7 @@ impl Operator for Relate {
         self.forget(end.epoch.0);
         self.epoch = end.epoch.0 + 1;
         let store = self.graph.store(self.relation);
-        store.newest_us.fetch_max(self.newest_us, std::sync::atomic::Ordering::Relaxed);
+        store.newest_us.fetch_max(self.newest_us, Relaxed);
         if let Some(lifetime) = store.rules.lifetime_us {
             self.bound_us = self.newest_us.saturating_sub(lifetime);
         }
@@ -271,7 +274,10 @@ impl Operator for Relate {
     }
 
     fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
-        self.deferred.get_or_insert_default();
+        if self.deferred.is_none() {
+            self.deferred = Some(Vec::new());
+            self.graph.behind.fetch_add(1, Relaxed);
+        }
         self.group = Some(state.group());
         while let Some(batch) = state.next_batch()? {
             if let Some(newest) = newest_of(&batch) {

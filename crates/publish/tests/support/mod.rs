@@ -6,7 +6,9 @@ use crate::graph::{Row, TextGraph, catalogue};
 use crate::{expressions, random};
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use proxima_engine::{Checkpointing, NodeId, RunConfig, SinkNode, SourceNode, Topology, run};
-use proxima_event::{Changes, Chunk, Generation, Intake, PartitionId, Position, Resume, Source, SourceError, Stopped};
+use proxima_event::{
+    Changes, Chunk, Epoch, Generation, Intake, PartitionId, Position, Resume, Source, SourceError, Stopped,
+};
 use proxima_graph::path::{Path, Paths, Scratch, link};
 use proxima_graph::{
     AttributeKind, Graph, LiveGraph, RelationColumns, RelationId, RelationInput, RelationRules, Value, lower_live,
@@ -204,7 +206,7 @@ impl<'a> Job<'a> {
         let graph = Arc::new(LiveGraph::new(catalogue(), &self.case.rules, config.workers));
         let setting = Setting::default();
         let publisher = |(name, path): (&str, &Arc<Path>)| {
-            let rules = PublishRules { name: name.to_owned(), n: self.case.n, window: self.window };
+            let rules = PublishRules { name: name.to_owned(), n: self.case.n, began: Epoch(0), window: self.window };
             let (clock, wake) = (Arc::clone(&setting.clock), setting.wake.clone());
             Arc::new(Publisher::new(Arc::clone(&graph), Arc::clone(path), rules, clock, wake))
         };

@@ -2,6 +2,7 @@
 
 mod connectors;
 mod models;
+mod outputs;
 mod recommendations;
 
 use super::*;
