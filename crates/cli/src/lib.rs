@@ -12,6 +12,7 @@ mod consumer_group;
 pub mod data;
 pub mod evaluate;
 pub mod failure;
+mod forget;
 pub mod functions;
 pub mod generate;
 pub mod hints;

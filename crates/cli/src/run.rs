@@ -18,7 +18,9 @@ use proxima_event::Generation;
 use proxima_graph::PathReader;
 use proxima_graph::path::WalkReader;
 use proxima_recommend::Service;
-use proxima_serve::{AppState, IndexInfo, IngestRoute, Limits, RunState, Search, Server, SimilarPath, StatusSource};
+use proxima_serve::{
+    AppState, ForgetRoute, IndexInfo, IngestRoute, Limits, RunState, Search, Server, SimilarPath, StatusSource,
+};
 use proxima_sink::{Counters, KvReader};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -73,7 +75,8 @@ fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     let Beginning { generation, assembly, kept } = begin(request, &mut data)?;
     let Assembly { topology, indexes, graph, store, paths, walks, models, recommendations, ingests, .. } = assembly;
     let (judges, discarded, evaluators) = (assembly.judges, assembly.discarded, assembly.evaluators);
-    let readers = Readers { indexes, paths: served_paths(paths, walks), recommendations, store, ingests };
+    let (paths, requests) = (served_paths(paths, walks), assembly.requests);
+    let readers = Readers { indexes, paths, recommendations, store, ingests, requests };
     let monitor = Monitor::new(&plan.name, *workers, models.into_values().collect(), judges);
     let monitor = Arc::new(monitor.with_graph(graph).with_lists(evaluators));
     let listen = &plan.http.listen;
@@ -244,6 +247,7 @@ struct Readers {
     recommendations: Arc<Service>,
     store: Option<KvReader>,
     ingests: BTreeMap<String, IngestRoute>,
+    requests: Option<ForgetRoute>,
 }
 
 impl Readers {
@@ -255,6 +259,7 @@ impl Readers {
         AppState::new(status, self.indexes.clone(), self.paths.clone(), limits)
             .with_queries(queries)
             .with_ingests(self.ingests.clone())
+            .with_forget(self.requests.clone())
             .with_recommendations(Arc::clone(&self.recommendations))
     }
 

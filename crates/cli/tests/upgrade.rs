@@ -218,6 +218,19 @@ fn relations_begin_anew_together_with_their_paths() {
     assert_eq!(shop.holds("sales"), ["a 3", "b 1"]);
 }
 
+/// Who is forgotten is said by a query that is no result: it used to be lost when a part of the job began anew.
+#[test]
+fn what_is_forgotten_goes_on_with_the_graph() {
+    let shop = Shop::settled(&[SALES]);
+    let job = format!("{JOB}[forget]\nfrom = \"SELECT 'bought.subject' AS kind, visitor AS id FROM clicks\"\n");
+    shop.define(&job, &[SALES]);
+    shop.run(&["--fresh"]);
+    shop.define(&job, &[&SALES.replace("count(*)", "count(customer)")]);
+    shop.go_on();
+    let said = shop.run(&["--restart-changed"]);
+    assert!(said.contains("begins anew: target sales\n"), "{said}");
+}
+
 #[test]
 fn what_reads_a_source_of_its_own_is_exact() {
     let shop = Shop::settled(&[SALES]);

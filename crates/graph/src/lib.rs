@@ -43,7 +43,8 @@ pub use couple::{Couple, HOT_ABOVE};
 pub use graph::{Direction, Edge, EdgeRow, Graph, KindId, ObjectId, Pair, RelationId, Value};
 pub use identify::Identify;
 pub use live::{
-    FedRelation, Feed, HOT_WORK, LiveGraph, ObjectInput, RelationInput, RelationRules, Touched, Watch, lower_live,
+    FedRelation, Feed, HOT_WORK, LiveGraph, ObjectInput, RelationInput, RelationRules, Touched, Watch, lower_forgotten,
+    lower_live,
 };
 pub use lower::{ObjectSpec, PathSpec, list_table, lower, lower_objects, object_table, path_table};
 pub use objects::ObjectRows;

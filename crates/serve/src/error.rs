@@ -15,6 +15,7 @@ pub(crate) const CODES: &[&str] = &[
     "index_exception",
     "index_not_found",
     "internal",
+    "kind_not_found",
     "log_exception",
     "malformed_json",
     "method_not_allowed",

@@ -34,16 +34,22 @@ pub struct IngestRoute {
 }
 
 impl IngestRoute {
-    /// Whether what a client brought is the token. The time that it takes does not tell how much of it was right.
+    /// Whether what a client brought is the token.
     pub(crate) fn admits(&self, brought: Option<&str>) -> bool {
-        let Some(token) = &self.token else { return true };
-        let brought = brought.unwrap_or_default().as_bytes();
-        let differs = token.bytes().zip(brought).fold(0, |differs, (a, b)| differs | (a ^ b));
-        differs == 0 && token.len() == brought.len()
+        admits(self.token.as_deref(), brought)
     }
 
     /// Whether pages of this origin may post.
     pub(crate) fn allows(&self, origin: &str) -> bool {
         self.origins.iter().any(|known| known == "*" || known == origin)
     }
+}
+
+/// Whether what a client brought is the token, if one is wanted. The time that it takes does not tell how much of it was
+/// right.
+pub(crate) fn admits(token: Option<&str>, brought: Option<&str>) -> bool {
+    let Some(token) = token else { return true };
+    let brought = brought.unwrap_or_default().as_bytes();
+    let differs = token.bytes().zip(brought).fold(0, |differs, (a, b)| differs | (a ^ b));
+    differs == 0 && token.len() == brought.len()
 }

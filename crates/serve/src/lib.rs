@@ -7,6 +7,7 @@
 mod answers;
 mod app;
 mod error;
+mod forget;
 mod ingest;
 mod metrics;
 mod pretty;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use answers::{Asked, Because, Document, Failure, Field, IndexInfo, Near, Neighbour, Search, SimilarPath};
 pub use app::app;
+pub use forget::{Forget, ForgetRoute, Told};
 pub use ingest::{Ingest, IngestAnswer, IngestRoute, Ingested};
 pub use queries::NamedQuery;
 pub use server::{Answer, Server, ask, serve};

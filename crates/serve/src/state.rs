@@ -2,6 +2,7 @@
 
 use crate::answers::{Search, SimilarPath};
 use crate::error::ApiError;
+use crate::forget::ForgetRoute;
 use crate::ingest::IngestRoute;
 use crate::metrics::Requests;
 use crate::queries::NamedQuery;
@@ -37,6 +38,7 @@ pub struct AppState {
     pub(crate) paths: BTreeMap<String, Arc<dyn SimilarPath>>,
     pub(crate) queries: BTreeMap<String, Arc<NamedQuery>>,
     pub(crate) ingests: BTreeMap<String, Arc<IngestRoute>>,
+    pub(crate) forget: Option<ForgetRoute>,
     pub(crate) recommendations: Arc<Service>,
     pub(crate) limits: Limits,
     pub(crate) requests: Requests,
@@ -56,7 +58,8 @@ impl AppState {
         let (queries, ingests) = (BTreeMap::new(), BTreeMap::new());
         let recommendations = Arc::default();
         let requests = Requests::default();
-        Self { status, indexes, paths, queries, ingests, recommendations, limits, requests, searches }
+        let forget = None;
+        Self { status, indexes, paths, queries, ingests, forget, recommendations, limits, requests, searches }
     }
 
     /// The same routes with these queries.
@@ -70,6 +73,13 @@ impl AppState {
     #[must_use]
     pub fn with_ingests(mut self, ingests: BTreeMap<String, IngestRoute>) -> Self {
         self.ingests = ingests.into_iter().map(|(name, route)| (name, Arc::new(route))).collect();
+        self
+    }
+
+    /// The same routes with this, which forgets objects.
+    #[must_use]
+    pub fn with_forget(mut self, forget: Option<ForgetRoute>) -> Self {
+        self.forget = forget;
         self
     }
 

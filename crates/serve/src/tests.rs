@@ -4,8 +4,8 @@ use crate::error::CODES;
 use crate::queries::{Kind, NamedQuery, Parameter};
 use crate::routes::ROUTES;
 use crate::{
-    AppState, Asked, Because, Document, Failure, Field, IndexInfo, Ingest, IngestAnswer, IngestRoute, Ingested, Limits,
-    Near, Neighbour, RunState, Search, SimilarPath, SourceStatus, Status, app,
+    AppState, Asked, Because, Document, Failure, Field, Forget, ForgetRoute, IndexInfo, Ingest, IngestAnswer,
+    IngestRoute, Ingested, Limits, Near, Neighbour, RunState, Search, SimilarPath, SourceStatus, Status, Told, app,
 };
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -146,6 +146,58 @@ async fn records_are_taken_with_their_key_and_token() {
     assert_eq!((full.0, full.1.as_str()), (503, "log_exception"));
 }
 
+/// Forgets, but for those who will not be forgotten.
+struct Oblivion;
+
+impl Forget for Oblivion {
+    fn forget(&self, kind: &str, id: &str, durable: Told, holds: Told) {
+        let failure = |status, code| Err(Failure { status, code, message: "as the test wants".to_owned() });
+        match (kind, id) {
+            ("user", "busy") => durable(failure(429, "too_busy")),
+            ("user", "slow") => {
+                durable(Ok(()));
+                std::mem::forget(holds);
+            }
+            ("user", _) => drop(std::thread::spawn(move || {
+                durable(Ok(()));
+                holds(Ok(()));
+            })),
+            _ => durable(failure(404, "kind_not_found")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_to_be_forgotten_is_when_it_is_said() {
+    let route = |token: Option<&str>| ForgetRoute { requests: Arc::new(Oblivion), token: token.map(str::to_owned) };
+    let served = |forget| {
+        let limits = Limits { timeout: Duration::from_millis(200), ..Limits::default() };
+        let state = AppState::new(Arc::new(|| status_of(RunState::Running)), BTreeMap::new(), BTreeMap::new(), limits);
+        app(Arc::new(state.with_forget(forget)))
+    };
+    let delete = |app: Router, uri: &'static str, token: &'static str| async move {
+        let request = Request::builder().method("DELETE").uri(uri).header("authorization", token);
+        let response = app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice::<Value>(&bytes).unwrap())
+    };
+    let open = || served(Some(route(None)));
+    let gone = |id: &str, forgotten: bool| json!({ "kind": "user", "id": id, "forgotten": forgotten });
+    assert_eq!(delete(open(), "/v1/objects/user/a/b%20c", "").await, (200, gone("a/b c", true)));
+    assert_eq!(delete(open(), "/v1/objects/user/slow", "").await, (202, gone("slow", false)));
+    let code = |(status, answer): (u16, Value)| (status, answer["error"]["code"].as_str().unwrap().to_owned());
+    for (app, uri, token, status, expected) in [
+        (open(), "/v1/objects/user/busy", "", 429, "too_busy"),
+        (open(), "/v1/objects/planet/x", "", 404, "kind_not_found"),
+        (served(None), "/v1/objects/user/x", "", 404, "route_not_found"),
+        (served(Some(route(Some("s3cret")))), "/v1/objects/user/x", "Bearer s3cre", 401, "unauthorized"),
+    ] {
+        assert_eq!(code(delete(app, uri, token).await), (status, expected.to_owned()), "{uri}");
+    }
+    assert_eq!(delete(served(Some(route(Some("s3cret")))), "/v1/objects/user/x", "Bearer s3cret").await.0, 200);
+}
+
 #[tokio::test]
 async fn pages_of_listed_origins_may_post() {
     let app = echo();
@@ -186,6 +238,7 @@ fn app_with(state: RunState, indexes: Vec<(&str, Arc<dyn Search>)>, limits: Limi
     let origins = vec!["https://shop.example".to_owned()];
     let kept = IngestRoute { log: Arc::new(Note), token: Some("s3cret".to_owned()), origins };
     let state = state.with_recommendations(Arc::new(crate::routes::recommend::tests::service()));
+    let state = state.with_forget(Some(ForgetRoute { requests: Arc::new(Oblivion), token: None }));
     app(Arc::new(state.with_ingests([("daily".to_owned(), open), ("kept".to_owned(), kept)].into())))
 }
 
@@ -439,7 +492,11 @@ async fn the_openapi_document_and_the_router_agree() {
     let routed: BTreeSet<_> = ROUTES.iter().flat_map(methods).collect();
     assert_eq!(documented(&document), routed);
     for (path, _) in &routed {
-        let uri = path.replace("{name}", "daily").replace("{path}", "together").replace("{id}", "2010");
+        let uri = path
+            .replace("{kind}", "user")
+            .replace("{name}", "daily")
+            .replace("{path}", "together")
+            .replace("{id}", "2010");
         for method in ["get", "post", "put", "delete"] {
             let taken = routed.contains(&(path.clone(), method.to_owned()));
             let (status, body) = ask(&app, &method.to_uppercase(), &uri, "").await;

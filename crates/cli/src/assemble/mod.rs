@@ -15,17 +15,20 @@ pub use recommendations::recommenders;
 pub use streams::{GraphStreams, graph_streams};
 
 use crate::data::DataFolder;
+use crate::forget;
 use crate::job::JobPlan;
+use crate::job::forget::{QUERY, REQUESTS};
 use crate::upgrade::{self, Cohort, Layout};
 use anyhow::{Result, ensure};
 use lists::Lists;
+use paths::Filled;
 use proxima_engine::{NodeId, OperatorInfo, SinkNode, Topology};
 use proxima_graph::path::WalkReader;
-use proxima_graph::{LiveGraph, PathReader};
+use proxima_graph::{LiveGraph, PathReader, lower_forgotten};
 use proxima_model::LiveModel;
 use proxima_publish::Evaluators;
 use proxima_recommend::Service;
-use proxima_serve::{IngestRoute, Search};
+use proxima_serve::{ForgetRoute, IngestRoute, Search};
 use proxima_sink::{Counters, KvReader, KvStore};
 use proxima_view::Lowered;
 use std::collections::BTreeMap;
@@ -62,6 +65,8 @@ pub struct Assembly {
     pub judges: Vec<Judged>,
     /// The sources that take records over HTTP, by name.
     pub ingests: BTreeMap<String, IngestRoute>,
+    /// What takes requests to forget, if the job does.
+    pub requests: Option<ForgetRoute>,
     /// What discarding sinks have counted, by target.
     pub discarded: BTreeMap<String, Arc<Counters>>,
 }
@@ -75,6 +80,7 @@ pub struct Draft<'a> {
     lowered: Vec<Lowered>,
     ingests: BTreeMap<String, IngestRoute>,
     workers: usize,
+    requests: Option<ForgetRoute>,
     graph: Option<Arc<LiveGraph>>,
     lists: Option<Lists>,
     /// The streams that fill tables of the key-value store.
@@ -97,6 +103,7 @@ pub fn draft<'a>(job: &'a JobPlan, layout: &'a Layout, data: &DataFolder, worker
     let (mut graph, mut lists) = (None, None);
     let (mut objects, mut paths, mut models) = (Vec::new(), Vec::new(), BTreeMap::new());
     let mut judges = Vec::new();
+    let mut requests = None;
     for (cohort, lowered) in layout.cohorts.iter().zip(&lowered) {
         paths.extend(paths::add_paths(job, cohort, lowered, &mut topology)?);
         models.extend(models::add_models(job, cohort, lowered, &mut topology)?);
@@ -109,15 +116,47 @@ pub fn draft<'a>(job: &'a JobPlan, layout: &'a Layout, data: &DataFolder, worker
         }
         if job.reads_graph() {
             let relations = paths::relation_inputs(job, lowered)?;
-            let (filled, ends) = paths::add_graph(job, (lowered, &relations, &inputs), &mut topology, workers);
+            let Filled { graph: filled, ends, forget } =
+                paths::add_graph(job, (lowered, &relations, &inputs), &mut topology, workers);
+            requests = forget
+                .zip(ingests.remove(REQUESTS))
+                .map(|(forget, route)| add_requests(job, (forget, &ends), route, &mut topology));
             judges = judges::add_judges(job, &relations, &filled, &mut topology);
-            let forget = job.forget.as_ref().map(|query| lowered.queries[query]);
             lists = (!job.outputs.is_empty())
                 .then(|| lists::add_lists(job, &filled, (cohort.began, &ends, forget), &mut topology));
             graph = Some(filled);
         }
     }
-    Ok(Draft { job, layout, topology, lowered, ingests, workers, graph, lists, objects, paths, models, judges })
+    let draft = Draft {
+        job,
+        layout,
+        topology,
+        lowered,
+        ingests,
+        requests,
+        workers,
+        graph,
+        lists,
+        objects,
+        paths,
+        models,
+        judges,
+    };
+    Ok(draft)
+}
+
+/// Joins requests to forget to what hears that all workers have.
+fn add_requests(
+    job: &JobPlan,
+    (forget, ends): (NodeId, &[NodeId]),
+    route: IngestRoute,
+    topology: &mut Topology,
+) -> ForgetRoute {
+    let kinds = job.catalogue.kinds.iter().map(|kind| kind.name.clone()).collect();
+    let (requests, sink) = forget::requests(route.log, kinds);
+    let input = lower_forgotten(topology, forget, ends);
+    topology.sink(SinkNode { name: QUERY.to_owned(), input, sink: Box::new(sink) });
+    ForgetRoute { requests: Arc::new(requests), token: route.token }
 }
 
 /// What the places of the results hold when a run begins.
@@ -150,8 +189,9 @@ impl Draft<'_> {
         let of_name = judges.iter().map(|judged| (judged.name.clone(), Arc::clone(&judged.judge))).collect();
         let service = recommendations::service(self.job, data, graph.as_ref(), &models)?.judged_by(of_name);
         let recommendations = Arc::new(service);
-        let mut assembly =
-            Assembly { topology, ingests, graph, walks, models, judges, recommendations, ..Assembly::default() };
+        let requests = self.requests.take();
+        let live = Assembly { graph, walks, models, judges, recommendations, ..Assembly::default() };
+        let mut assembly = Assembly { topology, ingests, requests, ..live };
         for (cohort, lowered) in self.layout.cohorts.iter().zip(&self.lowered) {
             targets::add_targets(self.job, data, before, (self.layout, cohort, lowered), &mut assembly)?;
         }

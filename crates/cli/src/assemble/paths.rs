@@ -1,5 +1,6 @@
 //! Objects and paths over the queries of a job.
 
+use crate::job::forget::QUERY;
 use crate::job::{JobPlan, PathPlan};
 use crate::upgrade::{self, Cohort, Layout};
 use anyhow::{Context, Result};
@@ -8,7 +9,7 @@ use proxima_engine::{NodeId, Route, Topology};
 use proxima_graph::path::{Path, WalkReader, Way};
 use proxima_graph::{
     Catalogue, ColumnError, Direction, LiveGraph, ObjectInput, ObjectSpec, PathSpec, RelationColumns, RelationId,
-    RelationInput, RelationRules, lower_live, object_attributes,
+    RelationInput, RelationRules, Union, lower_live, object_attributes,
 };
 use proxima_view::operators::{Net, NetSpec};
 use proxima_view::{Lowered, Plan};
@@ -72,18 +73,34 @@ pub(super) fn add_documents(
     documents.collect()
 }
 
-/// The graph of the job's relations and objects, and the operators that write it: behind those that are returned an epoch
-/// is in it.
+/// The graph of a job, and its part of the topology.
+pub(super) struct Filled {
+    pub(super) graph: Arc<LiveGraph>,
+    /// The nodes behind which an epoch is in the graph.
+    pub(super) ends: Vec<NodeId>,
+    /// What it forgets, if it may.
+    pub(super) forget: Option<NodeId>,
+}
+
+/// The graph of the job's relations and objects, and the operators that write it.
 pub(super) fn add_graph(
     job: &JobPlan,
     (lowered, relations, objects): (&Lowered, &[RelationInput], &[ObjectInput]),
     topology: &mut Topology,
     workers: usize,
-) -> (Arc<LiveGraph>, Vec<NodeId>) {
+) -> Filled {
     let graph = empty_graph(job, workers);
-    let forget = job.forget.as_ref().map(|query| lowered.queries[query]);
+    let forget: Vec<NodeId> = job.forget.iter().map(|query| lowered.queries[query]).collect();
+    let forget = match forget[..] {
+        [] => None,
+        [one] => Some(one),
+        _ => {
+            let all = forget.into_iter().map(|node| (node, Route::Local)).collect();
+            Some(topology.operator(QUERY.to_owned(), all, || Box::new(Union)))
+        }
+    };
     let ends = lower_live(topology, &graph, relations, objects, forget);
-    (graph, ends)
+    Filled { graph, ends, forget }
 }
 
 /// The graph of a job's relations and objects before any came. Pair sums are kept where a path reads them.

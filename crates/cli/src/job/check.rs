@@ -1,6 +1,7 @@
 //! Holds a job's parts against each other and against the files they name.
 
 use super::fields::{Located, advise_word, is_name};
+use super::forget::RawForget;
 use super::plan::{
     CheckpointPlace, CheckpointPlan, EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, SinkKind, SourcePlan,
 };
@@ -47,7 +48,7 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         let known = outputs::Known { sinks: &raw.sinks, paths, views };
         outputs::check(&raw.walks, &known, problems)
     });
-    let forget = raw.forget.as_ref().map(|_| FORGET.to_owned());
+    let forget = raw.forget.queries().map(|query| query.name).collect();
     let recommendations = catalogue.as_ref().zip(walks.as_ref()).map(|(catalogue, paths)| {
         let known = recommendations::Known { catalogue, paths, models: &models };
         recommendations::check(&raw.recommendations, &known, problems)
@@ -56,6 +57,10 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         .as_ref()
         .zip(recommendations.as_ref())
         .map(|(catalogue, plans)| judges::check(&raw.judges, catalogue, plans, problems));
+    if let (Some(walks), Some(recommendations)) = (&walks, &recommendations) {
+        let is_asked = walks.iter().next().is_some() || !recommendations.plain.is_empty();
+        check_forget(&raw.forget, is_asked, problems);
+    }
     let epoch = check_epoch(raw.epoch, problems);
     let checkpoint = check_checkpoint(folder, raw.checkpoint, &raw.sinks, problems);
     Some(JobPlan {
@@ -82,6 +87,14 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         views: views?,
         warnings: Vec::new(),
     })
+}
+
+/// Requests to forget are answered by the graph, which is filled where something asks it.
+fn check_forget(raw: &RawForget, is_asked: bool, problems: &mut Vec<Problem>) {
+    if let Some(written) = raw.requested().filter(|_| !is_asked) {
+        let problem = written.error("nothing is kept that could be forgotten");
+        problems.push(problem.advise("relations are kept where a path of hops or a recommendation asks for them"));
+    }
 }
 
 fn check_name(name: Option<&Located<Text>>, problems: &mut Vec<Problem>) -> Option<String> {
@@ -315,13 +328,10 @@ fn check_sql(folder: &Path, raw: &RawJob, zone: Tz, problems: &mut Vec<Problem>)
             return None;
         }
     };
-    let plan = sql::compile(&place, &sql, &part_queries(raw), zone, problems)?;
+    let plan = sql::compile(&place, &raw.forget.add_table(sql), &part_queries(raw), zone, problems)?;
     links::check(raw, &place, &plan, problems);
     Some(plan)
 }
-
-/// The name of the query that says what is forgotten.
-const FORGET: &str = "forget";
 
 /// The queries of relations, then those of objects, then those of models.
 fn part_queries(raw: &RawJob) -> Vec<Query<'_>> {
@@ -334,12 +344,5 @@ fn part_queries(raw: &RawJob) -> Vec<Query<'_>> {
         let from = from?;
         Some(Query { name: format!("{part}.{name}"), purpose, sql: &from.value, place: &from.place })
     });
-    let forget = raw.forget.as_ref().and_then(|query| query.from.as_ref());
-    let forget = forget.map(|from| Query {
-        name: FORGET.to_owned(),
-        purpose: Purpose::Forget,
-        sql: &from.value,
-        place: &from.place,
-    });
-    written.chain(forget).collect()
+    written.chain(raw.forget.queries()).collect()
 }

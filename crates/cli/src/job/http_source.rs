@@ -49,6 +49,11 @@ impl RawHttpSource {
         }
     }
 
+    /// A source that has nothing but a token, if that.
+    pub fn of_token(token: RawSecret) -> Self {
+        Self { token, origins: None, segment_bytes: None, backlog_bytes: None, log_bytes: None }
+    }
+
     /// Checks the source. The token is looked up, unless the job is only asked questions.
     pub fn check(&self, folder: &Path, with_secrets: bool, problems: &mut Vec<Problem>) -> Option<HttpSourcePlan> {
         let token = match self.token.is_written() {

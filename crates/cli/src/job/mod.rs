@@ -7,6 +7,7 @@
 pub mod check;
 pub mod elastic;
 pub mod fields;
+pub mod forget;
 pub mod functions;
 pub mod http_source;
 pub mod inputs;

@@ -41,8 +41,8 @@ pub struct JobPlan {
     pub relations: BTreeMap<String, RelationPlan>,
     /// Its objects, by name; their queries are in [`JobPlan::views`].
     pub objects: BTreeMap<String, QueryPlan>,
-    /// The query of `[forget]`, if there is one, among the compiled ones.
-    pub forget: Option<String>,
+    /// The queries of `[forget]` among the compiled ones.
+    pub forget: Vec<String>,
     /// What its relations and objects make up.
     pub catalogue: Catalogue,
     /// Its paths of pairs, by name.

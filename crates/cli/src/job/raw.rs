@@ -2,6 +2,7 @@
 
 use super::elastic::RawElastic;
 use super::fields::{Fields, Located};
+use super::forget::RawForget;
 use super::functions::RawFunction;
 use super::http_source::RawHttpSource;
 use super::judges::RawJudge;
@@ -36,8 +37,8 @@ pub struct RawJob {
     pub relations: Vec<(String, RawRelation)>,
     /// `[objects.*]`
     pub objects: Vec<(String, RawQuery)>,
-    /// `[forget] from`
-    pub forget: Option<RawQuery>,
+    /// `[forget]`
+    pub forget: RawForget,
     /// `[functions.*]`
     pub functions: Vec<(String, RawFunction)>,
     /// `[paths.*]`
@@ -211,7 +212,7 @@ impl RawJob {
             }
             Some(RawPath::read(fields))
         });
-        let raw = Self {
+        let mut raw = Self {
             name,
             zone,
             epoch: RawEpoch::read(root.section("epoch")),
@@ -221,7 +222,7 @@ impl RawJob {
             relations: root.sections("relations", |_, fields| RawRelation::read(fields)),
             objects: root
                 .sections("objects", |_, fields| RawQuery::read(fields, "write from = \"SELECT … AS id, … FROM …\"")),
-            forget: read_forget(root.section("forget")),
+            forget: RawForget::read(root.section("forget")),
             functions: root.sections("functions", |_, fields| RawFunction::read(fields)),
             models: root.sections("models", |_, fields| RawModel::read(fields)),
             paths: paths.into_iter().filter_map(|(name, path)| Some((name, path?))).collect(),
@@ -233,6 +234,8 @@ impl RawJob {
             http: RawHttp::read(root.section("http")),
         };
         root.finish();
+        let requests = raw.forget.take_source();
+        raw.sources.extend(requests);
         raw
     }
 }
@@ -241,13 +244,6 @@ fn read_job(mut fields: Fields<'_>) -> (Option<Located<Text>>, Option<Located<Te
     let read = (fields.required_text("name", "write [job] name = \"…\""), fields.text("zone"));
     fields.finish();
     read
-}
-
-fn read_forget(mut fields: Fields<'_>) -> Option<RawQuery> {
-    let place = fields.place.clone();
-    let from = fields.text("from");
-    fields.finish();
-    from.map(|from| RawQuery { place, from: Some(from) })
 }
 
 fn read_rejected(mut fields: Fields<'_>) -> Option<Located<u64>> {

@@ -16,6 +16,8 @@ pub enum Purpose {
     Objects,
     /// What is forgotten: kind and id.
     Forget,
+    /// What requests ask to be forgotten.
+    ForgetRequests,
     /// Samples of a model, whose columns the model names.
     Model,
 }
@@ -83,7 +85,7 @@ fn check_columns(plan: &Plan, queries: &[Query<'_>], problems: &mut Vec<Problem>
     for (query, compiled) in queries.iter().zip(&plan.queries) {
         let errors = match query.purpose {
             Purpose::Relation => RelationColumns::of(&compiled.schema).err().unwrap_or_default(),
-            Purpose::Model => Vec::new(),
+            Purpose::Model | Purpose::ForgetRequests => Vec::new(),
             Purpose::Objects => object_id_column(&compiled.schema).err().into_iter().collect(),
             Purpose::Forget => check_forget(&compiled.schema).err().into_iter().collect(),
         };

@@ -157,12 +157,25 @@ pub fn layout(job: &JobPlan, past: &Past<'_>, restart_changed: bool) -> Result<L
     if !restart_changed && !is_free(&layout, &why, &definitions, past) {
         bail!(message::refuse(&layout, &why, &definitions));
     }
-    let wanted = |query: &str| layout.restarted.iter().any(|name| definitions[name].query == query);
+    let wanted = |query: &str| is_wanted(job, &definitions, &layout.restarted, query);
     if !layout.restarted.is_empty() {
         let plan = job.views.only(wanted, &HeldColumns::new());
         layout.cohorts.push(Cohort { began: past.next, results: layout.restarted.clone(), plan });
     }
     Ok(layout)
+}
+
+/// Whether the plan of some results holds a query: those that say what is forgotten go where the graph goes, whatever
+/// they are now.
+fn is_wanted(
+    job: &JobPlan,
+    definitions: &BTreeMap<String, Definition>,
+    results: &BTreeSet<String>,
+    query: &str,
+) -> bool {
+    let makes = |name: &String| definitions[name].query == query;
+    let is_of_graph = |name: &String| definitions[name].is_of_graph;
+    results.iter().any(makes) || (job.forget.iter().any(|forget| forget == query) && results.iter().any(is_of_graph))
 }
 
 /// Whether nothing is lost: what begins with this run is new, and so are the sources that it reads.
@@ -213,7 +226,7 @@ fn split(
         let held = past.held.get(&began).cloned().unwrap_or_default();
         loop {
             let query = |name: &String| definitions[name].query.as_str();
-            let wanted = |sql: &str| results.iter().any(|name| query(name) == sql);
+            let wanted = |sql: &str| is_wanted(job, definitions, &results, sql);
             let whole = Some(&job.views).filter(|views| is_whole && views.held_columns() == held);
             let plan = whole.cloned().unwrap_or_else(|| job.views.only(wanted, &held));
             let is_lost = |name: &&String| !plan.state(query(name), began).iter().all(|state| (past.knows)(state));

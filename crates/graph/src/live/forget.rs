@@ -8,6 +8,7 @@ use super::LiveGraph;
 use crate::columns::text;
 use crate::graph::KindId;
 use arrow::array::Array;
+use proxima_engine::{EpochEnd, Operator, Outbox};
 use proxima_event::Changes;
 use proxima_event::hash::hash_str;
 
@@ -47,5 +48,22 @@ impl Forgotten {
 
     pub(super) fn clear(&mut self) {
         self.0.clear();
+    }
+}
+
+/// Puts out the objects that an epoch has forgotten, when it has: the rows on input 0 say which, the other inputs are
+/// those of all operators that forget, and hold nothing.
+#[derive(Debug, Default)]
+pub(super) struct TellForgotten(Vec<Changes>);
+
+impl Operator for TellForgotten {
+    fn apply(&mut self, input: usize, changes: Changes, _out: &mut Outbox) {
+        if input == 0 {
+            self.0.push(changes);
+        }
+    }
+
+    fn finish(&mut self, _end: EpochEnd, out: &mut Outbox) {
+        self.0.drain(..).for_each(|changes| out.push(changes));
     }
 }

@@ -1,5 +1,6 @@
 //! Relations and objects become operators that write the live graph: this connects and decides nothing.
 
+use super::forget::TellForgotten;
 use super::relate::TellNewest;
 use super::{Describe, LiveGraph, NameObjects, Relate, SaveNames};
 use crate::config::RelationColumns;
@@ -61,6 +62,14 @@ pub fn lower_live(
             .operator(format!("{}/names", kind.name), given, move || Box::new(SaveNames::new(graph.clone(), id, last)))
     });
     names.collect()
+}
+
+/// Puts out the rows of objects to forget again, when all workers have: `ends` are the nodes that [`lower_live`] gave.
+pub fn lower_forgotten(topology: &mut Topology, forget: NodeId, ends: &[NodeId]) -> NodeId {
+    // Nothing comes from the ends but that they have finished an epoch, on all workers.
+    let ends = ends.iter().map(|&node| (node, Route::Broadcast));
+    let inputs = by_text(Some(forget)).into_iter().chain(ends).collect();
+    topology.operator("forgotten".to_owned(), inputs, || Box::new(TellForgotten::default()))
 }
 
 /// Objects to forget, where their key groups are.

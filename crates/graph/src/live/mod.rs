@@ -39,7 +39,7 @@ mod watch;
 
 pub use describe::Describe;
 pub use feed::{FedRelation, Feed};
-pub use lower::{ObjectInput, RelationInput, lower_live};
+pub use lower::{ObjectInput, RelationInput, lower_forgotten, lower_live};
 pub use name::NameObjects;
 pub use relate::{Relate, TellNewest};
 pub use rules::{HOT_WORK, RelationRules};

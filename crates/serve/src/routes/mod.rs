@@ -3,6 +3,7 @@
 mod health;
 mod indexes;
 mod ingest;
+mod objects;
 mod pages;
 mod queries;
 pub(crate) mod recommend;
@@ -14,7 +15,7 @@ use crate::state::AppState;
 use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub(crate) struct Route {
     pub(crate) handler: fn() -> MethodRouter<Arc<AppState>>,
 }
 
+const DELETE: &[&str] = &["delete"];
 const GET: &[&str] = &["get"];
 const GET_POST: &[&str] = &["get", "post"];
 const OPTIONS_POST: &[&str] = &["options", "post"];
@@ -60,6 +62,7 @@ pub(crate) const ROUTES: &[Route] = &[
         methods: OPTIONS_POST,
         handler: || post(ingest::post).options(ingest::preflight),
     },
+    Route { path: "/v1/objects/{kind}/{*id}", methods: DELETE, handler: || delete(objects::forget) },
     Route {
         path: "/v1/recommend/{name}/{*object}",
         methods: GET_POST,

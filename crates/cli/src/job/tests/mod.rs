@@ -398,9 +398,26 @@ fn who_is_forgotten_comes_from_a_query() {
     let with = |columns: &str| format!("{GOOD}[forget]\nfrom = \"SELECT {columns} FROM orders\"\n");
     let good = folder(&with("'product' AS kind, code AS id"), VIEWS);
     let plan = load(good.path(), &Overlay::default()).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!(plan.forget.as_deref(), Some("forget"));
+    assert_eq!(plan.forget, ["forget"]);
     let told = told(&folder(&with("code AS id"), VIEWS), &overlay(&[]));
     let expected = "job.toml:22:8: forget.from: the query gives id: write SELECT … AS kind, … AS id, in this order";
+    assert_eq!(told, [expected]);
+}
+
+#[test]
+fn who_is_forgotten_may_be_asked_for() {
+    let with = |part: &str| format!("{GOOD}[forget]\nrequests = true\n{part}");
+    let path = "[paths.seen]\nhop = \"bought\"\n";
+    let from = "from = \"SELECT 'product' AS kind, code AS id FROM orders\"\n";
+    // The last statement need not end, and a line may end with a comment.
+    let views = VIEWS.trim_end().trim_end_matches(';').to_owned() + " -- that is all";
+    let good = folder(&with(&format!("{from}{path}")), &views);
+    let plan = load(good.path(), &Overlay::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(plan.forget, ["forget", "forget_requests"]);
+    assert!(plan.follows() && plan.sources.contains_key("forget_requests"));
+    let told = told(&folder(&with(""), VIEWS), &overlay(&[]));
+    let expected = "job.toml:22:12: forget.requests: nothing is kept that could be forgotten; relations are kept where a \
+                    path of hops or a recommendation asks for them";
     assert_eq!(told, [expected]);
 }
 

@@ -1,0 +1,164 @@
+//! Requests to forget somebody, on the real binary: who is answered to be forgotten is, through kills at any moment, and
+//! what comes of them later is a new beginning.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use serde_json::{Value, json};
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const JOB: &str = "[job]
+name = \"shop\"
+[epoch]
+interval = \"10ms\"
+[checkpoint]
+every = \"150ms\"
+[sources.clicks]
+kind = \"http\"
+[relations.viewed]
+from = \"SELECT user_id AS subject, item AS object FROM clicks\"
+subject = \"user\"
+object = \"item\"
+[forget]
+requests = true
+[paths.seen]
+hop = \"viewed\"
+[paths.also]
+left = { hop = \"viewed\", reverse = true }
+right = { hop = \"viewed\" }
+merger = \"cosine\"
+";
+const VIEWS: &str =
+    "CREATE TABLE clicks (user_id STRING, item STRING) WITH (source = 'clicks', format = 'json') -- the last line";
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+struct Shop {
+    folder: TempDir,
+    child: Child,
+}
+
+fn spawn(folder: &TempDir) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
+    command.args(["run", "shop", "--listen", "127.0.0.1:0", "--workers", "2"]).current_dir(folder.path());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
+}
+
+impl Shop {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("shop")).unwrap();
+        fs::write(folder.path().join("shop/job.toml"), JOB).unwrap();
+        fs::write(folder.path().join("shop/views.sql"), VIEWS).unwrap();
+        let child = spawn(&folder);
+        Self { folder, child }
+    }
+
+    fn kill_and_go_on(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        fs::remove_file(self.folder.path().join(".proxima/shop/server.json")).unwrap();
+        self.child = spawn(&self.folder);
+    }
+
+    /// What something gives, once it does.
+    fn wait<T>(&mut self, what: &str, mut get: impl FnMut(&str) -> Option<T>) -> T {
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE {
+            assert!(self.child.try_wait().unwrap().is_none(), "the run ended by itself");
+            let note = fs::read(self.folder.path().join(".proxima/shop/server.json"));
+            let note: Option<Value> = note.ok().and_then(|note| serde_json::from_slice(&note).ok());
+            let address = note.and_then(|note| Some(note["address"].as_str()?.to_owned()));
+            if let Some(got) = address.and_then(|address| get(&address)) {
+                return got;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{what} never came")
+    }
+
+    /// Posts a click, once.
+    fn click(&mut self, user: &str, item: &str) {
+        let (body, key) = (json!({ "user_id": user, "item": item }).to_string(), format!("{user} {item}"));
+        self.wait("an answer", |address| {
+            let request = ureq::post(&format!("http://{address}/v1/ingest/clicks")).header("idempotency-key", &key);
+            request.send(&body).ok()
+        });
+    }
+
+    /// Waits until a path leads from an object to these others; to none where it is not known.
+    fn leads(&mut self, path: &str, from: &str, to: &[String]) {
+        let mut last = None;
+        self.wait(&format!("{path} from {from} to {to:?}"), |address| {
+            last = Some(ask(address, path, from)?);
+            (last.as_deref().unwrap() == to).then_some(())
+        });
+    }
+
+    /// What a path leads to at this moment.
+    fn now(&mut self, path: &str, from: &str) -> Vec<String> {
+        self.wait("an answer", |address| ask(address, path, from))
+    }
+
+    fn forget(&mut self, user: &str) -> Value {
+        self.wait("an answer", |address| {
+            let mut answer = ureq::delete(&format!("http://{address}/v1/objects/user/{user}")).call().ok()?;
+            serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()
+        })
+    }
+}
+
+/// What a path leads to, by text; nothing from an object that is not known.
+fn ask(address: &str, path: &str, from: &str) -> Option<Vec<String>> {
+    match ureq::get(&format!("http://{address}/v1/similar/{path}/{from}")).call() {
+        Err(ureq::Error::StatusCode(404)) => Some(Vec::new()),
+        Err(_) => None,
+        Ok(mut answer) => {
+            let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()?;
+            let ids = answer["neighbours"].as_array()?.iter().map(|one| one["id"].as_str().unwrap().to_owned());
+            let mut ids: Vec<String> = ids.collect();
+            ids.sort();
+            Some(ids)
+        }
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn who_is_forgotten_stays_so_through_kills_and_may_come_back() {
+    let mut shop = Shop::start();
+    for (user, item) in [("ann", "a"), ("ann", "b"), ("bob", "a"), ("bob", "c")] {
+        shop.click(user, item);
+    }
+    let mut seen = vec!["a".to_owned(), "b".to_owned()];
+    for round in 0..4 {
+        let (item, again) = (format!("r{round}"), format!("n{round}"));
+        shop.click("ann", &item);
+        shop.leads("also", &item, &seen);
+        assert_eq!(shop.forget("ann"), json!({ "kind": "user", "id": "ann", "forgotten": true }));
+        // It holds when it is answered, and not some time after; of nobody else is anything gone.
+        let left = [shop.now("seen", "ann"), shop.now("also", &item), shop.now("also", "a")];
+        assert_eq!(left, [vec![], vec![], vec!["c".to_owned()]]);
+        // What comes now is a new beginning: nothing older comes with it, nor is it taken for older.
+        if round % 2 == 0 {
+            shop.kill_and_go_on();
+            shop.click("ann", &again);
+        } else {
+            shop.click("ann", &again);
+            shop.kill_and_go_on();
+        }
+        seen = vec![again];
+        shop.leads("seen", "ann", &seen);
+        shop.leads("also", "a", &["c".to_owned()]);
+    }
+    assert_eq!(shop.forget("nobody")["forgotten"], true);
+}
