@@ -17,6 +17,7 @@ dir=$(service_dir s3)
 packages=('moto[s3]==5.1.22' flask==3.1.3 flask-cors==6.0.5)
 
 install() {
+    need curl curl
     need python3 python3
     [ "$(cat "$dir/venv/.packages" 2>/dev/null)" != "${packages[*]}" ] || return 0
     say "pip: installing ${packages[*]}"
