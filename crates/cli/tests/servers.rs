@@ -158,6 +158,34 @@ fn a_wrong_password_is_told_and_never_shown() {
 }
 
 #[test]
+#[ignore = "starts OpenSearch with logins and TLS"]
+fn a_search_cluster_lets_in_who_has_the_password() {
+    let port = free_ports(1);
+    let settings = [
+        ("OPENSEARCH_SECURITY", "1".to_owned()),
+        ("OPENSEARCH_PORT", port.to_string()),
+        ("OPENSEARCH_TRANSPORT_PORT", (port + 100).to_string()),
+        ("OPENSEARCH_HEAP", "512m".to_owned()),
+    ];
+    let service = Service::own("opensearch", &settings);
+    let (address, authority) = (service.address(), service.data().join("config/tls/ca.pem").display().to_string());
+    let sink = format!(
+        "kind = \"opensearch\"\naddresses = [\"{address}\"]\nuser = \"proxima\"\npassword_env = \"SECRET\"\n\
+         ca_file = \"{authority}\"\nrefresh = \"wait_for\""
+    );
+    let job = Job::new(FILE, &sink);
+    let place = format!("cannot prepare {} at {address}: Unauthorized", job.target);
+    contains_all(&job.fails(), &[&place, "look at the sink's user and password"]);
+
+    let output = job.command().arg("--until-end").env("SECRET", "proxima").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let count = format!("{address}/{}/_count", job.target);
+    let found = Command::new("curl").args(["-s", "--cacert", &authority, "-u", "proxima:proxima", &count]).output();
+    let found: Value = serde_json::from_slice(&found.unwrap().stdout).unwrap();
+    assert_eq!(found["count"], 2, "{found}");
+}
+
+#[test]
 #[ignore = "starts Elasticsearch and OpenSearch"]
 fn an_index_of_other_fields_is_told() {
     for (kind, address) in search() {

@@ -105,6 +105,10 @@ fn fine(reply: Reply) -> Result<Bytes, Unready> {
     match reply.status {
         200..=299 => Ok(reply.body),
         408 | 429 | 500.. => Err(Unready::Again(reply::refusal(&reply.body))),
+        401 => {
+            let refusal = reply::refusal(&reply.body);
+            Err(Unready::Hopeless(format!("{refusal}; look at the sink's user and password, or its API key")))
+        }
         _ => Err(Unready::Hopeless(reply::refusal(&reply.body))),
     }
 }

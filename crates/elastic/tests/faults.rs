@@ -158,7 +158,8 @@ fn an_unreachable_cluster_is_waited_for_until_the_run_ends() {
     assert!(error.contains("the run is ending"), "{error}");
 }
 
-/// A server that refuses every login but one, in the words of a real one: the test servers have no security layer.
+/// A server that refuses every login but one, in the words of Elasticsearch, whose security layer is not free; the real one
+/// of OpenSearch is met by the tests of the binary.
 fn guarded() -> (String, Arc<AtomicU64>) {
     use std::io::{BufRead, BufReader, Write};
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -189,8 +190,9 @@ fn a_wrong_login_ends_the_run_at_once() {
     config.login = proxima_elastic::Login::Basic { user: "proxima".to_owned(), password: "wrong".to_owned() };
     let mut refused = sink(&Cluster::new(config.clone()).unwrap(), "daily");
     let error = refused.write(version(1, 1), &[]).unwrap_err().to_string();
-    let expected =
-        format!("cannot prepare daily at {address}: security_exception: unable to authenticate user [proxima]");
+    let reason = "security_exception: unable to authenticate user [proxima]";
+    let advice = "look at the sink's user and password, or its API key";
+    let expected = format!("cannot prepare daily at {address}: {reason}; {advice}");
     assert_eq!((error, asked.load(Ordering::Relaxed)), (expected, 1));
     config.login = proxima_elastic::Login::ApiKey("right".to_owned());
     let known = sink(&Cluster::new(config).unwrap(), "daily");

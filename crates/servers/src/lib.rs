@@ -44,11 +44,11 @@ impl Service {
     pub fn own(name: &str, settings: &[(&str, String)]) -> Self {
         let shared = services_folder();
         let lock = lock(&shared, name);
-        run_script(name, &["install"], &[]);
+        let mut settings: Vec<_> = settings.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        run_script(name, &["install"], &settings);
         drop(lock);
         let folder = tempfile::tempdir().expect("a folder for the server can be made");
         link_programs(&shared.join(name), &folder.path().join(name));
-        let mut settings: Vec<_> = settings.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
         settings.push(("PROXIMA_SERVICES_DIR".to_owned(), folder.path().display().to_string()));
         let mut service = Self { name: name.to_owned(), settings, address: String::new(), folder: Some(folder) };
         service.address = ready_at(&run_script(name, &["start"], &service.settings));
