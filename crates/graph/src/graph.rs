@@ -1,6 +1,7 @@
 //! What a path is evaluated over: typed objects with dense ids, and relations between them that can be walked both ways.
 
 use proxima_event::KeyGroup;
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 /// A kind of objects, by its place among the job's kinds.
@@ -92,6 +93,11 @@ pub trait Graph {
 
     /// The text of an id.
     fn name(&self, kind: KindId, id: ObjectId) -> Option<std::sync::Arc<str>>;
+
+    /// The order of the texts of two ids of a kind; an id without a text comes first.
+    fn compare_names(&self, kind: KindId, left: ObjectId, right: ObjectId) -> Ordering {
+        if left == right { Ordering::Equal } else { self.name(kind, left).cmp(&self.name(kind, right)) }
+    }
 
     /// Appends the edges of an object, in no particular order.
     fn edges(&self, relation: RelationId, direction: Direction, id: ObjectId, edges: &mut Vec<Edge>);

@@ -35,7 +35,8 @@ impl NameTable {
 
     /// The number of a name, if it has one. `hash` is the key hash of the name.
     pub(crate) fn find(&self, hash: u64, name: &str) -> Option<u32> {
-        let is_it = |&number: &u32| self.names[number as usize].hash == hash && self.name(number) == name;
+        let is_it =
+            |&number: &u32| self.names[number as usize].hash == hash && self.bytes_of(number) == name.as_bytes();
         self.numbers.find(spread(hash), is_it).copied()
     }
 
@@ -58,8 +59,20 @@ impl NameTable {
 
     /// The name with this number, unless it was taken back or never given.
     pub(crate) fn get(&self, number: u32) -> Option<&str> {
-        let is_there = (number as usize) < self.names.len() && !self.forgotten.contains(&number);
-        is_there.then(|| self.name(number))
+        self.is_there(number).then(|| self.name(number))
+    }
+
+    /// The bytes of the name with this number, which are in the order of the names.
+    pub(crate) fn get_bytes(&self, number: u32) -> Option<&[u8]> {
+        self.is_there(number).then(|| self.bytes_of(number))
+    }
+
+    fn is_there(&self, number: u32) -> bool {
+        (number as usize) < self.names.len() && !self.forgotten.contains(&number)
+    }
+
+    fn bytes_of(&self, number: u32) -> &[u8] {
+        &self.text[span(&self.names, number)]
     }
 
     /// The name with this number.
@@ -67,7 +80,7 @@ impl NameTable {
     /// # Panics
     /// When no name has it.
     pub(crate) fn name(&self, number: u32) -> &str {
-        std::str::from_utf8(&self.text[span(&self.names, number)]).expect("only whole names were put in")
+        std::str::from_utf8(self.bytes_of(number)).expect("only whole names were put in")
     }
 
     /// The key hash of the name with this number.

@@ -215,7 +215,9 @@ fn vmis(graph: &ArrayGraph, session: u32, memory: &mut Memory) -> Vec<(u32, f64)
     let mut first = std::collections::HashMap::new();
     for (place, &(item, ..)) in clicks.iter().enumerate() {
         for &(other, _, last) in of(&graph.reverse, VISITED, item) {
-            memory.add(0, other, (length - place as f64) / length);
+            // In units of 2^-40, as paths have it, of which sums are exact: who is the last neighbour may hang on the last bit.
+            let unit = (1_u64 << 40) as f64;
+            memory.add(0, other, ((length - place as f64) / length * unit).round() / unit);
             first.entry(other).or_insert((place, last));
         }
     }

@@ -122,7 +122,13 @@ impl KindStore {
 
     /// The order of the texts of two ids.
     pub(super) fn compare(&self, left: u32, right: u32) -> Ordering {
-        if left == right { Ordering::Equal } else { self.text(left).cmp(&self.text(right)) }
+        if left == right {
+            return Ordering::Equal;
+        }
+        let own = self.names(group_of(left)).read();
+        // Past writers that wait: they may wait for this very reader.
+        let other = self.names(group_of(right)).read_recursive();
+        own.table.get_bytes(number_of(left)).cmp(&other.table.get_bytes(number_of(right)))
     }
 
     /// The texts of a key group.

@@ -268,6 +268,10 @@ impl Graph for LiveGraph {
     }
 
     fn edges(&self, relation: RelationId, direction: Direction, id: ObjectId, edges: &mut Vec<Edge>) {
+    fn compare_names(&self, kind: KindId, left: ObjectId, right: ObjectId) -> std::cmp::Ordering {
+        self.kind(kind).compare(left.0, right.0)
+    }
+
         let store = self.store(relation);
         match direction {
             Direction::Forward => {

@@ -22,9 +22,7 @@ const SMALL: f64 = (1_u64 << 62) as f64;
 pub(crate) fn units(score: f64) -> i128 {
     let scaled = score * ONE;
     if scaled.abs() < SMALL {
-        let whole = scaled as i64;
-        let rest = scaled - whole as f64;
-        i128::from(whole) + i128::from(rest >= 0.5) - i128::from(rest <= -0.5)
+        i128::from(small(scaled))
     } else if scaled.is_nan() {
         0
     } else {
@@ -37,14 +35,30 @@ pub(crate) fn units(score: f64) -> i128 {
 pub(crate) fn score(units: i128) -> f64 {
     match i64::try_from(units) {
         Ok(units) => units as f64 / ONE,
-        Err(_) => units as f64 / ONE,
+        Err(_) => wide(units),
     }
+}
+
+/// Out of line, or the compiler takes this way, which is slow, for all numbers.
+#[cold]
+#[inline(never)]
+fn wide(units: i128) -> f64 {
+    units as f64 / ONE
 }
 
 /// The score that a whole number of units stands for.
 #[inline]
 pub(crate) fn rounded(exact: f64) -> f64 {
-    score(units(exact))
+    let scaled = exact * ONE;
+    if scaled.abs() < SMALL { small(scaled) as f64 / ONE } else { score(units(exact)) }
+}
+
+/// The nearest whole number, halves away from zero, of one that is small.
+#[inline]
+fn small(scaled: f64) -> i64 {
+    let whole = scaled as i64;
+    let rest = scaled - whole as f64;
+    whole + i64::from(rest >= 0.5) - i64::from(rest <= -0.5)
 }
 
 #[cfg(test)]

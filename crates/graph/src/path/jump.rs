@@ -204,10 +204,12 @@ pub(super) fn behind_jump(object: ObjectId, score: f64) -> Reached {
 
 /// A sum of products of weights as a score: what the units of the products would have added up to.
 fn score_of_sum(sum: i128) -> f64 {
-    match i64::try_from(sum) {
-        Ok(sum) => sum as f64,
-        Err(_) => sum as f64,
+    #[cold]
+    #[inline(never)]
+    fn wide(sum: i128) -> f64 {
+        sum as f64
     }
+    i64::try_from(sum).map_or_else(|_| wide(sum), |sum| sum as f64)
 }
 
 impl Jump {

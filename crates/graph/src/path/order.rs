@@ -36,18 +36,16 @@ pub(super) fn keep_first<G: Graph + ?Sized>(
     if rest.iter().all(|reached| order(reached, &last) != Ordering::Equal) {
         return list.truncate(k);
     }
-    let ahead = list.iter().filter(|reached| order(reached, &last) == Ordering::Less).count();
-    let mut ties: Vec<_> = list
-        .iter()
-        .filter(|reached| order(reached, &last) == Ordering::Equal)
-        .map(|&reached| (graph.name(kind, reached.object), reached))
-        .collect();
-    if ahead + ties.len() > k {
-        ties.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        ties.truncate(k - ahead);
-    }
+    let is_tie = |reached: &&Reached| order(reached, &last) == Ordering::Equal;
+    let mut ties: Vec<Reached> = list.iter().filter(is_tie).copied().collect();
     list.retain(|reached| order(reached, &last) == Ordering::Less);
-    list.extend(ties.into_iter().map(|(_, reached)| reached));
+    let wanted = k - list.len();
+    if wanted < ties.len() {
+        let by_text = |a: &Reached, b: &Reached| graph.compare_names(kind, a.object, b.object);
+        ties.select_nth_unstable_by(wanted, by_text);
+        ties.truncate(wanted);
+    }
+    list.append(&mut ties);
 }
 
 /// Puts a whole list in an order whose ties are decided by text.
@@ -62,7 +60,7 @@ pub(super) fn sort<G: Graph + ?Sized>(
     while begin < list.len() {
         let same = list[begin..].iter().take_while(|reached| order(&list[begin], reached) == Ordering::Equal).count();
         if same > 1 {
-            list[begin..begin + same].sort_by_cached_key(|reached| graph.name(kind, reached.object));
+            list[begin..begin + same].sort_unstable_by(|a, b| graph.compare_names(kind, a.object, b.object));
         }
         begin += same;
     }

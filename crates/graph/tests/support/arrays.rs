@@ -95,6 +95,11 @@ impl Graph for ArrayGraph {
         self.texts[usize::from(kind.0)].get(id.0 as usize).cloned()
     }
 
+    fn compare_names(&self, kind: KindId, left: ObjectId, right: ObjectId) -> std::cmp::Ordering {
+        let texts = &self.texts[usize::from(kind.0)];
+        texts[left.0 as usize].cmp(&texts[right.0 as usize])
+    }
+
     fn edges(&self, relation: RelationId, direction: Direction, id: ObjectId, edges: &mut Vec<Edge>) {
         let edge = |&(other, weight, time_us): &Arrow| Edge {
             other: ObjectId(other),
