@@ -40,6 +40,14 @@ impl NameTable {
         self.numbers.find(spread(hash), is_it).copied()
     }
 
+    /// Asks the processor to load the text of a name, if there is one of this hash.
+    pub(crate) fn prefetch(&self, hash: u64) {
+        let found = self.numbers.find(spread(hash), |&number| self.names[number as usize].hash == hash);
+        if let Some(byte) = found.and_then(|&number| self.text.get(span(&self.names, number).start)) {
+            crate::slab::prefetch(byte);
+        }
+    }
+
     /// Overwrites a name and gives its number to nobody again. An empty text stands in its place.
     pub(crate) fn forget(&mut self, number: u32) {
         let hash = self.hash(number);

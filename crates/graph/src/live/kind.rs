@@ -37,6 +37,16 @@ pub(super) struct Names {
 }
 
 impl Names {
+    /// The number of a text that a row of this epoch names; it gets one if it has none.
+    fn intern(&mut self, epoch: u64, hash: u64, text: &str) -> u32 {
+        let (number, _) = self.table.intern(hash, text);
+        if !self.leaving.is_empty() {
+            let before = self.leaving.range_mut(..(epoch, 0));
+            before.filter(|((_, leaving), _)| *leaving == number).for_each(|(_, is_back)| *is_back = true);
+        }
+        number
+    }
+
     /// A text is forgotten at the end of an epoch: what gives ids says so when it has given its last one of the epoch.
     fn leave(&mut self, epoch: u64, number: u32) {
         self.leaving.entry((epoch, number)).or_insert(false);
@@ -72,6 +82,25 @@ pub(crate) fn group_of(id: u32) -> KeyGroup {
     KeyGroup((id % KEY_GROUPS as u32) as u16)
 }
 
+/// The places of hashes by key group, in their order within each, and where each group's end.
+fn in_groups(hashes: &[u64]) -> (Vec<u32>, [usize; KEY_GROUPS]) {
+    let group = |hash: u64| usize::from(KeyGroup::of(hash, KEY_GROUPS).0);
+    let mut ends = [0; KEY_GROUPS];
+    hashes.iter().for_each(|&hash| ends[group(hash)] += 1);
+    let mut sum = 0;
+    for end in &mut ends {
+        // Where the group begins: it moves on with each place that is put there.
+        (*end, sum) = (sum, sum + *end);
+    }
+    let mut order = vec![0; hashes.len()];
+    for (place, &hash) in (0..).zip(hashes) {
+        let next = &mut ends[group(hash)];
+        order[*next] = place;
+        *next += 1;
+    }
+    (order, ends)
+}
+
 /// The number of an id in its key group.
 fn number_of(id: u32) -> u32 {
     id >> GROUP_BITS
@@ -87,16 +116,32 @@ impl KindStore {
         }
     }
 
-    /// The id of a text that a row of this epoch names; it gets one if it has none. `hash` is the key hash of the text.
+    /// The ids of the texts that rows of this epoch name; those that have none get one. `hashes` are the key hashes of the
+    /// texts. A key group's rows come together: its lock is taken once, and memory is waited for once for all of them.
+    pub(super) fn intern_all<'a>(&self, epoch: u64, hashes: &[u64], text: impl Fn(usize) -> &'a str) -> Vec<u32> {
+        let mut ids = vec![0; hashes.len()];
+        let (order, ends) = in_groups(hashes);
+        let mut start = 0;
+        for (group, end) in (0..).map(KeyGroup).zip(ends) {
+            let rows = &order[start..end];
+            start = end;
+            if rows.is_empty() {
+                continue;
+            }
+            let mut names = self.names(group).write();
+            rows.iter().for_each(|&row| names.table.prefetch(hashes[row as usize]));
+            for &row in rows {
+                let row = row as usize;
+                ids[row] = id_of(group, names.intern(epoch, hashes[row], text(row)));
+            }
+        }
+        ids
+    }
+
+    /// The id of one text; see [`KindStore::intern_all`].
     pub(super) fn intern(&self, epoch: u64, hash: u64, text: &str) -> u32 {
         let group = KeyGroup::of(hash, KEY_GROUPS);
-        let mut names = self.names(group).write();
-        let (number, _) = names.table.intern(hash, text);
-        if !names.leaving.is_empty() {
-            let before = names.leaving.range_mut(..(epoch, 0));
-            before.filter(|((_, leaving), _)| *leaving == number).for_each(|(_, is_back)| *is_back = true);
-        }
-        id_of(group, number)
+        id_of(group, self.names(group).write().intern(epoch, hash, text))
     }
 
     /// The id of a text that is forgotten at the end of an epoch, if it has one. Said by each that gives ids of the key
@@ -224,6 +269,11 @@ mod tests {
         let kind = KindStore::new(&[], 3);
         let texts: Vec<String> = (0..5_000).map(|number| format!("object {number}")).collect();
         let ids: Vec<u32> = texts.iter().map(|text| kind.intern(0, hash_str(text), text)).collect();
+        let hashes: Vec<u64> = texts.iter().rev().map(|text| hash_str(text)).collect();
+        let again = kind.intern_all(0, &hashes, |row| &texts[texts.len() - 1 - row]);
+        assert!(again.iter().rev().eq(&ids), "together they have the same");
+        let other = KindStore::new(&[], 3);
+        assert_eq!(other.intern_all(0, &hashes, |row| &texts[texts.len() - 1 - row]).len(), ids.len());
         for (text, &id) in texts.iter().zip(&ids) {
             assert_eq!((kind.intern(0, hash_str(text), text), kind.find(hash_str(text), text)), (id, Some(id)));
             assert_eq!(kind.text(id).as_deref(), Some(text.as_str()));

@@ -47,8 +47,7 @@ impl NameObjects {
         let hashes = key_hashes(changes, self.columns.object);
         let objects = text(changes.column(self.columns.object));
         let kind = self.graph.kind(self.graph.catalogue[self.relation].object);
-        let ids = hashes.iter().enumerate().map(|(row, &hash)| kind.intern(self.epoch, hash, objects.value(row)));
-        Arc::new(UInt32Array::from_iter_values(ids))
+        Arc::new(UInt32Array::from(kind.intern_all(self.epoch, &hashes, |row| objects.value(row))))
     }
 
     fn weights(&self, changes: &Changes) -> Weights {

@@ -119,11 +119,10 @@ impl Relate {
         let relation = &self.graph.catalogue[self.relation];
         let (hashes, texts) = (key_hashes(changes, output::SUBJECT), text(changes.column(output::SUBJECT)));
         let kind = self.graph.kind(relation.subject);
-        let subjects = hashes.iter().enumerate().map(|(row, &hash)| kind.intern(self.epoch, hash, texts.value(row)));
         let times = || changes.column(output::TIME).as_primitive::<Int64Type>().values().to_vec();
         let attributes = output::TIME + usize::from(relation.timed);
         EdgeRows {
-            subjects: subjects.collect(),
+            subjects: kind.intern_all(self.epoch, &hashes, |row| texts.value(row)),
             objects: changes.column(output::OBJECT).as_primitive::<UInt32Type>().values().to_vec(),
             weights: (0..changes.len()).map(|row| changes.weight(row)).collect(),
             times_us: if relation.timed { times() } else { Vec::new() },
