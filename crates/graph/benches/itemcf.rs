@@ -58,17 +58,20 @@ struct Event {
     weight: i8,
 }
 
+/// `a` or `b` measures one stream alone, `hot` tries other numbers of hot items as well.
 fn main() {
     let mut result = serde_json::Map::new();
-    for stream in &STREAMS {
+    let asked: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let one = STREAMS.iter().any(|stream| asked.iter().any(|word| word == stream.name));
+    for stream in STREAMS.iter().filter(|stream| !one || asked.iter().any(|word| word == stream.name)) {
         let prefix = if stream.name == "a" { String::new() } else { format!("{}_", stream.name) };
-        let measured = measure(stream);
+        let measured = measure(stream, asked.iter().any(|word| word == "hot"));
         result.extend(measured.into_iter().map(|(key, value)| (format!("{prefix}{key}"), value.into())));
     }
     println!("{}", serde_json::Value::Object(result));
 }
 
-fn measure(stream: &Stream) -> Vec<(&'static str, f64)> {
+fn measure(stream: &Stream, with_others: bool) -> Vec<(&'static str, f64)> {
     let events = stream.generate();
     let (graph, time, bytes) = fill(stream, &events, Some(HOT_WORK));
     stream.check(&graph, &events);
@@ -78,7 +81,8 @@ fn measure(stream: &Stream) -> Vec<(&'static str, f64)> {
     println!("{}: {} events, {pairs} distinct pairs, {shared} hot items", stream.name, events.len());
     let [even, popular] = read_times(&graph, stream, &events);
     drop(graph);
-    for hot_work in [Some(0), Some(HOT_WORK / 8), Some(HOT_WORK * 8), Some(u64::MAX)] {
+    let others = [Some(0), Some(HOT_WORK / 8), Some(HOT_WORK / 2), Some(HOT_WORK * 8), Some(u64::MAX)];
+    for hot_work in others.into_iter().filter(|_| with_others) {
         // All rows of the larger stream take a minute and show nothing new.
         if hot_work > Some(0) || stream.name == "a" {
             let (_, time, bytes) = fill(stream, &events, hot_work);

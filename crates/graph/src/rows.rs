@@ -74,27 +74,17 @@ impl PairRows {
         }
     }
 
-    /// Adds `factor` times its weight to the count of `object` in the row of each of `others` but its own. False, with the
-    /// rows in disorder, where a product takes too many entries.
-    pub(crate) fn add_each(&mut self, others: &[(u32, i64)], object: u32, factor: i64) -> bool {
-        const HEADS_AHEAD: usize = 16;
-        const ENDS_AHEAD: usize = 8;
-        others.iter().enumerate().all(|(index, &(other, weight))| {
-            if let Some(row) = others.get(index + HEADS_AHEAD).and_then(|&(ahead, _)| self.rows.get(ahead as usize)) {
-                prefetch(row);
-            }
-            if let Some(row) = others.get(index + ENDS_AHEAD).and_then(|&(ahead, _)| self.rows.get(ahead as usize)) {
-                self.slab.prefetch_end(row);
-            }
-            other == object || self.add(other, object, factor, weight)
-        })
+    /// Asks the processor to load the end of a row.
+    #[inline]
+    pub(crate) fn prefetch(&self, object: u32) {
+        if let Some(row) = self.rows.get(object as usize) {
+            self.slab.prefetch_end(row);
+        }
     }
 
-    /// Adds `factor` times `weight` to the count of `object` in a row. False, with the row in disorder, where that takes
-    /// too many entries.
+    /// Adds to the count of `object` in a row. False, with the row in disorder, where that takes too many entries.
     #[inline]
-    pub(crate) fn add(&mut self, row: u32, object: u32, factor: i64, weight: i64) -> bool {
-        let Some(value) = factor.checked_mul(weight) else { return false };
+    pub(crate) fn add(&mut self, row: u32, object: u32, value: i64) -> bool {
         match i32::try_from(value) {
             Ok(count) if self.entry.fits(count) => {
                 self.reserve(row, 1);
@@ -161,7 +151,7 @@ impl PairRows {
 
     /// Makes sure that `more` entries fit into a row.
     #[inline]
-    pub(crate) fn reserve(&mut self, object: u32, more: usize) {
+    fn reserve(&mut self, object: u32, more: usize) {
         let row = &self.rows[object as usize];
         if row.capacity() - row.len() < more {
             self.make_room(object, more);

@@ -61,11 +61,13 @@ pub(crate) struct Slab {
 
 impl Slab {
     /// The words of an array that are in use.
+    #[inline]
     pub(crate) fn words(&self, array: &Array) -> &[u32] {
         &self.all(array)[..array.len()]
     }
 
     /// The words of an array that are in use, to be changed.
+    #[inline]
     pub(crate) fn words_mut(&mut self, array: &Array) -> &mut [u32] {
         if array.class == 0 {
             return &mut [];
@@ -133,6 +135,7 @@ impl Slab {
         self.words * size_of::<u32>()
     }
 
+    #[inline]
     fn all(&self, array: &Array) -> &[u32] {
         if array.class == 0 {
             return &[];

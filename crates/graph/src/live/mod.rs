@@ -14,6 +14,7 @@
 
 mod attributes;
 mod best;
+mod dense;
 mod describe;
 mod dictionary;
 mod edges;
@@ -267,11 +268,11 @@ impl Graph for LiveGraph {
         self.kind(kind).text(id.0)
     }
 
-    fn edges(&self, relation: RelationId, direction: Direction, id: ObjectId, edges: &mut Vec<Edge>) {
     fn compare_names(&self, kind: KindId, left: ObjectId, right: ObjectId) -> std::cmp::Ordering {
         self.kind(kind).compare(left.0, right.0)
     }
 
+    fn edges(&self, relation: RelationId, direction: Direction, id: ObjectId, edges: &mut Vec<Edge>) {
         let store = self.store(relation);
         match direction {
             Direction::Forward => {
@@ -355,6 +356,11 @@ impl Graph for LiveGraph {
         n: usize,
         pairs: &mut Vec<Pair>,
     ) -> bool {
+        if let (Direction::Reverse, [shard]) = (direction, &self.store(relation).shards[..])
+            && shard.read().best_of_row(id.0, n, pairs)
+        {
+            return true;
+        }
         self.with_sums(relation, direction, id, |sums, shards| {
             let shards: Vec<_> = shards.iter().map(RwLock::read).collect();
             let norm2 = |id| shards.iter().map(|shard| shard.norms.squares(id)).sum();

@@ -5,6 +5,7 @@
 //! object is *hot*: it has a row of sums which every change of its subjects' edges is added to. Which objects are hot
 //! moves work between writing and reading; it never changes an answer.
 
+use super::dense::DenseRows;
 use super::edges::EdgeLayout;
 use super::follow::Shift;
 use crate::rows::PairRows;
@@ -22,6 +23,8 @@ pub(super) struct Pairs {
     hot: Vec<u64>,
     hot_count: u64,
     rows: PairRows,
+    /// The rows of those that are paired with much of the catalogue.
+    dense: DenseRows,
     /// Objects that are to become hot.
     waiting: Vec<u32>,
     /// The shown edges beside one that changes, while it is followed: object and weight.
@@ -38,6 +41,7 @@ impl Pairs {
             hot: Vec::new(),
             hot_count: 0,
             rows: PairRows::default(),
+            dense: DenseRows::default(),
             waiting: Vec::new(),
             others: Vec::new(),
             is_wide: false,
@@ -78,6 +82,7 @@ impl Pairs {
             self.hot[object as usize / 64] &= !(1 << (object % 64));
             self.hot_count -= 1;
             self.rows.write(object, &[]);
+            self.dense.take(object);
         }
     }
 
@@ -99,8 +104,7 @@ impl Pairs {
 
     /// Gives an object the row that was gathered for it.
     pub(super) fn promote(&mut self, object: u32, sums: &[(u32, i64)]) {
-        if self.rows.fits(sums) {
-            self.rows.write(object, sums);
+        if self.dense.put(object, sums, self.objects.len()) || self.put_sparse(object, sums) {
             self.hot[object as usize / 64] |= 1 << (object % 64);
             self.hot_count += 1;
         }
@@ -117,14 +121,11 @@ impl Pairs {
 
     fn shift_hot(&mut self, shifts: &[&Shift], layout: EdgeLayout, edges: &[u32]) {
         let mut others = std::mem::take(&mut self.others);
-        self.keep_hot(layout, edges, &mut others);
+        let kept = self.keep_hot(layout, edges, &mut others);
         for shift in shifts {
             let delta = shift.after.wrapping_sub(shift.before);
-            let mut fits = self.rows.add_each(&others, shift.object, delta);
-            if fits && self.is_hot(shift.object) {
-                fits = self.add_all(shift.object, layout, edges, delta);
-            }
-            if !fits {
+            if !self.add_each(&others[..kept], shift.object, delta) || !self.add_all(shift.object, layout, edges, delta)
+            {
                 self.widen();
                 break;
             }
@@ -132,36 +133,88 @@ impl Pairs {
         self.others = others;
     }
 
-    /// Adds to the row of `object` what its edge, changed by `delta`, has to do with these.
+    /// Adds to the rows of hot objects what their edges have to do with that to `object`, changed by `delta`. The rows lie
+    /// all over memory and are asked for some ahead.
+    fn add_each(&mut self, others: &[(u32, i64)], object: u32, delta: i64) -> bool {
+        const AHEAD: usize = 8;
+        others.iter().enumerate().all(|(index, &(other, weight))| {
+            if let Some(&(ahead, _)) = others.get(index + AHEAD) {
+                self.dense.prefetch(ahead, object);
+                self.rows.prefetch(ahead);
+            }
+            other == object || self.add(other, object, delta, weight)
+        })
+    }
+
+    /// Adds to the row of `object`, if it has one, what its edge, changed by `delta`, has to do with these.
     fn add_all(&mut self, object: u32, layout: EdgeLayout, edges: &[u32], delta: i64) -> bool {
-        self.rows.reserve(object, layout.count(edges.len()));
         let mut fits = true;
-        layout.each(edges, |other, weight| fits &= other == object || self.rows.add(object, other, delta, weight));
+        if self.is_hot(object) {
+            layout.each(edges, |other, weight| fits &= other == object || self.add(object, other, delta, weight));
+        }
         fits
     }
 
-    /// The edges to hot objects. Most are none, and which ones cannot be guessed: so there is no branch for it.
-    fn keep_hot(&self, layout: EdgeLayout, edges: &[u32], others: &mut Vec<(u32, i64)>) {
+    /// Adds to the sum of `object` in a row. False, with the row in disorder, where it does not fit.
+    #[inline]
+    fn add(&mut self, row: u32, object: u32, delta: i64, weight: i64) -> bool {
+        let Some(value) = delta.checked_mul(weight) else { return false };
+        match self.dense.number(row) {
+            Some(number) => self.dense.add(number, object, value) || self.thin(row, object, value),
+            None => self.rows.add(row, object, value),
+        }
+    }
+
+    /// Adds to a row whose sums have become too large for a dense one.
+    #[cold]
+    fn thin(&mut self, row: u32, object: u32, value: i64) -> bool {
+        let sums = self.dense.take(row);
+        self.put_sparse(row, &sums) && self.rows.add(row, object, value)
+    }
+
+    /// Gives an object a row that names others one by one. False where that is not worth it.
+    fn put_sparse(&mut self, object: u32, sums: &[(u32, i64)]) -> bool {
+        let fits = self.rows.fits(sums);
+        if fits {
+            self.rows.write(object, sums);
+        }
+        fits
+    }
+
+    /// Puts the edges to hot objects first among `others` and says how many there are. Most are none, and which ones cannot
+    /// be guessed: so there is no branch for it.
+    fn keep_hot(&self, layout: EdgeLayout, edges: &[u32], others: &mut Vec<(u32, i64)>) -> usize {
         let count = layout.count(edges.len());
         if others.len() < count {
-            others.resize(count, (0, 0));
+            others.resize(count.next_power_of_two(), (0, 0));
         }
         let mut kept = 0;
         layout.each(edges, |object, weight| {
             others[kept] = (object, weight);
             kept += (self.hot[object as usize / 64] >> (object % 64) & 1) as usize;
         });
-        others.truncate(kept);
+        kept
     }
 
-    /// The entries of a hot object's row; of one other object there may be several.
-    pub(super) fn row(&self, object: u32) -> impl Iterator<Item = (u32, i64)> {
-        self.rows.entries(object)
+    /// Gives the entries of a hot object's row; of one other object there may be several.
+    #[inline]
+    pub(super) fn each(&self, object: u32, mut give: impl FnMut(u32, i64)) {
+        match self.dense.number(object) {
+            Some(number) => self.dense.each(number, give),
+            None => self.rows.entries(object).for_each(|(other, sum)| give(other, sum)),
+        }
     }
 
-    /// How many entries a hot object's row has.
+    /// Gives the sums of an object's row, each once. False, with none given, where it has no row that holds them so.
+    #[inline]
+    pub(super) fn each_once(&self, object: u32, give: impl FnMut(u32, i64)) -> bool {
+        let number = self.dense.number(object);
+        number.inspect(|number| self.dense.each(*number, give)).is_some()
+    }
+
+    /// How many other objects a hot object's row may name.
     pub(super) fn row_len(&self, object: u32) -> usize {
-        self.rows.len(object)
+        if self.dense.number(object).is_some() { self.objects.len() } else { self.rows.len(object) }
     }
 
     /// How many objects are hot.
@@ -179,7 +232,7 @@ impl Pairs {
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        self.rows.bytes() + (self.objects.capacity() + self.hot.capacity()) * size_of::<u64>()
+        self.rows.bytes() + self.dense.bytes() + (self.objects.capacity() + self.hot.capacity()) * size_of::<u64>()
     }
 
     #[cold]
@@ -189,5 +242,6 @@ impl Pairs {
         self.hot_count = 0;
         self.waiting.clear();
         self.rows = PairRows::default();
+        self.dense = DenseRows::default();
     }
 }

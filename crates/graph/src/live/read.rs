@@ -1,11 +1,12 @@
 //! What readers ask a shard.
 
+use super::best::Best;
 use super::norms::Norm;
 use super::rows::EdgeRows;
 use super::shard::Shard;
 use super::sums::Sums;
 use crate::catalogue::Relation;
-use crate::graph::{Edge, EdgeRow, ObjectId};
+use crate::graph::{Edge, EdgeRow, ObjectId, Pair};
 use crate::live::attributes::Given;
 use crate::live::edges::StoredEdge;
 use hashbrown::HashMap;
@@ -38,9 +39,16 @@ impl Shard {
         let is_dense = row.is_some_and(|pairs| pairs.row_len(object) > ids / DENSE_FROM_ONE_IN);
         sums.reserve(ids, is_dense);
         match row {
-            Some(pairs) => pairs.row(object).for_each(|(other, sum)| sums.add(other, sum)),
+            Some(pairs) => pairs.each(object, |other, sum| sums.add(other, sum)),
             None => self.gather(object, sums),
         }
+    }
+
+    /// Appends the best pairs of an object that has all of them in one row. False where it has none such.
+    pub(super) fn best_of_row(&self, object: u32, n: usize, pairs: &mut Vec<Pair>) -> bool {
+        let Some(rows) = self.pairs.as_ref().filter(|_| self.norms.is_narrow()) else { return false };
+        let mut best = Best::new(n, self.norms.squares(object), pairs);
+        rows.each_once(object, |other, sum| best.offer(other, sum, self.norms.squares(other)))
     }
 
     /// Adds the pair sums of an object by way of its subjects to sums that have room for all objects.

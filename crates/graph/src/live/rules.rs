@@ -1,8 +1,8 @@
 //! What a relation of the live graph forgets, and what it keeps ready.
 
-/// From this much work on an object has a row of pair sums: a gather of some half a millisecond. Each halving makes every
+/// From this much work on an object has a row of pair sums: a gather of some quarter of a millisecond. Each halving makes every
 /// event dearer, each doubling only the reads of few objects.
-pub const HOT_WORK: u64 = 1 << 19;
+pub const HOT_WORK: u64 = 1 << 18;
 
 /// When edges of a relation go by themselves, and which objects keep rows of pair sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
