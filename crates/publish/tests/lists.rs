@@ -83,3 +83,44 @@ fn lists_survive_crashes() {
         job.check(&format!("seed {seed}"));
     }
 }
+
+/// More than ten times what the evaluators can do, whose answers take so long that rounds are often lost.
+fn overload(epochs: usize) {
+    let (users, items) = (60, 150);
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let case = Case::busy(&mut rng, epochs, (users, items));
+    let rules = WindowRules { blocking_us: 15_000, check_us: 3_000, small_max: 256, ..window(1_000) };
+    let mut job = Job::new(&case, rules);
+    job.faults.delay = Duration::from_millis(1);
+    // As a stream that does not wait for anybody, but in real time.
+    job.pace = 0.3;
+    job.run(2, 7).unwrap();
+    job.check("overload");
+    let samples = job.samples.lock().unwrap();
+    // Lists were asked for again far less often than something changed.
+    let asked = job.figures[0].masters.sent_again + job.figures[0].written;
+    assert!((asked as usize) < epochs * items / 10, "{asked} of {}", epochs * items);
+    // Of what waits there is no more than there are objects, each at each place at the most; no more is on its way than the
+    // windows let out.
+    let waiting = samples.iter().map(|figures| figures.masters.waiting + figures.changes.waiting).max().unwrap();
+    assert!(waiting <= 2 * (3 * items + 2 * users) as u64, "{waiting}");
+    let in_flight =
+        samples.iter().map(|figures| figures.masters.in_flight.max(figures.changes.in_flight)).max().unwrap();
+    assert!(in_flight <= 2 * 256, "{in_flight}");
+    // Windows shrink on loss, and grow again.
+    let windows: Vec<u64> = samples.iter().map(|figures| figures.masters.window).collect();
+    let least = windows.iter().min().unwrap();
+    let at = windows.iter().position(|window| window == least).unwrap();
+    assert!(least < &windows[0] && windows[at..].iter().any(|window| window > least), "{windows:?}");
+}
+
+#[test]
+fn overload_is_bounded_and_loses_nothing() {
+    overload(150);
+}
+
+#[test]
+#[ignore = "takes two minutes"]
+fn overload_for_two_minutes_is_bounded_and_loses_nothing() {
+    overload(6_000);
+}

@@ -6,8 +6,12 @@
 mod behaviour;
 mod child;
 mod figures;
+mod freshness;
+mod live;
+mod load;
 mod lr;
 mod mall;
+mod recommend;
 mod restart;
 mod retail;
 
@@ -69,6 +73,10 @@ enum Name {
     Kafka,
     /// The mall from Kafka into Elasticsearch, which are started: events a second and CPU-second, time until visible.
     Mall,
+    /// Recommendations over loopback: requests a second and their times, alone and while orders come in.
+    Recommend,
+    /// How soon after an event a list that it changes can be read, over HTTP and from a real Redis, which is started.
+    Freshness,
     /// Ten million devices in state, killed and started again: time until the first new result, bytes a device.
     Restart,
 }
@@ -85,6 +93,8 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         Name::Read => crate_bench("proxima-source", "read"),
         Name::Kafka => crate_bench("proxima-kafka", "kafka"),
         Name::Mall => mall::run(args),
+        Name::Recommend => recommend::run(args),
+        Name::Freshness => freshness::run(args),
         Name::Restart => restart::run(args),
     }
 }

@@ -9,6 +9,7 @@ use proxima_engine::{Checkpointing, NodeId, RunConfig, SinkNode, SourceNode, Top
 use proxima_event::{
     Changes, Chunk, Epoch, Generation, Intake, PartitionId, Position, Resume, Source, SourceError, Stopped,
 };
+use proxima_graph::graph::NO_TIME;
 use proxima_graph::path::{Path, Paths, Scratch, link};
 use proxima_graph::{
     AttributeKind, Graph, LiveGraph, RelationColumns, RelationId, RelationInput, RelationRules, Value, lower_live,
@@ -50,6 +51,30 @@ impl Case {
         });
         let rules = rules.collect();
         Self { epochs: epochs(rng), paths, rules, n: rng.random_range(1..12) }
+    }
+
+    /// So many epochs in which many of `users` like many of `items`, and lists of items that are liked together.
+    pub(crate) fn busy(rng: &mut impl Rng, epochs: usize, (users, items): (usize, usize)) -> Self {
+        let catalogue = catalogue();
+        let liked = catalogue.relation("liked").unwrap();
+        let mut paths = random::there_and_back();
+        let path = paths.remove("liked_true_cosine").unwrap();
+        let paths = link(&[("top".to_owned(), path)].into(), &catalogue, &expressions::compile).unwrap();
+        let mut row = || Row {
+            relation: liked,
+            subject: format!("user{}", rng.random_range(0..users)),
+            object: format!("item{}", rng.random_range(0..items)),
+            weight: 1,
+            time_us: NO_TIME,
+            attributes: vec![Value::Null],
+        };
+        let mut epoch = || {
+            let rows: Vec<_> = (0..400).map(|_| (0.0, 1, row())).collect();
+            vec![("liked".to_owned(), batch(&rows.iter().collect::<Vec<_>>(), liked))]
+        };
+        let epochs = (0..epochs).map(|_| epoch()).collect();
+        let rules = vec![RelationRules::default(); catalogue.relations.len()];
+        Self { epochs, paths, rules, n: 10 }
     }
 
     fn outputs(&self) -> impl Iterator<Item = (&str, &Arc<Path>)> {
@@ -150,6 +175,8 @@ pub(crate) struct Job<'a> {
     stores: BTreeMap<String, ListStore>,
     graph: Option<Arc<LiveGraph>>,
     pub(crate) figures: Vec<PublishFigures>,
+    /// The figures at each epoch.
+    pub(crate) samples: Arc<Mutex<Vec<PublishFigures>>>,
 }
 
 impl<'a> Job<'a> {
@@ -164,6 +191,7 @@ impl<'a> Job<'a> {
             stores,
             graph: None,
             figures: Vec::new(),
+            samples: Arc::default(),
         }
     }
 
@@ -223,6 +251,7 @@ impl<'a> Job<'a> {
             inner: MemorySource::new("input", self.case.epochs.clone()),
             publishers: publishers.clone(),
             pace: (self.pace, ChaCha8Rng::seed_from_u64(seed)),
+            samples: Arc::clone(&self.samples),
             truth: self.waits.then(|| Truth { lists, expected: Box::new(expected) }),
         };
         let mut topology = Topology::new();
@@ -314,13 +343,14 @@ struct Paced {
     inner: MemorySource,
     publishers: Vec<Arc<Publisher>>,
     pace: (f64, ChaCha8Rng),
+    samples: Arc<Mutex<Vec<PublishFigures>>>,
     truth: Option<Truth>,
 }
 
 impl Source for Paced {
     fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError> {
-        let Self { inner, publishers, pace, truth } = *self;
-        let pacer = PacedIntake { intake: Arc::clone(&intake), publishers, pace: Mutex::new(pace) };
+        let Self { inner, publishers, pace, samples, truth } = *self;
+        let pacer = PacedIntake { intake: Arc::clone(&intake), publishers, samples, pace: Mutex::new(pace) };
         Box::new(inner).run(Arc::new(pacer))?;
         if let Some(truth) = truth {
             truth.wait(&|| intake.stopped());
@@ -332,6 +362,7 @@ impl Source for Paced {
 struct PacedIntake {
     intake: Arc<dyn Intake>,
     publishers: Vec<Arc<Publisher>>,
+    samples: Arc<Mutex<Vec<PublishFigures>>>,
     pace: Mutex<(f64, ChaCha8Rng)>,
 }
 
@@ -353,6 +384,7 @@ impl Intake for PacedIntake {
             let (share, rng) = &mut *self.pace.lock().unwrap();
             rng.random_bool(*share)
         };
+        self.samples.lock().unwrap().extend(self.publishers.iter().map(|publisher| publisher.figures()));
         let begin = Instant::now();
         // Not for ever: lists that were looked into wait for an epoch, which this may bring.
         while waits
