@@ -1,7 +1,7 @@
 //! How long after its arrival a record shows: the shop is sent at a steady rate, and new devices are looked for in the
 //! index of active devices from the moment on at which their first page was sent.
 
-use super::site::{Setting, Site, TOPICS, live_topic};
+use super::site::{Setting, Shop, Site, TOPICS, live_topic};
 use crate::project::root;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How often records are sent and devices are looked for.
 const STEP: Duration = Duration::from_millis(20);
+/// Making its indexes takes the cluster some seconds. What comes meanwhile waits, and would be what is measured.
+const READY: Duration = Duration::from_secs(60);
 /// The producers' machines and the job's first code warm up.
 const WARM_UP: Duration = Duration::from_secs(5);
 /// How long it goes on, unless all is sent before.
@@ -42,8 +44,10 @@ impl Freshness {
 
 pub(super) fn measure(site: &mut Site, binary: &Path, events_per_s: f64) -> Result<Freshness> {
     TOPICS.iter().for_each(|(_, topic, _)| site.make_topic(&live_topic(topic)));
+    let shop = site.shop_of(binary, (events_per_s * LASTS.as_secs_f64()) as u64)?;
     let _job = start(site, binary)?;
-    let mut feed = Feed::start(site, events_per_s)?;
+    wait_until_ready(site)?;
+    let mut feed = Feed::start(site, &shop, events_per_s)?;
     let index = format!("{}/{}active_devices", site.search(), site.prefix());
     let (mut waiting, mut seen) = (HashMap::new(), HashSet::new());
     let mut freshness = Freshness { events_per_s, millis: Vec::new(), missing: 0 };
@@ -103,6 +107,20 @@ fn start(site: &mut Site, binary: &Path) -> Result<Ends> {
     Ok(Ends(command.spawn().context("cannot start the job")?))
 }
 
+/// Waits until the job has made all of its indexes.
+fn wait_until_ready(site: &Site) -> Result<()> {
+    let settings = format!("{}/{}*/_settings", site.search(), site.prefix());
+    let begin = Instant::now();
+    while begin.elapsed() < READY {
+        let made: Value = ureq::get(&settings).call().context("cannot ask Elasticsearch")?.body_mut().read_json()?;
+        if made.as_object().is_some_and(|made| made.len() == site.targets) {
+            return Ok(());
+        }
+        std::thread::sleep(STEP);
+    }
+    bail!("the job has not made its indexes within a minute")
+}
+
 /// The shop on its way into topics, at a steady rate.
 struct Feed {
     streams: Vec<Stream>,
@@ -117,14 +135,14 @@ struct Stream {
 }
 
 impl Feed {
-    fn start(site: &Site, events_per_s: f64) -> Result<Self> {
+    fn start(site: &Site, shop: &Shop, events_per_s: f64) -> Result<Self> {
         let mut streams = Vec::new();
         for (part, topic, _) in TOPICS {
             let mut producer = site.producer(&live_topic(topic));
             let producer = producer.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-            streams.push(Stream { producer: Ends(producer), text: fs::read_to_string(site.file(part))?, sent: 0 });
+            streams.push(Stream { producer: Ends(producer), text: fs::read_to_string(shop.file(part))?, sent: 0 });
         }
-        Ok(Self { streams, takes: Duration::from_secs_f64(site.records as f64 / events_per_s) })
+        Ok(Self { streams, takes: Duration::from_secs_f64(shop.records as f64 / events_per_s) })
     }
 
     /// Sends what is due after so much time, and gives the devices whose pages were sent.

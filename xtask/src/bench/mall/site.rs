@@ -7,8 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The shop: some 100,000 records, which take the job seconds and not minutes.
-const SHOP: [&str; 8] = ["--days", "2", "--users", "4000", "--products", "500", "--orders-per-day", "1000"];
+/// The shop of each day: some 50,000 records.
+const SHOP: [&str; 6] = ["--users", "4000", "--products", "500", "--orders-per-day", "1000"];
+/// Days of the shop that the job reads to its end, which takes it seconds and not minutes.
+const DAYS: u64 = 2;
 /// The topics of a shop: the folder that holds the records, the name, its partitions.
 pub(super) const TOPICS: [(&str, &str, &str); 2] = [("logs", "log", "3"), ("changes", "db", "1")];
 
@@ -29,33 +31,63 @@ pub(super) struct Site {
     folder: tempfile::TempDir,
     /// How many records the topics hold.
     pub(super) records: u64,
+    /// How many indexes a job writes.
+    pub(super) targets: usize,
     jobs: usize,
     kafka: Service,
     search: Service,
+}
+
+/// A shop's records in files.
+pub(super) struct Shop {
+    folder: PathBuf,
+    pub(super) records: u64,
+}
+
+impl Shop {
+    fn generate(binary: &Path, folder: PathBuf, days: u64) -> Result<Self> {
+        let mut generate = Command::new(binary);
+        generate.args(["generate", "mall", "--no-answers", "--days", &days.to_string()]).args(SHOP);
+        generate.arg("--out").arg(&folder);
+        must(generate)?;
+        let mut shop = Self { folder, records: 0 };
+        for (part, ..) in TOPICS {
+            let path = shop.file(part);
+            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            shop.records += text.lines().count() as u64;
+        }
+        Ok(shop)
+    }
+
+    /// The file of a part of it.
+    pub(super) fn file(&self, part: &str) -> PathBuf {
+        self.folder.join(part).join("0.jsonl")
+    }
 }
 
 impl Site {
     /// Starts the servers, makes a shop and writes it to topics.
     pub(super) fn open(binary: &Path) -> Result<Self> {
         let folder = tempfile::tempdir().context("cannot make a folder")?;
-        let mut generate = Command::new(binary);
-        generate.args(["generate", "mall", "--no-answers"]).args(SHOP).arg("--out").arg(folder.path());
-        must(generate)?;
+        let shop = Shop::generate(binary, folder.path().join("shop"), DAYS)?;
         let kafka = Service::own("kafka", &[("KAFKA_PORT", free_ports(1).to_string())]);
         let http = free_ports(2);
         let ports = [("ELASTICSEARCH_PORT", http), ("ELASTICSEARCH_TRANSPORT_PORT", http + 1)];
         let search = Service::own("elasticsearch", &ports.map(|(name, port)| (name, port.to_string())));
-        let mut site = Self { folder, records: 0, jobs: 0, kafka, search };
+        let site = Self { folder, records: shop.records, targets: 0, jobs: 0, kafka, search };
         for (part, topic, _) in TOPICS {
             site.make_topic(topic);
-            site.records += site.fill(part, topic)?;
+            let mut produce = site.producer(topic);
+            produce.arg("-l").arg(shop.file(part));
+            must(produce)?;
         }
         Ok(site)
     }
 
-    /// The file of a part of the shop.
-    pub(super) fn file(&self, part: &str) -> PathBuf {
-        self.folder.path().join(part).join("0.jsonl")
+    /// A shop of so many records at least.
+    pub(super) fn shop_of(&self, binary: &Path, records: u64) -> Result<Shop> {
+        let days = (records * DAYS).div_ceil(self.records);
+        Shop::generate(binary, self.folder.path().join(format!("shop-{days}")), days + 1)
     }
 
     pub(super) fn make_topic(&self, topic: &str) {
@@ -69,16 +101,6 @@ impl Site {
         let mut command = Command::new("kcat");
         command.args(["-P", "-b", self.kafka.address(), "-t", topic, "-X", "linger.ms=1"]);
         command
-    }
-
-    /// Writes a part of the shop to a topic, and says how many records it is.
-    fn fill(&self, part: &str, topic: &str) -> Result<u64> {
-        let path = self.file(part);
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let mut produce = self.producer(topic);
-        produce.arg("-l").arg(&path);
-        must(produce)?;
-        Ok(text.lines().count() as u64)
     }
 
     /// Where results go.
@@ -101,6 +123,7 @@ impl Site {
             Setting::Reading => super::script::reading_alone(&views)?,
             _ => super::script::with_indexes(&views, &self.prefix())?,
         };
+        self.targets = views.matches("', index = '").count();
         fs::write(folder.join("views.sql"), views)?;
         fs::write(folder.join("job.toml"), self.job_toml(setting))?;
         Ok(folder)
