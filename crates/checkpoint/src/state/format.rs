@@ -99,7 +99,10 @@ impl SectionInfo {
 
 /// The bytes of a file with these sections, and where each stands.
 pub(crate) fn encode(sections: &[Section]) -> io::Result<(Vec<u8>, Vec<SectionInfo>)> {
-    let mut file = MAGIC.to_vec();
+    // Room for all: growing would copy megabytes, each to pages that the kernel has to zero first.
+    let most = sections.iter().map(|section| section.bytes.len() + INDEX_BYTES).sum::<usize>();
+    let mut file = Vec::with_capacity(MAGIC.len() + most + FOOTER_BYTES);
+    file.extend_from_slice(MAGIC);
     let mut packer = Packer::new()?;
     let mut infos = Vec::with_capacity(sections.len());
     for section in sections {
