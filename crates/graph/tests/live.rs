@@ -6,10 +6,10 @@
 mod support;
 
 use proxima_event::KeyGroupSet;
-use proxima_graph::{Graph, RelationRules};
+use proxima_graph::{Direction, Graph, LiveGraph, ObjectId, RelationRules};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use support::live::{ITEMS, LiveMesh, Row, Shape, USERS, assert_graph, assert_graph_but_newest, random_rows};
+use support::live::{ITEMS, LiveMesh, Row, Shape, USERS, VIEWED, assert_graph, assert_graph_but_newest, random_rows};
 
 /// Relations with and without times, attributes, a lifetime and a number of edges to keep.
 fn shape(seed: u64) -> Shape {
@@ -109,6 +109,53 @@ fn who_is_forgotten_was_never_there() {
         if shape.rules.lifetime_us.is_none() || known.iter().map(|row| row.time_us).max() == newest(rows.len()) {
             assert_graph_but_newest(&mesh.graph, &known, &shape, &format!("seed {seed}, {shape:?}"));
         }
+    }
+}
+
+/// Objects that are paired with most others have a place for each in their rows; sums that outgrow it go on elsewhere.
+#[test]
+fn objects_that_go_with_all_others_have_exact_sums() {
+    for (seed, heavy) in [(1, 3), (2, 1 << 17), (3, 1 << 40)] {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let rules = |hot_work| RelationRules { hot_work, ..RelationRules::default() };
+        let shape = Shape { timed: false, attributed: false, rules: rules(None) };
+        let [hot, cold] = [Some(2_000), Some(u64::MAX)]
+            .map(|hot_work| LiveGraph::new(support::live::catalogue(&shape), &[rules(hot_work)], 1));
+        let mut most = 0;
+        for _ in 0..60 {
+            let rows = 0..rng.random_range(1..200);
+            // Some are taken back, and ids rise while rows are there.
+            most = (most + 7).min(300);
+            let subjects: Vec<u32> = rows.clone().map(|_| rng.random_range(0..40)).collect();
+            let objects: Vec<u32> =
+                rows.clone().map(|_| rng.random_range(0..most).min(rng.random_range(0..300))).collect();
+            let weights: Vec<i64> = rows
+                .map(|_| match rng.random_range(0..60) {
+                    0 => heavy,
+                    1..20 => -1,
+                    _ => 2,
+                })
+                .collect();
+            for graph in [&hot, &cold] {
+                graph.relate(VIEWED, subjects.clone(), objects.clone(), weights.clone(), Vec::new());
+            }
+            let id = ObjectId(rng.random_range(0..most));
+            let sums = |graph: &LiveGraph| {
+                let mut sums = Vec::new();
+                let is_there = graph.pair_sums(VIEWED, Direction::Reverse, id, &mut sums);
+                sums.sort_unstable();
+                is_there.then_some(sums)
+            };
+            assert_eq!(sums(&hot), sums(&cold), "seed {seed}, pairs of {id:?}");
+            let best = |graph: &LiveGraph| {
+                let mut best = Vec::new();
+                graph.best_pairs(VIEWED, Direction::Reverse, id, usize::MAX >> 8, &mut best);
+                best.sort_unstable_by_key(|pair| pair.object);
+                best
+            };
+            assert_eq!(best(&hot), best(&cold), "seed {seed}, best of {id:?}");
+        }
+        assert!(heavy > 3 || hot.hot_count(VIEWED) > 10, "seed {seed}: {} are hot", hot.hot_count(VIEWED));
     }
 }
 
