@@ -7,8 +7,8 @@
 //!             └── marked again meanwhile ──────────────────────┘ sent again, by a higher attempt
 //! ```
 //!
-//! A round goes out together, and the next one when all of it has come back. A round without loss doubles the next one,
-//! a loss halves it. Of an answer that comes twice the first counts; numbers of attempts only rise, so that a late one
+//! A round goes out together, and the next one when all of it has come back. A round without loss doubles the next one, if
+//! it was quick: what has just changed waits for the round before it. A slow round halves the next one, and so does a loss. Of an answer that comes twice the first counts; numbers of attempts only rise, so that a late one
 //! from an earlier round is known by its number.
 
 use hashbrown::HashMap;
@@ -19,6 +19,13 @@ use std::hash::Hash;
 
 /// The first round: small enough that a path which takes 10 ms is back within the blocking time.
 const FIRST: usize = 64;
+
+/// A round is quick that takes one in so many of the blocking time, and slow when it takes four times that: rounds of some
+/// ten milliseconds are long against a message, and short for who waits.
+const QUICK: u64 = 64;
+
+/// Slowness makes no round smaller than this, which gives all evaluators something to do; only loss does, for a while.
+const STEADY: usize = 16;
 
 /// How a window sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +121,9 @@ pub struct SendWindow<K> {
     small: usize,
     /// Whether a round is out, and whether it has lost anything.
     round: Option<bool>,
+    /// When the round went out, and how long it took.
+    began_us: u64,
+    took_us: u64,
     checked_us: u64,
     attempt: u64,
     sent_again: u64,
@@ -134,6 +144,8 @@ impl<K: Copy + Eq + Hash + Ord> SendWindow<K> {
             held: HashMap::new(),
             swept_us: 0,
             round: None,
+            began_us: 0,
+            took_us: 0,
             checked_us: 0,
             attempt: 0,
             sent_again: 0,
@@ -203,8 +215,13 @@ impl<K: Copy + Eq + Hash + Ord> SendWindow<K> {
 
     /// All have come back.
     fn end_round(&mut self) {
-        if self.round.take() == Some(false) {
-            self.small = (self.small * 2).min(self.rules.small_max);
+        let (quick_us, steady) = (self.rules.blocking_us / QUICK, STEADY.min(self.rules.small_max));
+        match self.round.take() {
+            Some(false) if self.took_us <= quick_us || self.small < steady => {
+                self.small = (self.small * 2).min(self.rules.small_max);
+            }
+            Some(false) if self.took_us > 4 * quick_us => self.small = (self.small / 2).max(steady),
+            _ => {}
         }
     }
 
@@ -247,6 +264,7 @@ impl<K: Copy + Eq + Hash + Ord> SendWindow<K> {
         }
         if !self.flight.is_empty() {
             self.round = Some(false);
+            self.began_us = now_us;
         }
     }
 
@@ -263,6 +281,9 @@ impl<K: Copy + Eq + Hash + Ord> SendWindow<K> {
         }
         if let Some(Flight { again: Some(again), .. }) = self.flight.remove(&key) {
             self.wait(key, again, now_us);
+        }
+        if self.flight.is_empty() {
+            self.took_us = now_us.saturating_sub(self.began_us);
         }
         true
     }
@@ -380,6 +401,20 @@ mod tests {
             sends.iter().for_each(|send| assert!(window.returned(send.key, send.attempt, now_us)));
         }
         assert_eq!(sizes, [16, 16, 16, 16, 8, 4, 2, 4, 8, 16, 16, 16]);
+    }
+
+    #[test]
+    fn slow_rounds_become_smaller_and_quick_ones_larger() {
+        let mut window = SendWindow::new(WindowRules { small_max: 64, blocking_us: 640, ..rules() });
+        let mut sizes = Vec::new();
+        for (round, took_us) in [0, 100, 100, 30, 5, 10].into_iter().enumerate() {
+            let now_us = round as u64 * 1_000;
+            (0..1_000).for_each(|key| window.mark(key, now_us));
+            let sends = window.poll(now_us, ROOM, false);
+            sizes.push(sends.len());
+            sends.iter().for_each(|send| assert!(window.returned(send.key, send.attempt, now_us + took_us)));
+        }
+        assert_eq!(sizes, [64, 64, 32, 16, 16, 32]);
     }
 
     #[test]

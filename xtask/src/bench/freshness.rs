@@ -1,5 +1,5 @@
-//! The benchmark `freshness`: customers who were never seen look at an item, and their lists are asked for from then on,
-//! over HTTP and in Redis, while others come at half of the highest rate.
+//! The benchmark `freshness`: somebody looks at an item that was never seen, and at another, and what is looked at together
+//! with the new one is asked for from then on, over HTTP and in Redis, while events come at half of the highest rate.
 
 use super::BenchArgs;
 use super::figures::Figures;
@@ -111,7 +111,7 @@ fn measure(binary: &Path, redis: Option<&str>) -> Result<Seen> {
     Ok(seen)
 }
 
-/// Writes at a rate, and looks for the lists of new customers.
+/// Writes at a rate, and looks for the lists of new items.
 fn probe(feed: &mut Feed, reader: &mut Reader, events_per_s: f64) -> Result<Vec<f64>> {
     let (begin, before) = (Instant::now(), feed.written);
     let (mut waiting, mut millis): (Vec<(String, Instant)>, Vec<f64>) = (Vec::new(), Vec::new());
@@ -158,24 +158,25 @@ impl Feed {
         let mut lines = String::new();
         for event in self.written..self.written + events {
             let die = event.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
-            self::line(&mut lines, &format!("c{}", die % CUSTOMERS), item(die / CUSTOMERS), event)?;
+            self::line(&mut lines, &format!("c{}", die % CUSTOMERS), &item(die / CUSTOMERS), event)?;
         }
         self.written += events;
         if let Some(name) = probe {
-            line(&mut lines, name, item(self.written), self.written)?;
-            self.written += 1;
+            line(&mut lines, name, name, self.written)?;
+            line(&mut lines, name, &item(self.written), self.written)?;
+            self.written += 2;
         }
         self.file.write_all(lines.as_bytes()).context("the input cannot be written")
     }
 }
 
-fn line(lines: &mut String, customer: &str, item: u64, event: u64) -> std::fmt::Result {
-    writeln!(lines, "{{\"customer\":\"{customer}\",\"item\":\"i{item}\",\"at\":{}}}", BEGIN_MS + event / 100)
+fn line(lines: &mut String, customer: &str, item: &str, event: u64) -> std::fmt::Result {
+    writeln!(lines, "{{\"customer\":\"{customer}\",\"item\":\"{item}\",\"at\":{}}}", BEGIN_MS + event / 100)
 }
 
 /// Some items are looked at more than others: the lesser of two throws.
-fn item(die: u64) -> u64 {
-    (die % ITEMS).min(die / ITEMS % ITEMS)
+fn item(die: u64) -> String {
+    format!("i{}", (die % ITEMS).min(die / ITEMS % ITEMS))
 }
 
 /// Where lists are read.
@@ -185,13 +186,13 @@ enum Reader {
 }
 
 impl Reader {
-    fn sees(&mut self, customer: &str) -> Result<bool> {
+    fn sees(&mut self, item: &str) -> Result<bool> {
         match self {
             Self::Http(connection) => {
-                let (status, body) = connection.get(&format!("/v1/similar/for_you/{customer}?n=1"))?;
+                let (status, body) = connection.get(&format!("/v1/similar/together/{item}?n=1"))?;
                 Ok(status == 200 && serde_json::from_slice::<Value>(body)?["neighbours"][0].is_object())
             }
-            Self::Redis(redis) => Ok(redis.ask(&["GET", &format!("for_you:{customer}")])?.contains("\"items\":[{")),
+            Self::Redis(redis) => Ok(redis.ask(&["GET", &format!("together:{item}")])?.contains("\"items\":[{")),
         }
     }
 }
