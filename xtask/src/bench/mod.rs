@@ -65,6 +65,8 @@ enum Name {
     Paths,
     /// Item-to-item over the live graph: events a second and core, bytes a pair, reads.
     Itemcf,
+    /// Forgetting a person with a thousand relations.
+    Forget,
     /// Decoding alone: JSON and CSV to columns.
     Decode,
     /// Reading files alone: blocks cut at record ends.
@@ -89,6 +91,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         Name::Lr => lr::run(),
         Name::Paths => crate_bench("proxima-graph", "paths"),
         Name::Itemcf => crate_bench("proxima-graph", "itemcf"),
+        Name::Forget => crate_bench("proxima-graph", "forget"),
         Name::Decode => crate_bench("proxima-event", "decode"),
         Name::Read => crate_bench("proxima-source", "read"),
         Name::Kafka => crate_bench("proxima-kafka", "kafka"),
