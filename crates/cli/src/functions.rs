@@ -4,9 +4,10 @@
 //!
 //! ```no_run
 //! use proxima_cli::functions::{Function, Functions};
-//! # fn damped() -> std::sync::Arc<dyn Function> { unimplemented!() }
-//! fn main() -> std::process::ExitCode {
-//!     proxima_cli::main(Functions::from([("damped".to_owned(), damped())]))
+//! use std::{process::ExitCode, sync::Arc};
+//!
+//! fn start(damped: impl Function + 'static) -> ExitCode {
+//!     proxima_cli::main(Functions::from([("damped".to_owned(), Arc::new(damped) as _)]))
 //! }
 //! ```
 //!

@@ -3,11 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod support;
+
 use serde_json::{Value, json};
-use std::fs;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-use tempfile::TempDir;
+use support::Shop;
 
 const JOB: &str = "[job]
 name = \"shop\"
@@ -32,53 +31,7 @@ merger = \"cosine\"
 ";
 const VIEWS: &str =
     "CREATE TABLE clicks (user_id STRING, item STRING) WITH (source = 'clicks', format = 'json') -- the last line";
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-struct Shop {
-    folder: TempDir,
-    child: Child,
-}
-
-fn spawn(folder: &TempDir) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
-    command.args(["run", "shop", "--listen", "127.0.0.1:0", "--workers", "2"]).current_dir(folder.path());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
-}
-
 impl Shop {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("shop")).unwrap();
-        fs::write(folder.path().join("shop/job.toml"), JOB).unwrap();
-        fs::write(folder.path().join("shop/views.sql"), VIEWS).unwrap();
-        let child = spawn(&folder);
-        Self { folder, child }
-    }
-
-    fn kill_and_go_on(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        fs::remove_file(self.folder.path().join(".proxima/shop/server.json")).unwrap();
-        self.child = spawn(&self.folder);
-    }
-
-    /// What something gives, once it does.
-    fn wait<T>(&mut self, what: &str, mut get: impl FnMut(&str) -> Option<T>) -> T {
-        let begin = Instant::now();
-        while begin.elapsed() < PATIENCE {
-            assert!(self.child.try_wait().unwrap().is_none(), "the run ended by itself");
-            let note = fs::read(self.folder.path().join(".proxima/shop/server.json"));
-            let note: Option<Value> = note.ok().and_then(|note| serde_json::from_slice(&note).ok());
-            let address = note.and_then(|note| Some(note["address"].as_str()?.to_owned()));
-            if let Some(got) = address.and_then(|address| get(&address)) {
-                return got;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("{what} never came")
-    }
-
     /// Posts a click, once.
     fn click(&mut self, user: &str, item: &str) {
         let (body, key) = (json!({ "user_id": user, "item": item }).to_string(), format!("{user} {item}"));
@@ -125,17 +78,9 @@ fn ask(address: &str, path: &str, from: &str) -> Option<Vec<String>> {
     }
 }
 
-impl Drop for Shop {
-    fn drop(&mut self) {
-        // Both fail only if it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn who_is_forgotten_stays_so_through_kills_and_may_come_back() {
-    let mut shop = Shop::start();
+    let mut shop = Shop::start(JOB, VIEWS);
     for (user, item) in [("ann", "a"), ("ann", "b"), ("bob", "a"), ("bob", "c")] {
         shop.click(user, item);
     }

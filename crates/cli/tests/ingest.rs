@@ -3,11 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod support;
+
 use serde_json::Value;
 use std::fs;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
+use support::{PATIENCE, Shop};
 
 const JOB: &str = "[job]
 name = \"shop\"
@@ -25,57 +26,11 @@ const VIEWS: &str = "CREATE TABLE clicks (item BIGINT, n BIGINT) WITH (source = 
 CREATE TABLE counts (item BIGINT, clicks BIGINT, total BIGINT, PRIMARY KEY (item) NOT ENFORCED) WITH (sink = 'index');
 INSERT INTO counts SELECT item, count(*), sum(n) FROM clicks GROUP BY item;
 ";
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-struct Shop {
-    folder: TempDir,
-    child: Child,
-}
-
-fn spawn(folder: &TempDir) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
-    command.args(["run", "shop", "--listen", "127.0.0.1:0", "--workers", "2"]).current_dir(folder.path());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
-}
-
 impl Shop {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("shop")).unwrap();
-        fs::write(folder.path().join("shop/job.toml"), JOB).unwrap();
-        fs::write(folder.path().join("shop/views.sql"), VIEWS).unwrap();
-        let child = spawn(&folder);
-        Self { folder, child }
-    }
-
-    fn kill_and_go_on(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        fs::remove_file(self.folder.path().join(".proxima/shop/server.json")).unwrap();
-        self.child = spawn(&self.folder);
-    }
-
-    /// What something gives, once it does.
-    fn wait<T>(&mut self, what: &str, get: impl Fn(&Self, &str) -> Option<T>) -> T {
-        let begin = Instant::now();
-        while begin.elapsed() < PATIENCE {
-            assert!(self.child.try_wait().unwrap().is_none(), "the run ended by itself");
-            let note = fs::read(self.folder.path().join(".proxima/shop/server.json"));
-            let note: Option<Value> = note.ok().and_then(|note| serde_json::from_slice(&note).ok());
-            let address = note.and_then(|note| Some(note["address"].as_str()?.to_owned()));
-            if let Some(got) = address.and_then(|address| get(self, &address)) {
-                return got;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("{what} never came")
-    }
-
     /// Posts a record, again until it is answered, and gives the answer.
     fn post(&mut self, item: u64, n: u64, key: &str) -> Value {
         let body = format!("{{\"item\":{item},\"n\":{n}}}");
-        self.wait("an answer", |_, address| {
+        self.wait("an answer", |address| {
             let request = ureq::post(&format!("http://{address}/v1/ingest/clicks")).header("idempotency-key", key);
             let text = request.send(&body).ok()?.body_mut().read_to_string().ok()?;
             serde_json::from_str(&text).ok()
@@ -85,7 +40,7 @@ impl Shop {
     /// Waits until the index holds these counts of items.
     fn holds(&mut self, wanted: &[(u64, u64, u64)]) {
         let rows: Vec<String> = wanted.iter().map(|(item, clicks, total)| format!("{item} {clicks} {total}")).collect();
-        self.wait(&format!("{rows:?}"), |_, address| {
+        self.wait(&format!("{rows:?}"), |address| {
             let body = r#"{"sort": [{"item": "asc"}], "size": 100}"#;
             let request = ureq::post(&format!("http://{address}/v1/indexes/counts/_search"));
             let text = request.content_type("application/json").send(body).ok()?.body_mut().read_to_string().ok()?;
@@ -105,17 +60,9 @@ impl Shop {
     }
 }
 
-impl Drop for Shop {
-    fn drop(&mut self) {
-        // Both fail only if it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn what_was_answered_is_counted_once_through_kills() {
-    let mut shop = Shop::start();
+    let mut shop = Shop::start(JOB, VIEWS);
     let (mut clicks, mut totals) = ([0; 3], [0; 3]);
     for round in 0..4 {
         for n in 0..40 {
@@ -136,7 +83,7 @@ fn what_was_answered_is_counted_once_through_kills() {
 
 #[test]
 fn the_log_lets_go_of_what_no_checkpoint_needs() {
-    let mut shop = Shop::start();
+    let mut shop = Shop::start(JOB, VIEWS);
     let mut most = 0;
     for n in 0..400 {
         shop.post(1, n, &format!("a/{n}"));
