@@ -92,7 +92,11 @@ impl Evaluators {
             stop: Arc::clone(&stop),
             losses: Arc::clone(&losses),
         };
-        handles.push(spawn("supervisors".to_owned(), move || sender.run()));
+        handles.push(spawn("supervisors".to_owned(), move || {
+            if catch_unwind(AssertUnwindSafe(|| sender.run())).is_err() {
+                sender.publishers.0.iter().for_each(|publisher| publisher.break_off());
+            }
+        }));
         for number in 0..threads.max(1) {
             let evaluator = Evaluator {
                 publishers: Arc::clone(&publishers),
@@ -165,7 +169,7 @@ struct Sends {
 }
 
 impl Sends {
-    fn run(self) {
+    fn run(&self) {
         while !self.stop.load(Relaxed) {
             let mut is_idle = true;
             for (publisher, of) in self.publishers.0.iter().enumerate() {

@@ -274,7 +274,9 @@ impl Publisher {
         let populations = self.traces.populations().iter();
         {
             let mut state = self.state(worker);
-            if !hurry && state.seen.at_us != 0 && now_us - state.seen.at_us < self.rules.window.interval_us {
+            // Who ends the run may have looked since the time was taken.
+            let since_us = now_us.saturating_sub(state.seen.at_us);
+            if !hurry && state.seen.at_us != 0 && since_us < self.rules.window.interval_us {
                 return;
             }
             let populations = populations.map(|&kind| self.graph.population(kind));
@@ -336,7 +338,11 @@ impl Publisher {
     }
 
     /// The lists that have come back since the last call.
+    ///
+    /// # Panics
+    /// When no more come, since a thread that works for it has failed.
     pub(crate) fn take_lists(&self, worker: usize) -> BTreeMap<u32, Option<List>> {
+        assert!(!self.broken.load(Relaxed), "the evaluation of path {} failed: see the log above", self.name());
         let lists = std::mem::take(&mut self.state(worker).returned);
         if !lists.is_empty() {
             self.wake();
@@ -352,7 +358,6 @@ impl Publisher {
         self.wake();
         let mut lists = self.take_lists(worker);
         while !self.is_settled(worker) && !self.stopped.load(Relaxed) {
-            assert!(!self.broken.load(Relaxed), "an evaluator of path {} failed: see the log above", self.name());
             // Also without the bell: another worker's changes lead to masters here.
             let _ = self.supervisors[worker].bell.1.recv_timeout(LOOK);
             lists.extend(self.take_lists(worker));
@@ -399,7 +404,7 @@ impl Publisher {
         self.stopped.store(true, SeqCst);
     }
 
-    /// An evaluator cannot go on.
+    /// A thread that works for it cannot go on.
     pub(crate) fn break_off(&self) {
         self.broken.store(true, SeqCst);
     }

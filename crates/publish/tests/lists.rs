@@ -84,6 +84,18 @@ fn lists_survive_crashes() {
     }
 }
 
+/// Nobody waits for lists that nobody asks for.
+#[test]
+fn a_thread_that_fails_ends_the_run() {
+    let case = Case::busy(&mut ChaCha8Rng::seed_from_u64(1), 5, (20, 20));
+    for workers in [1, 2, 4] {
+        let mut job = Job::new(&case, window(1_000));
+        job.breaks = true;
+        let ended = job.run(workers, 1);
+        assert!(ended.is_err_and(|error| error.contains("see the log above")), "{workers} workers");
+    }
+}
+
 /// More than ten times what the evaluators can do, whose answers take so long that rounds are often lost.
 fn overload(epochs: usize) {
     let (users, items) = (60, 150);

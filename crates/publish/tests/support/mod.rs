@@ -15,7 +15,7 @@ use proxima_graph::{
     AttributeKind, Graph, LiveGraph, RelationColumns, RelationId, RelationInput, RelationRules, Value, lower_live,
 };
 use proxima_publish::{
-    Evaluators, Faults, PublishFigures, PublishRules, Publisher, Setting, WindowRules, lower_publish,
+    Clock, Evaluators, Faults, PublishFigures, PublishRules, Publisher, Setting, WindowRules, lower_publish,
 };
 use proxima_testkit::checkpoints::MemoryCheckpoints;
 use proxima_testkit::memory::{MemorySource, PickTable};
@@ -168,6 +168,8 @@ pub(crate) struct Job<'a> {
     case: &'a Case,
     window: WindowRules,
     pub(crate) faults: Faults,
+    /// Whether the thread that sends fails when it asks for the time.
+    pub(crate) breaks: bool,
     /// How often the source waits until all lists are true before it goes on.
     pub(crate) pace: f64,
     /// Whether the source holds the store against the paths before it ends.
@@ -186,6 +188,7 @@ impl<'a> Job<'a> {
             case,
             window,
             faults: Faults::default(),
+            breaks: false,
             pace: 0.0,
             waits: false,
             stores,
@@ -232,7 +235,8 @@ impl<'a> Job<'a> {
 
     fn start(&mut self, config: RunConfig, seed: u64, bomb: Bomb) -> Result<(), String> {
         let graph = Arc::new(LiveGraph::new(catalogue(), &self.case.rules, config.workers));
-        let setting = Setting::default();
+        let mut setting = Setting::default();
+        setting.clock = stale(setting.clock, seed, self.breaks);
         let publisher = |(name, path): (&str, &Arc<Path>)| {
             let rules = PublishRules { name: name.to_owned(), n: self.case.n, began: Epoch(0), window: self.window };
             let (clock, wake) = (Arc::clone(&setting.clock), setting.wake.clone());
@@ -309,10 +313,12 @@ pub(crate) type Lists = BTreeMap<String, Vec<(String, u64)>>;
 /// What a path leads to from all objects, if it leads anywhere.
 fn evaluate(graph: &LiveGraph, path: &Path, n: usize) -> Lists {
     let mut scratch = Scratch::default();
-    let lists = graph.objects(path.from).into_iter().map(|object| {
+    let lists = graph.objects(path.from).into_iter().filter_map(|object| {
+        // Who has been forgotten meanwhile has no name.
+        let name = graph.name(path.from, object)?.to_string();
         let found = path.find(graph, object, n, &mut scratch);
         let items = found.iter().map(|found| (found.name.to_string(), found.score.to_bits()));
-        (graph.name(path.from, object).unwrap().to_string(), items.collect::<Vec<_>>())
+        Some((name, items.collect::<Vec<_>>()))
     });
     lists.filter(|(_, items)| !items.is_empty()).collect()
 }
@@ -336,6 +342,15 @@ impl Truth {
             std::thread::yield_now();
         }
     }
+}
+
+/// A clock whose readings are used later than they were taken, so that they do not only rise: as between threads.
+fn stale(clock: Clock, seed: u64, breaks: bool) -> Clock {
+    let rng = Mutex::new(ChaCha8Rng::seed_from_u64(seed));
+    Arc::new(move || {
+        assert!(!breaks || std::thread::current().name() != Some("supervisors"), "the failure that the test wants");
+        clock().saturating_sub(rng.lock().unwrap().random_range(0..2_000))
+    })
 }
 
 /// A source that sometimes waits until all lists have been looked into.
