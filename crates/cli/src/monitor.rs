@@ -21,6 +21,9 @@ const WINDOW: Duration = Duration::from_secs(5);
 /// Counters are kept at most this often.
 const SAMPLE_EVERY: Duration = Duration::from_millis(200);
 
+/// Why a run that has been started does not answer yet.
+const LOADING: &str = "it loads what the checkpoint holds";
+
 /// A run that is watched, from before its start to after its end.
 pub struct Monitor {
     job: String,
@@ -97,9 +100,9 @@ impl Monitor {
 
 impl StatusSource for Monitor {
     fn status(&self) -> Status {
-        let (mut state, reason) = self.state.lock().clone();
+        let (mut state, mut reason) = self.state.lock().clone();
         if state == RunState::Running && !self.is_loaded() {
-            state = RunState::Starting;
+            (state, reason) = (RunState::Starting, Some(LOADING.to_owned()));
         }
         let mut status = self.engine.get().map_or_else(Status::default, |engine| describe(engine.status()));
         let counts = status.sources.iter().map(|source| source.records).collect();
@@ -263,6 +266,13 @@ impl Rates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proxima_engine::{
+        Commit, EpochEnd, Operator, Outbox, Restored, RunConfig, SavedState, Section, SourceNode, Topology,
+    };
+    use proxima_event::{Changes, Epoch, Intake, KeyGroup, Source, SourceError};
+    use proxima_serve::{AppState, Limits, ask};
+    use std::collections::BTreeMap;
+    use std::sync::mpsc::{Receiver, Sender, channel};
 
     #[test]
     fn rates_are_those_of_the_last_seconds() {
@@ -286,5 +296,62 @@ mod tests {
         let status = monitor.status();
         assert_eq!((status.state, status.reason.as_deref()), (RunState::Failed, Some("no space")));
         assert_eq!((status.job.as_str(), status.workers), ("retail", 2));
+    }
+
+    /// State that can be read once the test has let go.
+    struct Held(Mutex<(Sender<()>, Receiver<()>)>);
+
+    impl SavedState for Held {
+        fn sections(&self, _operator: &str, _group: KeyGroup) -> Result<Vec<Section>, String> {
+            let (reading, may_go) = &*self.0.lock();
+            // Who does not listen, or has let go, is not waited for.
+            let _ = reading.send(());
+            let _ = may_go.recv();
+            Ok(Vec::new())
+        }
+    }
+
+    struct Nothing;
+
+    impl Source for Nothing {
+        fn run(self: Box<Self>, _intake: Arc<dyn Intake>) -> Result<(), SourceError> {
+            Ok(())
+        }
+    }
+
+    impl Operator for Nothing {
+        fn apply(&mut self, _input: usize, _changes: Changes, _out: &mut Outbox) {}
+
+        fn finish(&mut self, _end: EpochEnd, _out: &mut Outbox) {}
+    }
+
+    #[test]
+    fn a_run_is_ready_when_it_has_loaded_what_the_checkpoint_holds() {
+        let monitor = Arc::new(Monitor::new("retail", 1, Vec::new(), Vec::new()));
+        let ready = || {
+            let source = Arc::clone(&monitor) as Arc<dyn StatusSource>;
+            let state = AppState::new(source, BTreeMap::new(), BTreeMap::new(), Limits::default());
+            let answer = ask(state, "GET", "/readyz", String::new()).unwrap();
+            (answer.status, answer.body)
+        };
+        assert_eq!(ready().0, 503, "it has not begun");
+        let ((reading, is_read), (go, may_go)) = (channel(), channel());
+        let mut topology = Topology::new();
+        let source = SourceNode { name: "orders".into(), source: Box::new(Nothing), dimension: false };
+        let source = topology.source(source);
+        let rows = topology.table("orders", source, None);
+        topology.operator("keeps", vec![(rows, proxima_engine::Route::Local)], || Box::new(Nothing));
+        let checkpoint = Commit { epoch: Epoch(3), positions: Vec::new(), counts: BTreeMap::new() };
+        let state: Arc<dyn SavedState> = Arc::new(Held(Mutex::new((reading, may_go))));
+        let restored = Restored { checkpoint: Some(checkpoint), state: Some(state), cuts: Vec::new() };
+        let run = proxima_engine::run(topology, RunConfig { restored, ..RunConfig::default() }).unwrap();
+        monitor.started(run.control());
+        is_read.recv().unwrap();
+        let (status, body) = ready();
+        assert_eq!(status, 503);
+        assert!(body.contains("the run is starting: it loads what the checkpoint holds"), "{body}");
+        drop(go);
+        run.wait().unwrap();
+        assert_eq!(ready().0, 200);
     }
 }

@@ -58,7 +58,7 @@ pub struct Status {
     pub job: String,
     /// Where the run is in its life.
     pub state: RunState,
-    /// Why it failed.
+    /// Why it failed, or what it loads before it begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Seconds since it started.
