@@ -47,6 +47,36 @@ CREATE TABLE counts (what STRING, n BIGINT, PRIMARY KEY (what) NOT ENFORCED) WIT
 INSERT INTO counts SELECT what, count(*) AS n FROM views GROUP BY what;
 ";
 
+/// What a job has beside that when a model ranks.
+const MODEL: &str = "[sources.items]
+kind = \"file\"
+path = \"items.csv\"
+[sources.shows]
+kind = \"file\"
+path = \"shows.csv\"
+[objects.item]
+from = \"SELECT what AS id, kind FROM items\"
+[models.clicks]
+from = \"SELECT at, clicked, kind FROM shows\"
+label = \"clicked\"
+time = \"at\"
+learner = \"sgd\"
+rate = 0.5
+bias = false
+features = { kind = { kind = \"category\" } }
+[recommendations.best]
+from = { again = 1 }
+model = \"clicks\"
+[recommendations.dealt]
+split = { repeat = 50, best = 50 }
+";
+
+const MODEL_VIEWS: &str = "CREATE TABLE items (what STRING, kind STRING) WITH (source = 'items', format = 'csv');
+CREATE TABLE shows (at TIMESTAMP(3), clicked BOOLEAN, kind STRING) WITH (source = 'shows', format = 'csv');
+";
+
+const KINDS: [&str; 3] = ["toys", "tea", "garden"];
+
 const K: usize = 3;
 
 /// Who viewed what, a row for each minute.
@@ -187,6 +217,93 @@ fn what_is_held_out_is_not_known() {
     assert_eq!(found["variants"]["again"]["hit_rate"], 0.0, "what is held out was taken from the user's rows");
     assert!(fs::read_to_string(folder.path().join("figures.svg")).unwrap().starts_with("<svg "));
     assert!(!folder.path().join(".proxima").exists(), "nothing is written");
+}
+
+/// The kind of what an item's name ends with.
+fn kind_of(item: &str) -> &'static str {
+    KINDS[item[1..].parse::<usize>().unwrap() % 3]
+}
+
+/// A show: its time in seconds, whether it was clicked, and the kind of what was shown.
+type Show = (usize, bool, &'static str);
+
+/// The same job with a model. What is liked changes in the middle; every other show is at the time of a row.
+fn ranked(rows: &[(String, String)], time: &str) -> (TempDir, Vec<Show>) {
+    let folder = job(rows);
+    let shop = folder.path().join("shop");
+    let shows: Vec<Show> = (0..rows.len())
+        .map(|minute| {
+            let kind = KINDS[minute * 7 % 11 % 3];
+            (minute * 60 + minute % 2 * 30, (kind == "tea") == (minute < rows.len() / 2), kind)
+        })
+        .collect();
+    let items: BTreeSet<_> = rows.iter().map(|row| &row.1).collect();
+    let items: String = items.iter().map(|item| format!("{item},{}\n", kind_of(item))).collect();
+    let lines = shows.iter().map(|(at, clicked, kind)| {
+        format!("2026-01-01 {:02}:{:02}:{:02},{clicked},{kind}\n", at / 3600, at / 60 % 60, at % 60)
+    });
+    let model = MODEL.replace("time = \"at\"\n", time);
+    fs::write(shop.join("job.toml"), format!("{JOB}{model}")).unwrap();
+    fs::write(shop.join("views.sql"), format!("{VIEWS}{MODEL_VIEWS}")).unwrap();
+    fs::write(shop.join("items.csv"), format!("what,kind\n{items}")).unwrap();
+    fs::write(shop.join("shows.csv"), format!("at,clicked,kind\n{}", lines.collect::<String>())).unwrap();
+    (folder, shows)
+}
+
+/// What gradient descent makes of shows: the weight of each kind.
+fn learned<'a>(shows: impl Iterator<Item = &'a Show>) -> BTreeMap<&'static str, f64> {
+    let mut weights = BTreeMap::new();
+    for (_, clicked, kind) in shows {
+        let weight = weights.entry(*kind).or_insert(0.0);
+        let probability = 1.0 / (1.0 + f64::exp(-*weight));
+        *weight -= 0.5 * (probability - f64::from(u8::from(*clicked)));
+    }
+    weights
+}
+
+#[test]
+fn a_model_ranks_by_what_it_had_learned_before() {
+    let rows = rows(3);
+    let items = rows.iter().map(|row| &row.1).collect::<BTreeSet<_>>().len();
+    for (time, wait_s) in [("time = \"at\"\n", 0), ("time = \"at\"\nwait = \"20 minutes\"\n", 1_200)] {
+        let (folder, shows) = ranked(&rows, time);
+        let mut naive = Naive::default();
+        for (place, (who, what)) in rows.iter().enumerate() {
+            let seen: BTreeSet<_> = rows[..place].iter().filter(|row| row.0 == *who).map(|row| row.1.clone()).collect();
+            if seen.is_empty() {
+                continue;
+            }
+            let weights = learned(shows.iter().filter(|show| show.0 + wait_s < place * 60));
+            let mut list: Vec<_> = seen.into_iter().collect();
+            let weight = |item: &String| weights.get(kind_of(item)).copied().unwrap_or(0.0);
+            list.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+            list.truncate(K);
+            naive.judge(&list, std::slice::from_ref(what));
+        }
+        let found = figures(&folder, &[]);
+        naive.equals(&found["variants"]["best"], items);
+        assert_ne!(found["variants"]["best"], found["variants"]["repeat"], "the model matters");
+        assert!(found["variants"]["dealt"].is_object());
+        assert_eq!(found["left_out"], serde_json::json!({}));
+    }
+}
+
+#[test]
+fn what_a_model_ranks_is_left_out_where_nobody_knows_what_it_had_learned() {
+    let rows = &rows(3)[..60];
+    for (args, time, reason) in [
+        (&["--hold-out", "2"][..], "time = \"at\"\n", "it may have learned from what is held out"),
+        (&[][..], "", "it has no time, so that nobody knows when it had learned what"),
+    ] {
+        let (folder, _) = ranked(rows, time);
+        let found = figures(&folder, args);
+        assert!(found["variants"]["repeat"].is_object() && found["variants"]["best"].is_null(), "{found}");
+        assert_eq!(found["left_out"]["best"], format!("ranked by model \"clicks\": {reason}"));
+        assert_eq!(found["left_out"]["dealt"], format!("deals best, ranked by model \"clicks\": {reason}"));
+        let table = evaluate(&folder, &[args, &["--recommendation", "best"]].concat());
+        let table = String::from_utf8(table.stdout).unwrap();
+        assert!(table.ends_with(&format!("left out: best, ranked by model \"clicks\": {reason}\n")), "{table}");
+    }
 }
 
 #[test]

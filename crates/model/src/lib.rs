@@ -13,6 +13,7 @@
 mod encode;
 mod features;
 mod learn;
+mod lessons;
 mod live;
 mod lower;
 mod metrics;
@@ -25,6 +26,7 @@ mod train;
 pub use encode::Encode;
 pub use features::Encoder;
 pub use learn::{Learner, learner};
+pub use lessons::Lessons;
 pub use live::LiveModel;
 pub use lower::lower;
 pub use metrics::{Progress, Summary};

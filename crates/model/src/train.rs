@@ -47,6 +47,12 @@ impl Train {
         Self { live, learner, progress, arrived: Vec::new(), pending, late: 0, unpublished: false, unsaved: false }
     }
 
+    /// The same for samples that have waited already.
+    #[must_use]
+    pub(crate) fn at_once(live: Arc<LiveModel>) -> Self {
+        Self { pending: None, ..Self::new(live) }
+    }
+
     /// Learns from a sample as often as it is there.
     fn learn(&mut self, label: bool, features: &[u64], times: i64) {
         if times < 0 {
@@ -93,19 +99,19 @@ impl Train {
 
 /// Where a sample is among the batches of an epoch.
 #[derive(Clone, Copy)]
-struct Place {
+pub(crate) struct Place {
     time: i64,
     order: i64,
-    batch: u32,
-    row: u32,
+    pub(crate) batch: u32,
+    pub(crate) row: u32,
 }
 
-fn sample_rows(changes: &Changes) -> SampleRows<'_> {
+pub(crate) fn sample_rows(changes: &Changes) -> SampleRows<'_> {
     SampleRows::of(&changes.rows).expect("a model is fed by its encoder")
 }
 
 /// The places of all samples in the order in which they are learned.
-fn in_order(rows: &[SampleRows<'_>]) -> Vec<Place> {
+pub(crate) fn in_order(rows: &[SampleRows<'_>]) -> Vec<Place> {
     let of = |(batch, rows): (usize, &SampleRows<'_>)| {
         let keys = rows.time.iter().zip(rows.order).enumerate();
         let place = |(row, (&time, &order))| Place { time, order, batch: batch as u32, row: row as u32 };

@@ -12,7 +12,7 @@ mod targets;
 pub use judges::Judged;
 pub use paths::empty_graph;
 pub use recommendations::recommenders;
-pub use streams::{GraphStreams, graph_streams};
+pub use streams::{GraphStreams, ModelStream, graph_streams};
 
 use crate::data::DataFolder;
 use crate::forget;

@@ -1,12 +1,12 @@
 //! Reads a job's sources to their end and keeps the rows of its relations and objects.
 
-use crate::assemble::{GraphStreams, graph_streams};
+use crate::assemble::{GraphStreams, ModelStream, graph_streams};
 use crate::data::DataFolder;
 use crate::job::JobPlan;
 use anyhow::{Context, Result, ensure};
 use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, TimeUnit};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimeUnit};
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use parking_lot::Mutex;
 use proxima_engine::{NodeId, RunConfig, SinkNode, Topology};
@@ -21,6 +21,18 @@ pub struct Gathered {
     pub relations: Vec<RelationRows>,
     /// The attributes of each kind of objects, whose ids are in the column.
     pub objects: Vec<(KindId, usize, Vec<usize>, Vec<Changes>)>,
+    /// The rows of models.
+    pub models: Vec<ModelRows>,
+}
+
+/// The rows of a model's query, less those that were taken back.
+pub struct ModelRows {
+    /// The model.
+    pub name: String,
+    /// The columns.
+    pub schema: SchemaRef,
+    /// The rows, in the order in which they came.
+    pub rows: Vec<Changes>,
 }
 
 /// The rows of a relation, less those that were taken back.
@@ -37,20 +49,23 @@ pub struct RelationRows {
     pub times_us: Vec<Vec<i64>>,
 }
 
-/// Runs a job on one worker until its sources end, without its targets.
+/// Runs a job on one worker until its sources end, without its targets, and keeps the rows of these models beside those of
+/// relations and objects.
 ///
 /// # Errors
 /// When the job follows a source, so that it has no end, or when its run fails.
-pub fn gather(plan: &JobPlan) -> Result<Gathered> {
+pub fn gather<'a>(plan: &JobPlan, models: impl IntoIterator<Item = &'a String>) -> Result<Gathered> {
     ensure!(
         !plan.follows(),
         "the job follows a source, so that it has no end: take a file or folder with --set sources.NAME.follow=false"
     );
     // Nothing is written there: what writes are the targets, and the sources that take records over HTTP.
     let nowhere = DataFolder::existing(std::env::temp_dir().join("proxima-evaluate"));
-    let GraphStreams { mut topology, relations, objects } = graph_streams(plan, &nowhere)?;
+    let models = models.into_iter().collect();
+    let GraphStreams { mut topology, relations, objects, models } = graph_streams(plan, &nowhere, &models)?;
     let relations: Vec<_> = relations.into_iter().map(|input| (keep(&mut topology, input.rows), input)).collect();
     let objects: Vec<_> = objects.into_iter().map(|input| (keep(&mut topology, input.rows), input)).collect();
+    let models: Vec<_> = models.into_iter().map(|input| (keep(&mut topology, input.rows), input)).collect();
     proxima_engine::run(topology, RunConfig::default())?.wait().context("the job's sources could not be read")?;
     let rows_of = |(kept, input): (Kept, proxima_graph::RelationInput)| {
         let rows = without_taken_back(kept.take())?;
@@ -62,7 +77,11 @@ pub fn gather(plan: &JobPlan) -> Result<Gathered> {
     let described = |(kept, input): (Kept, proxima_graph::ObjectInput)| {
         Ok((input.kind, input.id, input.attributes, without_taken_back(kept.take())?))
     };
-    Ok(Gathered { relations, objects: objects.into_iter().map(described).collect::<Result<_>>()? })
+    let learned = |(kept, input): (Kept, ModelStream)| {
+        Ok(ModelRows { name: input.name, schema: input.schema, rows: without_taken_back(kept.take())? })
+    };
+    let objects = objects.into_iter().map(described).collect::<Result<_>>()?;
+    Ok(Gathered { relations, objects, models: models.into_iter().map(learned).collect::<Result<_>>()? })
 }
 
 /// What a stream has put out.

@@ -1,6 +1,7 @@
 //! Rows once more in the order of their times, with a question before each.
 
 use super::gather::{Gathered, RelationRows};
+use super::models::Models;
 use super::texts::Texts;
 use proxima_graph::{Feed, LiveGraph, RelationId};
 use proxima_recommend::evaluate::{Judge, Metrics, Popular};
@@ -56,13 +57,18 @@ struct Place {
     row: usize,
 }
 
-/// Replays rows into `graph`, which is empty and has one worker. Gives the figures of each variant and, last, of what is
+/// Replays rows into `graph`, which is empty and has one worker, and has `models` learn beside it. Gives the figures of each variant and, last, of what is
 /// popular. Relations without times are known from the beginning, and so are attributes.
 ///
 /// # Panics
 /// When the relation that is to be foretold was not gathered.
 #[must_use]
-pub fn replay(gathered: &Gathered, graph: &Arc<LiveGraph>, replay: &Replay<'_>) -> Vec<(String, Metrics)> {
+pub fn replay(
+    gathered: &Gathered,
+    graph: &Arc<LiveGraph>,
+    models: &mut Models,
+    replay: &Replay<'_>,
+) -> Vec<(String, Metrics)> {
     let mut feed = Feed::new(Arc::clone(graph));
     for (kind, id, attributes, batches) in &gathered.objects {
         batches.iter().for_each(|rows| feed.describe(*kind, *id, attributes.clone(), rows.clone()));
@@ -91,6 +97,7 @@ pub fn replay(gathered: &Gathered, graph: &Arc<LiveGraph>, replay: &Replay<'_>) 
             {
                 continue;
             }
+            models.learn_before(of.times_us[place.batch][place.row]);
             bench.row(&subject, &object, of.times_us[place.batch][place.row]);
         }
         feed.relate(&mut fed[place.relation], of.rows[place.batch].take(&[place.row as u32]));

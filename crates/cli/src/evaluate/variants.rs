@@ -1,11 +1,12 @@
 //! What of a job is judged: paths and recommendations that give objects of a relation to its subjects.
 
+use super::models::Models;
 use super::replay::Variant;
 use crate::assemble::recommenders;
 use crate::job::JobPlan;
 use anyhow::{Result, bail, ensure};
 use proxima_graph::path::{Path, WalkReader};
-use proxima_graph::{KindId, LiveGraph, Relation};
+use proxima_graph::{KindId, LiveGraph};
 use proxima_recommend::{Request, Service};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,60 +20,92 @@ pub struct Chosen<'a> {
     pub recommendations: &'a [String],
 }
 
-/// The lists of what was chosen, or else of all that leads from the relation's subjects to its objects, asked over `graph`.
+impl Chosen<'_> {
+    fn is_all(&self) -> bool {
+        self.paths.is_empty() && self.recommendations.is_empty()
+    }
+
+    fn has_recommendation(&self, name: &str) -> bool {
+        self.is_all() || self.recommendations.iter().any(|chosen| chosen == name)
+    }
+
+    /// Whether there is what was chosen, between a relation's ends: to be told before anything is read.
+    ///
+    /// # Errors
+    /// When there is nothing of a chosen name, or nothing at all.
+    pub fn check(&self, plan: &JobPlan, ends: Ends) -> Result<()> {
+        let (paths, recommendations) = (paths(plan, ends), recommendations(plan, ends));
+        let kinds = [ends.0, ends.1].map(|kind| plan.catalogue[kind].name.as_str());
+        ensure!(
+            !(self.is_all() && paths.is_empty() && recommendations.is_empty()),
+            "no path and no recommendation of the job leads from {} to {}",
+            kinds[0],
+            kinds[1]
+        );
+        let known = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        if let Some(name) = self.paths.iter().find(|name| !paths.contains_key(name.as_str())) {
+            let known = known(paths.keys().copied().collect());
+            bail!("no path \"{name}\" leads from {} to {}; there are: {known}", kinds[0], kinds[1]);
+        }
+        if let Some(name) = self.recommendations.iter().find(|name| !recommendations.contains(&name.as_str())) {
+            let known = known(recommendations);
+            bail!("no recommendation \"{name}\" gives {} to {}; there are: {known}", kinds[1], kinds[0]);
+        }
+        Ok(())
+    }
+}
+
+/// The lists of what was chosen, or else of all that leads from one end of a relation to the other, asked over `graph`; but
+/// for what is [`left_out`].
 ///
 /// # Errors
-/// When there is nothing of a chosen name, or nothing at all.
+/// When a model asks for what the objects do not have.
 pub fn variants<'a>(
     plan: &JobPlan,
-    relation: &Relation,
+    ends: Ends,
     chosen: Chosen<'_>,
-    graph: &Arc<LiveGraph>,
+    (graph, models): (&Arc<LiveGraph>, &Models),
 ) -> Result<Vec<Variant<'a>>> {
-    let ends = (relation.subject, relation.object);
-    let (paths, recommendations) = (paths(plan, ends), recommendations(plan, ends));
-    let kinds = [ends.0, ends.1].map(|kind| plan.catalogue[kind].name.as_str());
-    let all = chosen.paths.is_empty() && chosen.recommendations.is_empty();
-    ensure!(
-        !(all && paths.is_empty() && recommendations.is_empty()),
-        "no path and no recommendation of the job leads from {} to {}",
-        kinds[0],
-        kinds[1]
-    );
-    let known = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    if let Some(name) = chosen.paths.iter().find(|name| !paths.contains_key(name.as_str())) {
-        let known = known(paths.keys().copied().collect());
-        bail!("no path \"{name}\" leads from {} to {}; there are: {known}", kinds[0], kinds[1]);
-    }
-    if let Some(name) = chosen.recommendations.iter().find(|name| !recommendations.contains(&name.as_str())) {
-        if let Some(model) = plan.recommendations.plain.get(name).and_then(|plan| plan.spec.model.as_ref()) {
-            bail!("recommendation \"{name}\" is ranked by model \"{model}\", which a replay does not train");
-        }
-        let known = known(recommendations);
-        bail!("no recommendation \"{name}\" gives {} to {}; there are: {known}", kinds[1], kinds[0]);
-    }
-    let chosen_path = |name: &str| all || chosen.paths.iter().any(|chosen| chosen == name);
-    let chosen_recommendation = |name: &str| all || chosen.recommendations.iter().any(|chosen| chosen == name);
+    let left_out = left_out(plan, ends, chosen, models);
+    let chosen_path = |name: &str| chosen.is_all() || chosen.paths.iter().any(|chosen| chosen == name);
     let of_path = |(_, path): (&str, &Arc<Path>)| of_path(plan, graph, path);
-    let mut variants: Vec<_> = paths.into_iter().filter(|(name, _)| chosen_path(name)).map(of_path).collect();
+    let mut variants: Vec<_> =
+        paths(plan, ends).into_iter().filter(|(name, _)| chosen_path(name)).map(of_path).collect();
     let splits = plan.recommendations.splits.clone();
-    let service = Arc::new(Service::new(recommenders(plan, graph, &BTreeMap::new())?, splits));
-    let recommendations = recommendations.into_iter().filter(|name| chosen_recommendation(name));
-    variants.extend(recommendations.map(|name| of_recommendation(&service, name)));
+    let service = Arc::new(Service::new(recommenders(plan, graph, &models.live)?, splits));
+    let judged = recommendations(plan, ends).into_iter();
+    let judged = judged.filter(|name| chosen.has_recommendation(name) && !left_out.contains_key(*name));
+    variants.extend(judged.map(|name| of_recommendation(&service, name)));
     Ok(variants)
 }
 
+/// Which recommendations of those that were chosen are not judged, and why: what ranks them cannot be asked as it was.
+#[must_use]
+pub fn left_out(plan: &JobPlan, ends: Ends, chosen: Chosen<'_>, models: &Models) -> BTreeMap<String, String> {
+    let plans = &plan.recommendations;
+    let refused = |name: &str| {
+        let model = plans.plain.get(name)?.spec.model.as_ref()?;
+        Some(format!("ranked by model \"{model}\": {}", models.refused.get(model)?))
+    };
+    let reason = |name: &str| match plans.splits.get(name) {
+        None => refused(name),
+        Some(split) => split.variants().iter().find_map(|(name, _)| Some(format!("deals {name}, {}", refused(name)?))),
+    };
+    let names = recommendations(plan, ends).into_iter().filter(|name| chosen.has_recommendation(name));
+    names.filter_map(|name| Some((name.to_owned(), reason(name)?))).collect()
+}
+
+/// The subjects and objects of a relation.
 type Ends = (KindId, KindId);
 
 fn paths(plan: &JobPlan, ends: Ends) -> BTreeMap<&str, &Arc<Path>> {
     plan.walks.iter().filter(|(_, path)| (path.from, path.to) == ends).collect()
 }
 
-/// Recommendations that no model ranks, then splits over nothing else.
+/// Recommendations, then splits over nothing else.
 fn recommendations(plan: &JobPlan, ends: Ends) -> Vec<&str> {
     let plans = &plan.recommendations;
-    let fits =
-        |name: &str| plans.plain.get(name).is_some_and(|of| (of.subject, of.item) == ends && of.spec.model.is_none());
+    let fits = |name: &str| plans.plain.get(name).is_some_and(|of| (of.subject, of.item) == ends);
     let plain = plans.plain.keys().map(String::as_str).filter(|name| fits(name));
     let splits = plans.splits.iter().filter(|(_, split)| split.variants().iter().all(|(name, _)| fits(name)));
     plain.chain(splits.map(|(name, _)| name.as_str())).collect()
