@@ -96,8 +96,11 @@ fn a_thread_that_fails_ends_the_run() {
     }
 }
 
-/// More than ten times what the evaluators can do, whose answers take so long that rounds are often lost.
-fn overload(epochs: usize) {
+/// More than ten times what the evaluators can do, whose answers take so long that rounds are often lost. In real time, for
+/// two minutes, it is a benchmark.
+#[test]
+fn overload_is_bounded_and_loses_nothing() {
+    let epochs = 150;
     let (users, items) = (60, 150);
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let case = Case::busy(&mut rng, epochs, (users, items));
@@ -124,15 +127,4 @@ fn overload(epochs: usize) {
     let least = windows.iter().min().unwrap();
     let at = windows.iter().position(|window| window == least).unwrap();
     assert!(least < &windows[0] && windows[at..].iter().any(|window| window > least), "{windows:?}");
-}
-
-#[test]
-fn overload_is_bounded_and_loses_nothing() {
-    overload(150);
-}
-
-#[test]
-#[ignore = "takes two minutes"]
-fn overload_for_two_minutes_is_bounded_and_loses_nothing() {
-    overload(6_000);
 }

@@ -79,6 +79,8 @@ enum Name {
     Recommend,
     /// How soon after an event a list that it changes can be read, over HTTP and from a real Redis, which is started.
     Freshness,
+    /// Ten times the events that lists can follow, for two minutes: what waits, windows, memory, lists that differ after it.
+    Overload,
     /// Ten million devices in state, killed and started again: time until the first new result, bytes a device.
     Restart,
 }
@@ -98,6 +100,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         Name::Mall => mall::run(args),
         Name::Recommend => recommend::run(args),
         Name::Freshness => freshness::run(args),
+        Name::Overload => crate_bench("proxima-publish", "overload"),
         Name::Restart => restart::run(args),
     }
 }

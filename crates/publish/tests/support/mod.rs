@@ -1,6 +1,6 @@
 //! Random jobs with published paths, run in the engine against a store in memory.
 
-mod store;
+pub(crate) mod store;
 
 use crate::graph::{Row, TextGraph, catalogue};
 use crate::{expressions, random};
@@ -119,7 +119,7 @@ fn epochs(rng: &mut impl Rng) -> Epochs {
     epochs
 }
 
-fn batch(rows: &[&(f64, i64, Row)], relation: RelationId) -> Changes {
+pub(crate) fn batch(rows: &[&(f64, i64, Row)], relation: RelationId) -> Changes {
     let catalogue = catalogue();
     let relation = &catalogue[relation];
     let rows: Vec<(i64, &Row)> = rows.iter().map(|(_, sign, row)| (*sign, row)).collect();
@@ -251,15 +251,15 @@ impl<'a> Job<'a> {
             let (graph, case) = (Arc::clone(&graph), self.outputs());
             move || case.iter().map(|(_, path, n)| evaluate(&graph, path, *n)).collect()
         };
-        let source = Paced {
+        let source = Box::new(Paced {
             inner: MemorySource::new("input", self.case.epochs.clone()),
             publishers: publishers.clone(),
             pace: (self.pace, ChaCha8Rng::seed_from_u64(seed)),
             samples: Arc::clone(&self.samples),
             truth: self.waits.then(|| Truth { lists, expected: Box::new(expected) }),
-        };
+        });
         let mut topology = Topology::new();
-        let ends = self.lower(&graph, source, &mut topology);
+        let ends = lower(&graph, source, &mut topology);
         for publisher in &publishers {
             let input = lower_publish(&mut topology, publisher, &ends.0, Some(ends.1));
             let sink = Box::new(self.stores[publisher.name()].sink(&bomb));
@@ -276,28 +276,6 @@ impl<'a> Job<'a> {
         self.case.outputs().map(|(name, path)| (name.to_owned(), Arc::clone(path), self.case.n)).collect()
     }
 
-    /// The nodes behind which the graph holds an epoch, and the stream of objects to forget.
-    fn lower(&self, graph: &Arc<LiveGraph>, source: Paced, topology: &mut Topology) -> (Vec<NodeId>, NodeId) {
-        let source = topology.source(SourceNode { name: "input".into(), source: Box::new(source), dimension: false });
-        let mut table = |name: &str| {
-            let table = name.to_owned();
-            topology.table(name, source, Some(Arc::new(move || Box::new(PickTable { table: table.clone() }))))
-        };
-        let relations = (0..).zip(&graph.catalogue().relations).map(|(number, relation)| {
-            let time = relation.timed.then_some(3);
-            let first = 3 + usize::from(relation.timed);
-            RelationInput {
-                relation: RelationId(number),
-                rows: table(&relation.name),
-                columns: RelationColumns { subject: 0, object: 1, weight: Some(2), time },
-                attributes: (first..first + relation.attributes.len()).collect(),
-            }
-        });
-        let relations: Vec<_> = relations.collect();
-        let forget = table("forget");
-        (lower_live(topology, graph, &relations, &[], Some(forget)), forget)
-    }
-
     /// Holds the stores against all paths, evaluated for all objects.
     pub(crate) fn check(&self, what: &str) {
         let graph = self.graph.as_ref().unwrap();
@@ -307,11 +285,33 @@ impl<'a> Job<'a> {
     }
 }
 
+/// The nodes behind which the graph holds an epoch, and the stream of objects to forget.
+pub(crate) fn lower(graph: &Arc<LiveGraph>, source: Box<dyn Source>, topology: &mut Topology) -> (Vec<NodeId>, NodeId) {
+    let source = topology.source(SourceNode { name: "input".into(), source, dimension: false });
+    let mut table = |name: &str| {
+        let table = name.to_owned();
+        topology.table(name, source, Some(Arc::new(move || Box::new(PickTable { table: table.clone() }))))
+    };
+    let relations = (0..).zip(&graph.catalogue().relations).map(|(number, relation)| {
+        let time = relation.timed.then_some(3);
+        let first = 3 + usize::from(relation.timed);
+        RelationInput {
+            relation: RelationId(number),
+            rows: table(&relation.name),
+            columns: RelationColumns { subject: 0, object: 1, weight: Some(2), time },
+            attributes: (first..first + relation.attributes.len()).collect(),
+        }
+    });
+    let relations: Vec<_> = relations.collect();
+    let forget = table("forget");
+    (lower_live(topology, graph, &relations, &[], Some(forget)), forget)
+}
+
 /// Texts and scores' bits.
 pub(crate) type Lists = BTreeMap<String, Vec<(String, u64)>>;
 
 /// What a path leads to from all objects, if it leads anywhere.
-fn evaluate(graph: &LiveGraph, path: &Path, n: usize) -> Lists {
+pub(crate) fn evaluate(graph: &LiveGraph, path: &Path, n: usize) -> Lists {
     let mut scratch = Scratch::default();
     let lists = graph.objects(path.from).into_iter().filter_map(|object| {
         // Who has been forgotten meanwhile has no name.
