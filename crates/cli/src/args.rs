@@ -18,6 +18,7 @@ Examples:
   proxima status shop                          how its run goes
   proxima search shop daily '{\"sort\": [{\"day\": \"desc\"}], \"size\": 3}'
   proxima similar shop bought_together 85123A -n 5
+  proxima serve shop                           answer from its lists in Redis, without its run
   proxima evaluate shop --relation viewed --from 2011-06-01 --svg figures.svg
   proxima generate mall --out /tmp/mall --days 3     input for examples/mall, and what it must answer
 
@@ -56,6 +57,8 @@ pub enum Command {
     Search(SearchArgs),
     /// Lists the objects that a path finds nearest to an object.
     Similar(SimilarArgs),
+    /// Answers from the lists that a job keeps in Redis: beside its run or without it, as often as needed.
+    Serve(ServeArgs),
     /// Replays a job and judges its paths by what came next: HR, MRR, NDCG, recall and coverage.
     Evaluate(EvaluateArgs),
     /// Generates input from a seed, for benchmarks and trials.
@@ -80,7 +83,7 @@ impl JobArgs {
     /// What is laid over the job, for commands that read its inputs.
     #[must_use]
     pub fn overlay(&self) -> Overlay {
-        Overlay { connect: self.connect.clone(), set: self.set.clone(), without_inputs: false }
+        Overlay { connect: self.connect.clone(), set: self.set.clone(), ..Overlay::default() }
     }
 }
 
@@ -180,6 +183,17 @@ pub struct SimilarArgs {
     pub place: PlaceArgs,
 }
 
+/// `proxima serve`
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// Which job.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Where to serve, above the job's own [http] listen; port 0 takes any free one.
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    pub listen: Option<String>,
+}
+
 /// `proxima evaluate`
 #[derive(Args, Clone, Debug)]
 pub struct EvaluateArgs {
@@ -266,6 +280,8 @@ mod tests {
         assert_eq!((search.body.as_str(), search.place.server.as_deref()), ("-", Some("http://h:1")));
         let Ok(Command::Similar(similar)) = parse("similar shop together 85123A") else { panic!("n is not needed") };
         assert_eq!(similar.n, 10);
+        let Ok(Command::Serve(serve)) = parse("serve shop --listen 127.0.0.1:0") else { panic!("a job is enough") };
+        assert_eq!(serve.listen.as_deref(), Some("127.0.0.1:0"));
     }
 
     #[test]

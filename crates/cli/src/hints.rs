@@ -1,7 +1,7 @@
 //! What can be asked, and how: `curl` lines that work as they are printed, made of the job's own indexes and paths.
 
 use crate::client::encode;
-use proxima_event::KeyValueRead;
+use proxima_event::KeyValueScan;
 use proxima_graph::path_table;
 use proxima_serve::{Asked, Field, IndexInfo, SimilarPath};
 use serde_json::{Map, Value, json};
@@ -35,6 +35,14 @@ pub fn lines(address: SocketAddr, indexes: &[(String, IndexInfo)], path: Option<
     format!("Serving on http://{address}. Ask for example:\n{lines}")
 }
 
+/// The same for a process that serves lists alone. What objects there are only a person knows.
+#[must_use]
+pub fn of_lists(address: SocketAddr, paths: &[String]) -> String {
+    let line = |path: &String| format!("  curl -s 'http://{address}/v1/similar/{}/ID?n=5&pretty'\n", encode(path));
+    let lines: String = paths.iter().map(line).collect();
+    format!("Serving lists on http://{address}. Ask, with an object's id for ID:\n{lines}")
+}
+
 /// An index over time with numbers shows more than one without; among equals the first in the job is taken.
 fn interest(info: &IndexInfo) -> (bool, std::cmp::Reverse<u64>) {
     let kinds = [is_time as fn(&Field) -> bool, is_number];
@@ -65,7 +73,7 @@ fn is_number(field: &Field) -> bool {
 }
 
 /// An object of the path that many subjects are related to, among the first ones in the store.
-pub fn find_object(store: &dyn KeyValueRead, path: &str, reader: &dyn SimilarPath) -> Option<PathHint> {
+pub fn find_object(store: &dyn KeyValueScan, path: &str, reader: &dyn SimilarPath) -> Option<PathHint> {
     let mut ids = Vec::new();
     let mut visit = |key: &[u8], _: &[u8]| {
         ids.extend(key.get(1..).and_then(|id| String::from_utf8(id.to_vec()).ok()));
@@ -101,6 +109,16 @@ mod tests {
   curl -s 'http://127.0.0.1:8080/v1/indexes/daily/_search?pretty' -d '{\"size\":3,\"sort\":[{\"day\":\"desc\"}],\"aggs\":{\"total\":{\"sum\":{\"field\":\"gmv_gbp\"}}}}'
   curl -s 'http://127.0.0.1:8080/v1/similar/bought_together/85123A%2Fx?n=5&pretty'
   curl -s 'http://127.0.0.1:8080/v1/status'
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn lists_are_asked_for_with_ids() {
+        let text = of_lists(([127, 0, 0, 1], 80).into(), &["also".to_owned(), "for you".to_owned()]);
+        let expected = "Serving lists on http://127.0.0.1:80. Ask, with an object's id for ID:
+  curl -s 'http://127.0.0.1:80/v1/similar/also/ID?n=5&pretty'
+  curl -s 'http://127.0.0.1:80/v1/similar/for%20you/ID?n=5&pretty'
 ";
         assert_eq!(text, expected);
     }

@@ -7,9 +7,9 @@ use proxima_servers::{Service, free_ports};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -92,6 +92,25 @@ impl Job {
         // SAFETY: sends a signal to a process of ours that was not waited for, so the number is still its own.
         assert_eq!(unsafe { libc::kill(pid, libc::SIGINT) }, 0);
         run.wait().unwrap();
+    }
+
+    /// Serves the lists in a process of its own, from a folder where there is no data.
+    fn serve(&self) -> ListServer {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
+        command.args(["serve", ".", "--listen", "127.0.0.1:0"]).current_dir(self.folder.path());
+        self.set_outputs(&mut command);
+        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.split("on http://").nth(1).and_then(|rest| rest.split(". Ask").next());
+        ListServer { address: address.expect("it says where it serves").to_owned(), process }
+    }
+
+    /// `proxima similar`
+    fn similar(&self, path: &str, id: &str) -> Output {
+        let mut command = self.command("similar");
+        self.set_outputs(&mut command);
+        command.args([path, id, "-n", &N.to_string()]).output().unwrap()
     }
 
     fn get(&self, route: &str) -> Option<Value> {
@@ -186,10 +205,7 @@ fn is_at_rest(status: &Value) -> bool {
 /// What the data folder holds, for nobody but who stops the run.
 fn from_folder(job: &Job) -> BTreeMap<(&'static str, String), List> {
     let ask = |(path, id): (&'static str, String)| {
-        let mut command = job.command("similar");
-        job.set_outputs(&mut command);
-        let output = command.args([path, &id, "-n", &N.to_string()]).output().unwrap();
-        let answer: Value = serde_json::from_slice(&output.stdout).ok()?;
+        let answer: Value = serde_json::from_slice(&job.similar(path, &id).stdout).ok()?;
         Some(((path, id), list(&answer["neighbours"])?))
     };
     // Each is a process: some of each path are enough.
@@ -278,6 +294,36 @@ fn from_redis(job: &Job, port: &str) -> BTreeMap<(&'static str, String), List> {
     questions.into_iter().zip(lists).filter_map(|(question, list)| Some((question, list?))).collect()
 }
 
+/// `proxima serve`
+struct ListServer {
+    process: Child,
+    address: String,
+}
+
+impl ListServer {
+    fn get(&self, route: &str) -> (u16, Value) {
+        let url = format!("http://{}{route}", self.address);
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut answer = agent.get(&url).call().unwrap();
+        let body = answer.body_mut().read_to_string().unwrap();
+        (answer.status().as_u16(), serde_json::from_str(&body).unwrap())
+    }
+
+    fn list(&self, path: &str, id: &str) -> Option<List> {
+        let (status, answer) = self.get(&format!("/v1/similar/{path}/{id}?n={N}"));
+        assert!(status == 200 || status == 404 && answer["error"]["code"] == "object_not_found", "{status}: {answer}");
+        list(&answer["neighbours"])
+    }
+}
+
+impl Drop for ListServer {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 /// Waits until Redis holds what the paths lead to, and nothing else.
 fn wait_equal(job: &Job, port: &str) {
     let mut last = Default::default();
@@ -329,4 +375,60 @@ fn lists_are_in_redis_whatever_happens_to_it_and_to_the_run() {
     job.start("2");
     job.wait_events(1_500);
     wait_equal(&job, &port);
+}
+
+/// Another process answers as the run did, which is gone with its data folder.
+#[test]
+#[ignore = "needs a Redis of its own: `cargo xtask test` runs it"]
+fn lists_in_redis_are_served_without_the_run() {
+    for layout in ["json", "hash"] {
+        let (service, port, sink) = redis();
+        let sink = sink.replace("layout = \"json\"", &format!("layout = \"{layout}\""));
+        let mut job = Job::new(", sink = \"lists\"", &sink);
+        job.start("2");
+        job.wait_events(600);
+        wait_until("all lists", || is_at_rest(&job.status()).then_some(()));
+        let asked = job.asked();
+        let server = job.serve();
+        let questions = job.questions();
+        let served = || -> BTreeMap<_, _> {
+            let answer = |(path, id): &(&'static str, String)| Some(((*path, id.clone()), server.list(path, id)?));
+            questions.iter().filter_map(answer).collect()
+        };
+        wait_until("what the run answers", || (served() == asked).then_some(()));
+        assert!(asked.len() > 100, "{asked:?}");
+        job.kill();
+        fs::remove_dir_all(job.data()).unwrap();
+        assert_eq!(served(), asked);
+
+        let ((path, id), list) = asked.first_key_value().unwrap();
+        let (_, first) = server.get(&format!("/v1/similar/{path}/{id}?n=1"));
+        assert_eq!(self::list(&first["neighbours"]).unwrap(), list[..1]);
+        let by_command: Value = serde_json::from_slice(&job.similar(path, id).stdout).unwrap();
+        assert_eq!(self::list(&by_command["neighbours"]).as_ref(), Some(list));
+        assert_eq!(job.similar(path, "nobody").status.code(), Some(3));
+        let (status, answer) = server.get(&format!("/v1/similar/{path}/nobody"));
+        assert_eq!((status, &answer["error"]["code"]), (404, &Value::from("object_not_found")));
+        assert_eq!(server.get("/v1/similar/nothing/x").1["error"]["code"], "path_not_found");
+        assert_eq!(server.get("/v1/status").1["job"], "paths");
+
+        service.run(&["stop"]);
+        for _ in 0..3 {
+            let begin = Instant::now();
+            let (status, answer) = server.get(&format!("/v1/similar/{path}/{id}"));
+            assert_eq!((status, &answer["error"]["code"]), (503, &Value::from("store_exception")), "{answer}");
+            let message = answer["error"]["message"].as_str().unwrap();
+            assert!(message.contains(&format!("redis 127.0.0.1:{port}")), "{message}");
+            assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+        }
+        assert_eq!(job.similar(path, id).status.code(), Some(1));
+        // A process that begins meanwhile is there when Redis is.
+        let second = job.serve();
+        service.run(&["start"]);
+        for server in [&server, &second] {
+            wait_until("Redis is back", || (server.get(&format!("/v1/similar/{path}/{id}")).0 == 200).then_some(()));
+            assert_eq!(server.list(path, id).as_ref(), Some(list));
+        }
+        assert_eq!(served(), asked);
+    }
 }

@@ -26,4 +26,4 @@ pub use offsets::{Committed, OffsetStore, Outcome};
 pub use rejected::Rejected;
 pub use sink::{RejectedWrite, Sink, SinkError};
 pub use source::{Intake, PartitionId, Position, Release, Resume, Source, SourceError, Stopped};
-pub use store::{KeyValueRead, StoreError};
+pub use store::{KeyValueRead, KeyValueScan, StoreError};

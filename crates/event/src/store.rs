@@ -1,4 +1,4 @@
-//! The contract of a key-value store as readers see it.
+//! The contracts of key-value stores as readers see them.
 
 use thiserror::Error;
 
@@ -9,7 +9,10 @@ pub trait KeyValueRead: Send + Sync {
     /// # Errors
     /// When the store cannot be read.
     fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+}
 
+/// A store that keeps its keys in order. A server that hashes them would have to look at all it holds.
+pub trait KeyValueScan: KeyValueRead {
     /// Calls `visit` with each key that starts with `prefix` and its value, in key order, until it returns `false`.
     ///
     /// # Errors
@@ -27,4 +30,6 @@ pub struct StoreError {
     pub store: String,
     /// The cause, in words.
     pub reason: String,
+    /// Whether it passes by itself: the store is away, and may be back in a moment.
+    pub passing: bool,
 }

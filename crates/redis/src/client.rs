@@ -1,7 +1,7 @@
 //! Keeps a connection to Redis through everything that passes: lost connections, loading servers, fail-overs.
 
 use crate::config::RedisConfig;
-use crate::fault::{Verdict, explain, judge};
+use crate::fault::Fault;
 use crate::link::Link;
 use proxima_event::Health;
 use redis::{RedisResult, Script};
@@ -74,25 +74,25 @@ impl Client {
         &mut self,
         patience: &Patience,
         mut work: impl FnMut(&mut Link, u64) -> RedisResult<T>,
-    ) -> Result<T, String> {
+    ) -> Result<T, Fault> {
         let since = Instant::now();
         let (mut pause, mut attempts) = (PAUSE_FIRST, 0);
         loop {
-            let error = match self.attempt(&mut work) {
+            let fault = match self.attempt(&mut work) {
                 Ok(done) => {
                     if attempts > 0 {
                         patience.goes_on(&self.config.name(), attempts);
                     }
                     return Ok(done);
                 }
-                Err(error) => error,
+                Err(error) => Fault::from(&error),
             };
             self.link = None;
-            if judge(&error) == Verdict::Never || patience.is_over(since) {
-                return Err(explain(&error));
+            if !fault.passing || patience.is_over(since) {
+                return Err(fault);
             }
             attempts += 1;
-            patience.waits(&self.config.name(), &explain(&error), attempts);
+            patience.waits(&self.config.name(), &fault.reason, attempts);
             rest(pause, patience, since);
             pause = (pause * 2).min(PAUSE_MOST);
         }

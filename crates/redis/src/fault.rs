@@ -4,15 +4,37 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 /// Whether trying again can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+enum Verdict {
     /// The servers will be back: they start, load, fail over, or the way to them is broken.
     Again,
     /// Nothing changes by itself.
     Never,
 }
 
+/// Why something was given up.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    /// The cause in words.
+    pub(crate) reason: String,
+    /// Whether trying again later can help.
+    pub(crate) passing: bool,
+}
+
+impl From<&RedisError> for Fault {
+    fn from(error: &RedisError) -> Self {
+        Self { reason: explain(error), passing: judge(error) == Verdict::Again }
+    }
+}
+
+/// What stands in Redis and is not understood does not change by itself.
+impl From<String> for Fault {
+    fn from(reason: String) -> Self {
+        Self { reason, passing: false }
+    }
+}
+
 /// Judges an error. What is not known to be for ever is tried again: a stream that waits loses nothing.
-pub(crate) fn judge(error: &RedisError) -> Verdict {
+fn judge(error: &RedisError) -> Verdict {
     match error.kind() {
         ErrorKind::AuthenticationFailed
         | ErrorKind::InvalidClientConfig
@@ -37,13 +59,13 @@ pub(crate) fn judge(error: &RedisError) -> Verdict {
 }
 
 /// The cause in words, with what to do where that is known.
-pub(crate) fn explain(error: &RedisError) -> String {
+fn explain(error: &RedisError) -> String {
     let text = error.to_string();
     let advice = match (error.kind(), error.code()) {
         (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS")) => "check username and password",
         (_, Some("NOAUTH")) => "the server asks for a password: set password_env or password_file",
         (ErrorKind::Server(ServerErrorKind::NoPerm), _) => {
-            "the user needs the commands EVALSHA, SCRIPT LOAD and those of the keys (ACL)"
+            "the user needs the commands EVALSHA, SCRIPT LOAD and those of the keys to write, GET or HGETALL to read (ACL)"
         }
         (_, Some("WRONGTYPE")) => {
             "something else was written there: choose another key pattern, or delete the key if nobody needs it"

@@ -10,6 +10,7 @@
 
 use crate::client::{Client, Patience};
 use crate::config::RedisConfig;
+use crate::fault::Fault;
 use crate::sink::{sync, wait_for_replicas};
 use proxima_event::offsets::{Committed, OffsetStore, Outcome};
 use proxima_event::{Epoch, Generation, Health, PartitionId, Position, StoreError};
@@ -45,7 +46,7 @@ impl RedisOffsets {
         let mut client = Client::new(servers, &[SCRIPT]);
         let connected = client.call(&Patience::Bounded(PATIENCE), |_, _| Ok(()));
         let store = client.config().name();
-        connected.map_err(|reason| StoreError { tried: "connect to", store, reason })?;
+        connected.map_err(|Fault { reason, passing }| StoreError { tried: "connect to", store, reason, passing })?;
         Ok(Self {
             client,
             // The braces make the job's name decide the slot of a cluster, whatever else is kept beside it later.
@@ -68,7 +69,7 @@ impl RedisOffsets {
         &self.key
     }
 
-    fn store(&mut self, call: &Cmd) -> Result<Outcome, String> {
+    fn store(&mut self, call: &Cmd) -> Result<Outcome, Fault> {
         let patience = Patience::Run(self.health.clone());
         let (replicas, timeout) = (self.client.config().wait_replicas, self.client.config().timeout);
         // A server that was exchanged between write and sync may have lost the write: then it is written again.
@@ -85,8 +86,9 @@ impl RedisOffsets {
         }
     }
 
-    fn failed(&self, tried: &'static str, reason: String) -> StoreError {
-        StoreError { tried, store: format!("{} of {}", self.key, self.client.config().name()), reason }
+    fn failed(&self, tried: &'static str, fault: Fault) -> StoreError {
+        let store = format!("{} of {}", self.key, self.client.config().name());
+        StoreError { tried, store, reason: fault.reason, passing: fault.passing }
     }
 }
 
@@ -95,8 +97,8 @@ impl OffsetStore for RedisOffsets {
         let key = self.key.clone();
         let read =
             self.client.call(&Patience::Bounded(PATIENCE), |link, _| fields(link.ask(cmd("HGETALL").arg(&key))?));
-        let fields = read.map_err(|reason| self.failed("load offsets from", reason))?;
-        parse(&fields).map_err(|reason| self.failed("load offsets from", reason))
+        let fields = read.map_err(|fault| self.failed("load offsets from", fault))?;
+        parse(&fields).map_err(|reason| self.failed("load offsets from", reason.into()))
     }
 
     fn commit(&mut self, committed: &Committed) -> Result<Outcome, StoreError> {
@@ -105,7 +107,7 @@ impl OffsetStore for RedisOffsets {
         for (field, value) in listed(committed) {
             call.arg(field).arg(value);
         }
-        self.store(&call).map_err(|reason| self.failed("commit offsets to", reason))
+        self.store(&call).map_err(|fault| self.failed("commit offsets to", fault))
     }
 }
 

@@ -10,6 +10,7 @@
 
 use crate::client::{Client, Patience};
 use crate::config::{Layout, Mode, RedisConfig, SinkConfig};
+use crate::fault::Fault;
 use crate::link::Link;
 use crate::pattern::tombstone;
 use crate::rows::{Write, arguments};
@@ -72,10 +73,10 @@ impl RedisSink {
             Layout::Json => JSON,
         };
         let mut client = Client::new(servers, &[text]);
-        client.call(&Patience::Bounded(OPEN_PATIENCE), |_, _| Ok(())).map_err(|reason| SinkError {
+        client.call(&Patience::Bounded(OPEN_PATIENCE), |_, _| Ok(())).map_err(|fault| SinkError {
             tried: "connect to",
             target: client.config().name(),
-            reason,
+            reason: fault.reason,
         })?;
         Ok(Self {
             client,
@@ -111,7 +112,7 @@ impl RedisSink {
     }
 
     /// Writes what waits; over a new connection also what was written last.
-    fn send(&mut self) -> Result<(), String> {
+    fn send(&mut self) -> Result<(), Fault> {
         let Self { client, config, script, waiting, recent, connection, health, .. } = self;
         let patience = Patience::Run(health.clone());
         let in_cluster = client.config().mode == Mode::Cluster;
@@ -143,9 +144,9 @@ impl RedisSink {
         }
     }
 
-    fn failed(&self, tried: &'static str, reason: String) -> SinkError {
+    fn failed(&self, tried: &'static str, fault: Fault) -> SinkError {
         let target = format!("table {} of {}", self.config.table, self.client.config().name());
-        SinkError { tried, target, reason }
+        SinkError { tried, target, reason: fault.reason }
     }
 }
 
@@ -162,7 +163,7 @@ impl Sink for RedisSink {
 
     fn flush(&mut self) -> Result<(), SinkError> {
         if !self.waiting.is_empty() {
-            self.send().map_err(|reason| self.failed("write to", reason))?;
+            self.send().map_err(|fault| self.failed("write to", fault))?;
             self.keep_recent();
         }
         Ok(())
@@ -175,10 +176,10 @@ impl Sink for RedisSink {
     fn sync(&mut self) -> Result<(), SinkError> {
         self.flush()?;
         let held = sync(&mut self.client, &Patience::Run(self.health.clone()), &mut self.cannot_sync);
-        let connection = held.map_err(|reason| self.failed("sync", reason))?;
+        let connection = held.map_err(|fault| self.failed("sync", fault))?;
         if connection != self.connection {
             // The server was another one in between: it gets the last writes again before they count as kept.
-            self.send().map_err(|reason| self.failed("write to", reason))?;
+            self.send().map_err(|fault| self.failed("write to", fault))?;
             return self.sync();
         }
         if !self.cannot_sync {
@@ -256,7 +257,7 @@ fn wait_ms(timeout: Duration) -> u64 {
 }
 
 /// Waits until what was sent is on the disk, and gives the number of the connection that says so.
-pub(crate) fn sync(client: &mut Client, patience: &Patience, cannot: &mut bool) -> Result<u64, String> {
+pub(crate) fn sync(client: &mut Client, patience: &Patience, cannot: &mut bool) -> Result<u64, Fault> {
     let timeout = client.config().timeout;
     client.call(patience, |link, number| {
         if !*cannot {

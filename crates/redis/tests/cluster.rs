@@ -5,14 +5,14 @@
 mod support;
 
 use proxima_event::offsets::{Committed, OffsetStore, Outcome};
-use proxima_event::{Epoch, Generation, Sink, Version};
+use proxima_event::{Epoch, Generation, KeyValueRead, Sink, Version};
 use proxima_redis::{Layout, Mode, RedisConfig, RedisOffsets, tombstone};
 use proxima_servers::{Service, free_ports};
 use redis::cluster::{ClusterClient, ClusterConnection};
 use redis::cmd;
 use std::collections::BTreeMap;
 use std::process::Command;
-use support::{changes, servers, sink};
+use support::{changes, reader, servers, sink};
 
 fn look(service: &Service) -> ClusterConnection {
     let nodes = service.address().split(',').map(|address| format!("redis://{address}/"));
@@ -44,8 +44,12 @@ fn a_cluster_is_written_to_through_what_happens_to_it() {
         sink.flush().unwrap();
         sink.sync().unwrap();
     };
+    let reader = reader(config.clone(), Layout::Hash);
     let mut check = |version: u64| {
         for id in 0..1_000 {
+            let row = reader.get("user", id.to_string().as_bytes()).unwrap().unwrap();
+            let row: serde_json::Value = serde_json::from_slice(&row).unwrap();
+            assert_eq!(row["name"], format!("v{version}/{id}"));
             assert_eq!(hash(&mut redis, &format!("dim:user:{id}"))["name"], format!("v{version}/{id}"));
         }
     };

@@ -4,15 +4,15 @@
 
 mod support;
 
-use proxima_event::Sink;
 use proxima_event::offsets::OffsetStore;
+use proxima_event::{KeyValueRead, Sink};
 use proxima_redis::{KeyPattern, Layout, RedisConfig, RedisOffsets, RedisSink, Secret, SinkConfig, Tls};
 use proxima_servers::Service;
 use redis::{Connection, cmd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use support::{hash, kill, look, own_port, own_server, servers, sink, unique, write};
+use support::{hash, kill, look, own_port, own_server, reader, servers, sink, unique, write};
 
 /// Writes rows as fast as they go, until told to stop; row `n` has version `n` and key `n % 500`.
 fn keep_writing(mut sink: RedisSink) -> (Arc<AtomicBool>, Arc<AtomicU64>, std::thread::JoinHandle<RedisSink>) {
@@ -186,6 +186,8 @@ fn certificates_and_passwords_go_together() {
     write(&mut sink, 1, &[(1, "Ann", 1)]);
     sink.sync().unwrap();
     assert_eq!(hash(&mut redis, &format!("dim:{table}:1"))["name"], "Ann");
+    let reader = reader(config("ca.pem", true, "right"), Layout::Hash);
+    assert!(reader.get(&table, b"1").unwrap().is_some());
 
     let reasons = [
         (config("ca.pem", true, "wrong"), "check username and password"),

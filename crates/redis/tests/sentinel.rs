@@ -4,11 +4,12 @@
 
 mod support;
 
+use proxima_event::KeyValueRead;
 use proxima_redis::{Layout, Mode, RedisConfig, RedisSink, SinkConfig};
 use redis::cmd;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use support::{hash, kill, look, own_port, own_server, sink, write};
+use support::{hash, kill, look, own_port, own_server, reader, sink, write};
 
 /// A Sentinel of the test's own, which ends with it.
 struct Sentinel {
@@ -71,6 +72,8 @@ fn the_sink_follows_the_master() {
     let mut sink = sink(config.clone(), "user", Layout::Hash);
     write(&mut sink, 1, &[(1, "Ann", 1)]);
     assert_eq!(hash(&mut look(master.address()), "dim:user:1")["name"], "Ann");
+    let reader = reader(config.clone(), Layout::Hash);
+    assert!(reader.get("user", b"1").unwrap().is_some());
 
     kill(&master);
     write(&mut sink, 2, &[(2, "Bo", 1)]);
@@ -78,6 +81,7 @@ fn the_sink_follows_the_master() {
     assert_eq!(hash(&mut there, "dim:user:2")["name"], "Bo");
     // Whether or not it was replicated in time, what was written last is there.
     assert_eq!(hash(&mut there, "dim:user:1")["name"], "Ann");
+    wait_for("the reader to follow", || reader.get("user", b"2").is_ok_and(|row| row.is_some()));
 
     let mode = Mode::Sentinel { master: "shop".to_owned(), password: None };
     let config = RedisConfig { mode, ..RedisConfig::new([&sentinel.address]) };

@@ -2,6 +2,7 @@
 
 use crate::answers::{Asked, Because, Document, Failure, Field, IndexInfo, Near, Neighbour, Search, SimilarPath};
 use proxima_elastic::{AskError, ElasticReader};
+use proxima_event::StoreError;
 use proxima_graph::path::{WalkReader, WalkedTo};
 use proxima_graph::{PathReader, Similar, Value as Attribute};
 use proxima_publish::{Item, ListReader};
@@ -78,6 +79,14 @@ impl From<SearchError> for Failure {
     }
 }
 
+/// A store that is away may be asked again.
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let status = if error.passing { 503 } else { 500 };
+        Self { status, code: "store_exception", message: error.to_string() }
+    }
+}
+
 impl SimilarPath for PathReader {
     /// Pairs are their own explanation.
     fn similar(&self, id: &str, asked: Asked) -> Result<Option<Near>, Failure> {
@@ -120,11 +129,7 @@ impl SimilarPath for WalkReader {
 impl SimilarPath for ListReader {
     /// The list as it was written: without attributes, and without the parts of its scores.
     fn similar(&self, id: &str, asked: Asked) -> Result<Option<Near>, Failure> {
-        let items = self.read(id, asked.n).map_err(|error| Failure {
-            status: 500,
-            code: "store_exception",
-            message: error.to_string(),
-        })?;
+        let items = self.read(id, asked.n)?;
         let neighbour = |item: Item| Neighbour {
             id: item.id,
             score: item.score,
@@ -196,6 +201,19 @@ mod tests {
         let document = index.document("2010-12-02").unwrap().unwrap();
         assert_eq!((document.version, document.source.get()), (7, r#"{"day":"2010-12-02","gmv":0.001}"#));
         assert!(index.document("1999-12-31").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_store_that_is_away_may_be_asked_again() {
+        let failure = |passing| {
+            let (store, reason) = ("redis one:6379".to_owned(), "no connection".to_owned());
+            Failure::from(StoreError { tried: "read", store, reason, passing })
+        };
+        assert_eq!((failure(true).status, failure(false).status), (503, 500));
+        assert_eq!(
+            (failure(true).code, failure(true).message.as_str()),
+            ("store_exception", "cannot read redis one:6379: no connection")
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `proxima search` and `proxima similar`: questions to a running server, or else to the data folder.
+//! `proxima search` and `proxima similar`: questions to a running server, or else to where the results rest: the data
+//! folder, or Redis.
 
 use super::{data_path, load_job, print};
 use crate::args::{JobArgs, PlaceArgs, SearchArgs, SimilarArgs};
@@ -11,13 +12,14 @@ use anyhow::{Context, anyhow};
 use proxima_serve::{Answer, AppState};
 use serde_json::Value;
 use std::io::Read;
+use std::path::Path;
 
 /// Searches an index.
 pub(super) fn search(args: &SearchArgs) -> Result<(), Failure> {
     let plan = job(&args.job)?;
     let ask = Ask::post(format!("/v1/indexes/{}/_search?pretty", encode(&args.index)), body(&args.body)?);
-    let answer = answer(&plan, &args.place, &ask, |data| stores::index_only(data, &args.index))?;
-    show(answer)
+    let open = |folder: &Path| Ok(stores::index_only(&results(folder)?, &args.index)?);
+    show(answer(&plan, &args.place, &ask, open)?)
 }
 
 /// Lists the objects nearest to one.
@@ -26,22 +28,37 @@ pub(super) fn similar(args: &SimilarArgs) -> Result<(), Failure> {
     let (path, id) = (encode(&args.path), encode(&args.id));
     let ask = Ask::get(format!("/v1/similar/{path}/{id}?n={}&pretty", args.n));
     let known = plan.paths.get(&args.path);
-    let open = |data: &DataFolder| {
-        match plan.outputs.get(&args.path) {
-            Some(output) if output.sink.is_none() => return stores::lists_only(data, &args.path),
-            _ => {}
+    let open = |folder: &Path| match plan.outputs.get(&args.path) {
+        // Only now it is known that a password is needed.
+        Some(output) if output.sink.is_some() => Ok(stores::remote_only(&job_with(&args.job, true)?)),
+        Some(_) => Ok(stores::lists_only(&results(folder)?, &args.path)?),
+        None if plan.walks.get(&args.path).is_some() => {
+            results(folder)?;
+            Err(Failure::Run(anyhow!("path \"{}\" is evaluated by a running job alone; run it first", args.path)))
         }
-        let walk = plan.walks.get(&args.path).is_some();
-        anyhow::ensure!(!walk, "path \"{}\" is evaluated by a running job alone; run it first", args.path);
-        stores::path_only(data, &args.path, known)
+        None => Ok(stores::path_only(&results(folder)?, &args.path, known)?),
     };
-    let answer = answer(&plan, &args.place, &ask, open)?;
-    show(answer)
+    show(answer(&plan, &args.place, &ask, open)?)
 }
 
 /// The job as far as questions need it: its inputs may be gone.
 fn job(args: &JobArgs) -> Result<JobPlan, Failure> {
-    load_job(&args.job, &Overlay { without_inputs: true, ..args.overlay() })
+    job_with(args, false)
+}
+
+/// The same, with what opens the stores of its lists.
+fn job_with(args: &JobArgs, lists: bool) -> Result<JobPlan, Failure> {
+    load_job(&args.job, &Overlay { without_inputs: true, lists, ..args.overlay() })
+}
+
+/// The data folder, if there is one.
+fn results(folder: &Path) -> Result<DataFolder, Failure> {
+    if folder.exists() {
+        return Ok(DataFolder::existing(folder));
+    }
+    let folder = folder.display();
+    let message = format!("the job has no results in {folder}; run it first, or name its folder with --data");
+    Err(Failure::NotFound(message))
 }
 
 /// The request: itself, the content of `@FILE`, or standard input for `-`.
@@ -57,29 +74,23 @@ fn body(written: &str) -> Result<String, Failure> {
     Ok(written.to_owned())
 }
 
-/// Asks the server that was given; else the one that the data folder names, if it lives; else the data folder itself.
+/// Asks the server that was given; else the one that the data folder names, if it lives; else where the results rest.
 fn answer(
     plan: &JobPlan,
     place: &PlaceArgs,
     ask: &Ask,
-    open: impl FnOnce(&DataFolder) -> anyhow::Result<AppState>,
+    open: impl FnOnce(&Path) -> Result<AppState, Failure>,
 ) -> Result<Answer, Failure> {
     if let Some(url) = &place.server {
         return ask.send(url).map_err(|error| Failure::NotFound(format!("cannot reach {url}: {error}")));
     }
     let folder = data_path(plan, place.data.as_deref());
-    let data = DataFolder::existing(&folder);
-    if let Some(server) = data.server().filter(|server| serves(&server.address, &plan.name)) {
+    if let Some(server) = DataFolder::existing(&folder).server().filter(|server| serves(&server.address, &plan.name)) {
         let address = server.address;
         return ask.send(&address).with_context(|| format!("cannot ask {address}")).map_err(Failure::Run);
     }
-    if !folder.exists() {
-        let folder = folder.display();
-        let message = format!("the job has no results in {folder}; run it first, or name its folder with --data");
-        return Err(Failure::NotFound(message));
-    }
-    let asked = open(&data).and_then(|state| Ok(proxima_serve::ask(state, ask.method, &ask.path, ask.body.clone())?));
-    asked.map_err(Failure::Run)
+    let asked = proxima_serve::ask(open(&folder)?, ask.method, &ask.path, ask.body.clone());
+    asked.map_err(|error| Failure::Run(error.into()))
 }
 
 fn show(answer: Answer) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ mod ask;
 mod check;
 mod evaluate;
 mod run;
+mod serve;
 mod status;
 
 use crate::args::{Cli, Command};
@@ -26,6 +27,7 @@ pub fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Status(args) => status::status(&args),
         Command::Search(args) => ask::search(&args),
         Command::Similar(args) => ask::similar(&args),
+        Command::Serve(args) => serve::serve(&args),
         Command::Evaluate(args) => evaluate::evaluate(&args),
         Command::Generate(args) => Ok(generate::run(&args)?),
     }

@@ -29,7 +29,7 @@ fn place(args: &StatusArgs) -> Result<String, Failure> {
         return Ok(url.clone());
     }
     let Some(job) = &args.job else { return Ok(HttpPlan::default().listen) };
-    let overlay = Overlay { connect: args.connect.clone(), set: Vec::new(), without_inputs: true };
+    let overlay = Overlay { connect: args.connect.clone(), without_inputs: true, ..Overlay::default() };
     let plan = load_job(job, &overlay)?;
     let folder = data_path(&plan, args.place.data.as_deref());
     let server = DataFolder::existing(&folder).server().filter(|server| serves(&server.address, &plan.name));

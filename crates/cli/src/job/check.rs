@@ -31,7 +31,7 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
     let zone = check_zone(raw.zone.as_ref(), problems);
     let views = check_sql(folder, &raw, zone.unwrap_or(Tz::UTC), problems);
     let sources = check_sources(folder, &raw.sources, overlay, problems);
-    let sinks = check_sinks(folder, &raw.sinks, overlay, problems);
+    let sinks = check_sinks(folder, &raw, overlay, problems);
     let paths = check_paths(&raw, problems);
     let models = models::check(&raw.models, views.as_ref(), problems);
     let queries = check_queries(&raw, views.as_ref(), problems);
@@ -211,10 +211,14 @@ fn check_sources(
 
 fn check_sinks(
     folder: &Path,
-    sinks: &[(String, RawSink)],
+    raw: &RawJob,
     overlay: &Overlay,
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, SinkKind> {
+    let holds_lists = |name: &str| {
+        let mut outputs = raw.walks.iter().filter_map(|(_, walk)| walk.output.as_ref());
+        outputs.any(|output| output.sink() == Some(name))
+    };
     let mut check = |name: &str, sink: &RawSink| match sink.kind.as_ref()?.value {
         SinkWord::Index => Some(SinkKind::Index),
         SinkWord::Discard => Some(SinkKind::Discard),
@@ -227,11 +231,12 @@ fn check_sinks(
             Some(SinkKind::Kafka(Box::new(plan)))
         }
         SinkWord::Redis => {
-            let plan = sink.redis.as_ref()?.check(folder, !overlay.without_inputs, problems)?;
+            let is_used = !overlay.without_inputs || overlay.lists && holds_lists(name);
+            let plan = sink.redis.as_ref()?.check(folder, is_used, problems)?;
             Some(SinkKind::Redis(Box::new(plan)))
         }
     };
-    sinks.iter().filter_map(|(name, sink)| Some((name.clone(), check(name, sink)?))).collect()
+    raw.sinks.iter().filter_map(|(name, sink)| Some((name.clone(), check(name, sink)?))).collect()
 }
 
 /// Without the SQL nobody knows which indexes there are.

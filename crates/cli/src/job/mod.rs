@@ -54,6 +54,8 @@ pub struct Overlay {
     pub set: Vec<String>,
     /// Leave alone whether the files that sources name exist: for commands that do not read them.
     pub without_inputs: bool,
+    /// Look up what opens the stores that lists are read from, also where nothing else is asked for.
+    pub lists: bool,
 }
 
 /// Reads and checks the job in a folder.

@@ -11,7 +11,7 @@ use crate::codec;
 use crate::config::{Merger, PathConfig};
 use crate::lower::{object_table, path_table};
 use cache::{NameCache, NormCache};
-use proxima_event::{KeyValueRead, StoreError};
+use proxima_event::{KeyValueScan, StoreError};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use thiserror::Error;
 /// Keeps the norms of all objects (8 bytes each, and 8 for each shard) and the names of those that were in an answer
 /// in memory.
 pub struct PathReader {
-    store: Arc<dyn KeyValueRead>,
+    store: Arc<dyn KeyValueScan>,
     table: String,
     objects: Option<String>,
     merger: Merger,
@@ -79,7 +79,7 @@ pub enum ReadError {
 impl PathReader {
     /// A reader of the path of this name.
     #[must_use]
-    pub fn new(store: Arc<dyn KeyValueRead>, path: &str, config: &PathConfig) -> Self {
+    pub fn new(store: Arc<dyn KeyValueScan>, path: &str, config: &PathConfig) -> Self {
         Self {
             store,
             table: path_table(path),

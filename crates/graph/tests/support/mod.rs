@@ -7,7 +7,7 @@ pub(crate) mod naive;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringViewArray};
 use proxima_engine::{EpochEnd, Operator, Outbox, Section, StateReader, StateWriter};
 use proxima_event::hash::hash_columns;
-use proxima_event::{Changes, Epoch, KEY_GROUPS, KeyGroup, KeyGroupSet, KeyValueRead, StoreError};
+use proxima_event::{Changes, Epoch, KEY_GROUPS, KeyGroup, KeyGroupSet, KeyValueRead, KeyValueScan, StoreError};
 use proxima_graph::{Announce, Couple, Identify, RelationColumns};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -53,7 +53,9 @@ impl KeyValueRead for MemoryStore {
     fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.0.lock().unwrap().get(table).and_then(|table| table.get(key)).cloned())
     }
+}
 
+impl KeyValueScan for MemoryStore {
     fn scan(&self, table: &str, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StoreError> {
         let tables = self.0.lock().unwrap();
         let Some(table) = tables.get(table) else { return Ok(()) };

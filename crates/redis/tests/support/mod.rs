@@ -4,7 +4,7 @@
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use proxima_event::{Changes, Sink, Version};
-use proxima_redis::{Layout, RedisConfig, RedisSink, SinkConfig};
+use proxima_redis::{Layout, RedisConfig, RedisReader, RedisSink, SinkConfig};
 use proxima_servers::Service;
 use redis::{Connection, cmd};
 use std::collections::BTreeMap;
@@ -50,6 +50,11 @@ pub fn servers(service: &Service) -> RedisConfig {
 pub fn sink(servers: RedisConfig, table: &str, layout: Layout) -> RedisSink {
     let config = SinkConfig { layout, pattern: "dim:{table}:{id}".parse().unwrap(), ..SinkConfig::new(table, vec![0]) };
     RedisSink::open(servers, config).unwrap()
+}
+
+/// A reader of what such a sink writes.
+pub fn reader(servers: RedisConfig, layout: Layout) -> RedisReader {
+    RedisReader::new(servers, layout, "dim:{table}:{id}".parse().unwrap())
 }
 
 /// Rows with their weights.

@@ -54,6 +54,7 @@ impl KvStore {
             tried: "open",
             store: name.clone(),
             reason: why_not_open(&error),
+            passing: false,
         })?;
         Ok(Self { inner: Arc::new(Inner { database, name, synced: Mutex::new(Instant::now()) }) })
     }
@@ -108,7 +109,7 @@ impl Inner {
     }
 
     fn failed(&self, tried: &'static str, error: &redb::Error) -> StoreError {
-        StoreError { tried, store: self.name.clone(), reason: error.to_string() }
+        StoreError { tried, store: self.name.clone(), reason: error.to_string(), passing: false }
     }
 }
 

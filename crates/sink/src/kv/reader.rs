@@ -1,7 +1,7 @@
 //! Reads the store: each call sees the newest flushed state, and a scan one state from its begin to its end.
 
 use super::{CACHE_BYTES, Inner, KvStore, Table, split, why_not_open};
-use proxima_event::{KeyValueRead, StoreError};
+use proxima_event::{KeyValueRead, KeyValueScan, StoreError};
 use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, TableError};
 use std::path::Path;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ impl KvReader {
         };
         match from {
             Ok(from) => Ok(Self { name: name.into(), from }),
-            Err(error) => Err(StoreError { tried: "open", store: name, reason: why_not_open(&error) }),
+            Err(error) => Err(StoreError { tried: "open", store: name, reason: why_not_open(&error), passing: false }),
         }
     }
 
@@ -78,7 +78,7 @@ impl KvReader {
     }
 
     fn failed(&self, error: &redb::Error) -> StoreError {
-        StoreError { tried: "read", store: self.name.to_string(), reason: error.to_string() }
+        StoreError { tried: "read", store: self.name.to_string(), reason: error.to_string(), passing: false }
     }
 }
 
@@ -86,7 +86,9 @@ impl KeyValueRead for KvReader {
     fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.get_one(table, key).map_err(|error| self.failed(&error))
     }
+}
 
+impl KeyValueScan for KvReader {
     fn scan(&self, table: &str, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StoreError> {
         self.scan_all(table, prefix, visit).map_err(|error| self.failed(&error))
     }

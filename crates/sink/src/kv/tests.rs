@@ -2,7 +2,7 @@
 
 use super::*;
 use arrow::array::{ArrayRef, BinaryViewArray, RecordBatch, StringArray};
-use proxima_event::{Changes, KeyValueRead, Sink, Version};
+use proxima_event::{Changes, KeyValueRead, KeyValueScan, Sink, Version};
 use tempfile::TempDir;
 
 fn rows(pairs: &[(&str, &str)]) -> RecordBatch {

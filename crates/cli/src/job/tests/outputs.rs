@@ -49,6 +49,22 @@ output = false
     assert_eq!(plan.outputs.len(), 2);
 }
 
+/// Who only asks needs no password, unless what is asked for is behind it.
+#[test]
+fn a_password_is_looked_up_where_lists_are_read() {
+    let parts = PARTS.replace("[sinks.other]", "password_file = \"gone\"\n[sinks.other]");
+    let ask = |lists| Overlay { without_inputs: true, lists, ..Overlay::default() };
+    let with_lists = folder(&format!("{parts}[paths.few]\nhop = \"bought\"\noutput = {{ sink = \"redis\" }}\n"), VIEWS);
+    load(with_lists.path(), &ask(false)).unwrap_or_else(|problems| panic!("{problems}"));
+    let told = told(&with_lists, &ask(true));
+    assert!(
+        told.len() == 1 && told[0].starts_with("job.toml:10:17: sinks.redis.password_file: cannot read"),
+        "{told:?}"
+    );
+    let without = folder(&format!("{parts}[paths.few]\nhop = \"bought\"\n"), VIEWS);
+    load(without.path(), &ask(true)).unwrap_or_else(|problems| panic!("{problems}"));
+}
+
 #[test]
 fn what_is_wrong_with_an_output_is_told() {
     let job = r#"
