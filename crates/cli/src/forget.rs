@@ -1,9 +1,10 @@
 //! Requests to forget somebody: durable in a log that a source of the job reads, answered when the graph has forgotten
 //! and every replay of the epoch will forget just so.
 //!
-//! The answer comes from a sink. Before a sink is given an epoch, its cut is durable (ADR 6): whatever was read before
-//! the request and whatever was read after it stays so in every later run.
+//! The answer comes from a sink, by way of [`crate::remains`]. Before a sink is given an epoch, its cut is durable (ADR 6):
+//! whatever was read before the request and whatever was read after it stays so in every later run.
 
+use crate::remains::Remains;
 use arrow::array::{Array, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
@@ -12,6 +13,7 @@ use proxima_serve::{Failure, Forget, Ingest, Told};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -28,19 +30,24 @@ pub(crate) struct ForgetRequests {
     count: AtomicU64,
 }
 
-/// Hears from the graph what it has forgotten.
-pub(crate) struct ForgetSink(Arc<Waiting>);
+/// Hears from the graph what it has forgotten, and hands it on to who waits for what is left in stores.
+pub(crate) struct ForgetSink {
+    waiting: Arc<Waiting>,
+    held: Sender<Vec<Told>>,
+}
 
 /// Who waits for which request to hold.
 #[derive(Default)]
 struct Waiting(Mutex<HashMap<String, Told>>);
 
-/// What takes requests for objects of these kinds into a log, and the sink that what the graph has forgotten comes to.
-pub(crate) fn requests(log: Arc<dyn Ingest>, kinds: Vec<String>) -> (ForgetRequests, ForgetSink) {
+/// What takes requests for objects of these kinds into a log, the sink that what the graph has forgotten comes to, and what
+/// answers.
+pub(crate) fn requests(log: Arc<dyn Ingest>, kinds: Vec<String>) -> (ForgetRequests, ForgetSink, Remains) {
     let waiting = Arc::<Waiting>::default();
     let run = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let sink = ForgetSink(Arc::clone(&waiting));
-    (ForgetRequests { log, kinds, waiting, run, count: AtomicU64::new(0) }, sink)
+    let (held, remains) = Remains::new();
+    let sink = ForgetSink { waiting: Arc::clone(&waiting), held };
+    (ForgetRequests { log, kinds, waiting, run, count: AtomicU64::new(0) }, sink, remains)
 }
 
 impl Waiting {
@@ -75,8 +82,12 @@ impl Sink for ForgetSink {
             let texts = cast(changes.column(REQUEST), &DataType::Utf8View);
             let texts = texts.expect("requests are text: their table says so");
             let texts = texts.as_any().downcast_ref::<StringViewArray>().expect("it was cast to that");
-            let held = texts.iter().flatten().filter_map(|request| self.0.all().remove(request));
-            held.collect::<Vec<_>>().into_iter().for_each(|holds| holds(Ok(())));
+            let held = texts.iter().flatten().filter_map(|request| self.waiting.all().remove(request));
+            let held: Vec<Told> = held.collect();
+            if !held.is_empty() {
+                // Who answers is gone when the run is ending.
+                let _ = self.held.send(held);
+            }
         }
         Ok(())
     }

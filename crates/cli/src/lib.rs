@@ -22,6 +22,7 @@ pub mod monitor;
 pub mod page;
 pub mod progress;
 pub mod rejected;
+pub mod remains;
 pub mod run;
 pub mod splits;
 pub mod stop;

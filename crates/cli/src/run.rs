@@ -17,6 +17,7 @@ use proxima_engine::{EpochConfig, KeepRejected, KeepRejectedWrites, Restored, Ru
 use proxima_event::Generation;
 use proxima_graph::PathReader;
 use proxima_graph::path::WalkReader;
+use proxima_publish::Evaluators;
 use proxima_recommend::Service;
 use proxima_serve::{
     AppState, ForgetRoute, IndexInfo, IngestRoute, Limits, RunState, Search, Server, SimilarPath, StatusSource,
@@ -75,7 +76,9 @@ fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     let Beginning { generation, assembly, kept } = begin(request, &mut data)?;
     let Assembly { topology, indexes, graph, store, paths, walks, models, recommendations, ingests, .. } = assembly;
     let (judges, discarded, evaluators) = (assembly.judges, assembly.discarded, assembly.evaluators);
-    let (paths, requests) = (served_paths(paths, walks), assembly.requests);
+    let paths = served_paths(paths, walks);
+    let (requests, remains) = assembly.requests.unzip();
+    let lists = evaluators.iter().flat_map(Evaluators::publishers).cloned().collect();
     let readers = Readers { indexes, paths, recommendations, store, ingests, requests };
     let monitor = Monitor::new(&plan.name, *workers, models.into_values().collect(), judges);
     let monitor = Arc::new(monitor.with_graph(graph).with_lists(evaluators));
@@ -86,6 +89,9 @@ fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     data.announce(&ServerInfo { address: address.to_string(), pid: std::process::id() })?;
     let handle = proxima_engine::run(topology, run_config(plan, &data, (*workers, generation), kept)?)?;
     monitor.started(handle.control());
+    if let Some(remains) = remains {
+        remains.watch(handle.control(), lists);
+    }
     let ended = follow(handle, &monitor, stop, || {
         if plan.follows() && !request.until_end {
             readers.tell(address);

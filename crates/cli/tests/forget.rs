@@ -6,7 +6,9 @@
 mod support;
 
 use serde_json::{Value, json};
+use std::process::Command;
 use support::Shop;
+use tempfile::TempDir;
 
 const JOB: &str = "[job]
 name = \"shop\"
@@ -28,6 +30,16 @@ hop = \"viewed\"
 left = { hop = \"viewed\", reverse = true }
 right = { hop = \"viewed\" }
 merger = \"cosine\"
+";
+/// Paths whose lists are kept: those of a person, and those in which persons stand.
+const LISTS: &str = "[paths.kept]
+hop = \"viewed\"
+output = { n = 10 }
+[paths.alike]
+left = { hop = \"viewed\" }
+right = { hop = \"viewed\", reverse = true }
+merger = \"count\"
+output = { n = 10 }
 ";
 const VIEWS: &str =
     "CREATE TABLE clicks (user_id STRING, item STRING) WITH (source = 'clicks', format = 'json') -- the last line";
@@ -75,6 +87,61 @@ fn ask(address: &str, path: &str, from: &str) -> Option<Vec<String>> {
             ids.sort();
             Some(ids)
         }
+    }
+}
+
+/// What the store in the data folder holds for an object, while nobody runs.
+fn stored(folder: &TempDir, path: &str, of: &str) -> Option<Vec<String>> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
+    let output = command.args(["similar", "shop", path, of]).current_dir(folder.path()).output().unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).ok()?;
+    let ids = answer["neighbours"].as_array()?.iter().map(|one| one["id"].as_str().unwrap().to_owned());
+    Some(ids.collect())
+}
+
+/// Nothing of any list waits, and all have been written.
+fn wait_for_lists(shop: &mut Shop) {
+    let mut since = None;
+    shop.wait("all lists", |address| {
+        let status = ureq::get(&format!("http://{address}/v1/status")).call().ok()?.body_mut().read_to_string().ok()?;
+        let status: Value = serde_json::from_str(&status).ok()?;
+        let is_at_rest = |lists: &Value| lists["waiting"] == 0 && lists["in_flight"] == 0 && lists["written"] != 0;
+        if !status["lists"].as_array()?.iter().all(is_at_rest) {
+            since = None;
+            return None;
+        }
+        // What was put out last is in the store when its epoch is done.
+        let since = *since.get_or_insert(status["epochs"]["current"].as_u64()?);
+        (status["epochs"]["done"].as_u64()? > since).then_some(())
+    });
+}
+
+#[test]
+fn when_it_is_answered_no_list_in_the_store_names_who_is_forgotten() {
+    let mut shop = Shop::start(&format!("{JOB}{LISTS}"), VIEWS);
+    for (user, item) in [("ann", "a"), ("ann", "b"), ("bob", "a"), ("bob", "c")] {
+        shop.click(user, item);
+    }
+    wait_for_lists(&mut shop);
+    shop.interrupt_and_go_on(|folder| {
+        assert_eq!(stored(folder, "kept", "ann").unwrap().len(), 2);
+        assert_eq!(stored(folder, "alike", "bob").unwrap(), ["ann"]);
+    });
+    for round in 0..3 {
+        // Lists that were just written are held back before they are written again.
+        shop.click("ann", &format!("r{round}"));
+        shop.click("bob", &format!("r{round}"));
+        wait_for_lists(&mut shop);
+        shop.leads("alike", "bob", &["ann".to_owned()]);
+        assert_eq!(shop.forget("ann")["forgotten"], true);
+        let left = [shop.now("kept", "ann"), shop.now("alike", "ann"), shop.now("alike", "bob")];
+        assert!(left.iter().all(Vec::is_empty), "{left:?}");
+        shop.interrupt_and_go_on(|folder| {
+            for (path, of) in [("kept", "ann"), ("alike", "ann"), ("alike", "bob")] {
+                assert_eq!(stored(folder, path, of).unwrap_or_default(), Vec::<String>::new(), "{path} of {of}");
+            }
+            assert_eq!(stored(folder, "kept", "bob").unwrap().len(), 3 + round, "of nobody else is anything gone");
+        });
     }
 }
 

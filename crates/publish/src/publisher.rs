@@ -350,6 +350,12 @@ impl Publisher {
         lists
     }
 
+    /// How many places a change goes through before its masters are known, at the most.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.traces.places()
+    }
+
     /// Waits until nothing of a worker's waits any more, and gives the lists that have come until then. Nothing more may
     /// be written to the graph.
     pub(crate) fn drain(&self, worker: usize) -> BTreeMap<u32, Option<List>> {

@@ -71,6 +71,12 @@ impl Traces {
         self.starts.iter().filter(move |(of, _, _)| *of == relation).map(|(_, end, place)| (*end, *place))
     }
 
+    /// The most places that a change goes through before it comes to masters.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.legs.len()
+    }
+
     /// The relations whose edges matter.
     #[must_use]
     pub fn relations(&self) -> BTreeSet<RelationId> {

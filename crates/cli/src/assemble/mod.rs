@@ -18,6 +18,7 @@ use crate::data::DataFolder;
 use crate::forget;
 use crate::job::JobPlan;
 use crate::job::forget::{QUERY, REQUESTS};
+use crate::remains::Remains;
 use crate::upgrade::{self, Cohort, Layout};
 use anyhow::{Result, ensure};
 use lists::Lists;
@@ -65,8 +66,8 @@ pub struct Assembly {
     pub judges: Vec<Judged>,
     /// The sources that take records over HTTP, by name.
     pub ingests: BTreeMap<String, IngestRoute>,
-    /// What takes requests to forget, if the job does.
-    pub requests: Option<ForgetRoute>,
+    /// What takes requests to forget, if the job does, and what answers them.
+    pub requests: Option<(ForgetRoute, Remains)>,
     /// What discarding sinks have counted, by target.
     pub discarded: BTreeMap<String, Arc<Counters>>,
 }
@@ -80,7 +81,7 @@ pub struct Draft<'a> {
     lowered: Vec<Lowered>,
     ingests: BTreeMap<String, IngestRoute>,
     workers: usize,
-    requests: Option<ForgetRoute>,
+    requests: Option<(ForgetRoute, Remains)>,
     graph: Option<Arc<LiveGraph>>,
     lists: Option<Lists>,
     /// The streams that fill tables of the key-value store.
@@ -151,12 +152,12 @@ fn add_requests(
     (forget, ends): (NodeId, &[NodeId]),
     route: IngestRoute,
     topology: &mut Topology,
-) -> ForgetRoute {
+) -> (ForgetRoute, Remains) {
     let kinds = job.catalogue.kinds.iter().map(|kind| kind.name.clone()).collect();
-    let (requests, sink) = forget::requests(route.log, kinds);
+    let (requests, sink, remains) = forget::requests(route.log, kinds);
     let input = lower_forgotten(topology, forget, ends);
     topology.sink(SinkNode { name: QUERY.to_owned(), input, sink: Box::new(sink) });
-    ForgetRoute { requests: Arc::new(requests), token: route.token }
+    (ForgetRoute { requests: Arc::new(requests), token: route.token }, remains)
 }
 
 /// What the places of the results hold when a run begins.

@@ -34,8 +34,24 @@ impl Shop {
 
     pub(crate) fn kill_and_go_on(&mut self) {
         self.child.kill().unwrap();
+        self.go_on();
+    }
+
+    /// Ctrl-C: `look` sees the data folder while nobody runs.
+    #[allow(dead_code, reason = "not every test that shares this wants it")]
+    pub(crate) fn interrupt_and_go_on(&mut self, look: impl FnOnce(&TempDir)) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        // SAFETY: sends a signal to a process of ours that was not waited for, so the number is still its own.
+        assert_eq!(unsafe { libc::kill(pid, libc::SIGINT) }, 0);
         self.child.wait().unwrap();
-        fs::remove_file(self.folder.path().join(".proxima/shop/server.json")).unwrap();
+        look(&self.folder);
+        self.go_on();
+    }
+
+    fn go_on(&mut self) {
+        self.child.wait().unwrap();
+        // Whoever ended by itself has taken it away.
+        let _ = fs::remove_file(self.folder.path().join(".proxima/shop/server.json"));
         self.child = spawn(&self.folder);
     }
 
