@@ -84,6 +84,15 @@ pub enum Value {
     Text(std::sync::Arc<str>),
 }
 
+/// Counts what has happened to a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Changes of any kind.
+    pub changes: u64,
+    /// Objects that were forgotten, about.
+    pub forgotten: u64,
+}
+
 /// A graph that paths are evaluated over. The same object may be reached by several edges of one relation.
 ///
 /// All answers given while one `&self` is held need not be of one moment: other threads may write between two calls.
@@ -101,6 +110,12 @@ pub trait Graph {
 
     /// Appends the edges of an object, in no particular order.
     fn edges(&self, relation: RelationId, direction: Direction, id: ObjectId, edges: &mut Vec<Edge>);
+
+    /// Rises behind every change of what the other functions answer; `None` where nobody counts. What was read since it
+    /// was asked for, while it stayed as it was, has not changed.
+    fn version(&self) -> Option<Version> {
+        None
+    }
 
     /// The newest event time in a relation, in microseconds since 1970; [`NO_TIME`] where it has none.
     fn newest_us(&self, relation: RelationId) -> i64;

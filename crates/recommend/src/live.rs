@@ -6,11 +6,14 @@ use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use proxima_graph::path::{Path, Scratch};
+use proxima_graph::path::{Keeping, Memo, Path, Scratch};
 use proxima_graph::{Attribute, AttributeKind, Catalogue, Direction, Graph, KindId, RelationId, Value};
 use proxima_model::{Encoder, LiveModel};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// How far a recommendation may be behind what happens, beside what the stream itself takes, in microseconds.
+const PATIENCE_US: u64 = 250_000;
 
 /// What a recommendation asks, answered from memory. Shared by all threads that serve.
 pub struct LiveShop {
@@ -22,6 +25,7 @@ pub struct LiveShop {
     models: BTreeMap<String, Ranker>,
     /// What earlier questions left behind; as many as were ever asked at the same time.
     scratch: Mutex<Vec<Scratch>>,
+    keeping: Option<Keeping>,
 }
 
 impl LiveShop {
@@ -34,7 +38,14 @@ impl LiveShop {
         paths: BTreeMap<String, Arc<Path>>,
         models: BTreeMap<String, Ranker>,
     ) -> Self {
-        Self { graph, catalogue, subject, item, paths, models, scratch: Mutex::default() }
+        Self { graph, catalogue, subject, item, paths, models, scratch: Mutex::default(), keeping: None }
+    }
+
+    /// The same, keeping lists for later questions, together with others that ask paths of the same job and graph: an
+    /// answer may be some moments behind the graph.
+    #[must_use]
+    pub fn keeping(self, memo: Arc<Memo>) -> Self {
+        Self { keeping: Some(Keeping::patient(memo, PATIENCE_US)), ..self }
     }
 
     fn attribute(&self, kind: KindId, object: &str, attribute: &str) -> Value {
@@ -46,7 +57,7 @@ impl LiveShop {
     fn with_scratch<T>(&self, work: impl FnOnce(&mut Scratch) -> T) -> T {
         let lent = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = lent().pop();
-        let mut scratch = taken.unwrap_or_default();
+        let mut scratch = taken.unwrap_or_else(|| Scratch::keeping(self.keeping.clone()));
         let done = work(&mut scratch);
         lent().push(scratch);
         done

@@ -19,8 +19,9 @@ use tower::ServiceExt;
 /// How long requests that are under way may take after the stop. A stopping run must be gone within two seconds.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
-/// Threads that read requests and write answers. Searches run on others, so two go a long way.
-const THREADS: usize = 2;
+/// Threads that read requests and write answers. Searches run on others, so two go a long way; as many may be reading
+/// memory.
+pub(crate) const THREADS: usize = 4;
 
 /// A server on threads of its own.
 pub struct Server {

@@ -6,6 +6,7 @@ use crate::forget::ForgetRoute;
 use crate::ingest::IngestRoute;
 use crate::metrics::Requests;
 use crate::queries::NamedQuery;
+use crate::server::THREADS;
 use crate::status::StatusSource;
 use axum::http::StatusCode;
 use proxima_recommend::Service;
@@ -13,6 +14,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+
+/// Reads of memory on threads that answer requests, at the same time: half of these threads.
+const HERE: usize = THREADS / 2;
 
 /// What a request may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,7 @@ pub struct AppState {
     pub(crate) limits: Limits,
     pub(crate) requests: Requests,
     searches: Arc<Semaphore>,
+    here: Semaphore,
 }
 
 impl AppState {
@@ -59,7 +64,8 @@ impl AppState {
         let recommendations = Arc::default();
         let requests = Requests::default();
         let forget = None;
-        Self { status, indexes, paths, queries, ingests, forget, recommendations, limits, requests, searches }
+        let here = Semaphore::new(HERE);
+        Self { status, indexes, paths, queries, ingests, forget, recommendations, limits, requests, searches, here }
     }
 
     /// The same routes with these queries.
@@ -108,6 +114,18 @@ impl AppState {
     /// The path of this name.
     pub(crate) fn path(&self, name: &str) -> Result<Arc<dyn SimilarPath>, ApiError> {
         find(&self.paths, name, "path_not_found", "path")
+    }
+
+    /// Reads what lies in memory, which mostly takes less time than handing it to another thread: here, unless others do
+    /// already and few threads would be left for those who wait.
+    pub(crate) async fn read_memory<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        match self.here.try_acquire() {
+            Ok(_place) => Ok(read()),
+            Err(_) => self.read(read).await,
+        }
     }
 
     /// Reads a store on a thread where that may take its time. When too many do already, the caller is told to come

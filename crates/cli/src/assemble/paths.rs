@@ -6,7 +6,7 @@ use crate::upgrade::{self, Cohort, Layout};
 use anyhow::{Context, Result};
 use arrow::datatypes::SchemaRef;
 use proxima_engine::{NodeId, Route, Topology};
-use proxima_graph::path::{Path, WalkReader, Way};
+use proxima_graph::path::{Memo, Path, WalkReader, Way};
 use proxima_graph::{
     Catalogue, ColumnError, Direction, LiveGraph, ObjectInput, ObjectSpec, PathSpec, RelationColumns, RelationId,
     RelationInput, RelationRules, Union, lower_live, object_attributes,
@@ -166,10 +166,15 @@ fn publish_epochs(job: &JobPlan, path: &PathPlan) -> u64 {
 }
 
 /// Readers of the paths of hops and jumps.
-pub(super) fn walks(job: &JobPlan, graph: Option<&Arc<LiveGraph>>) -> BTreeMap<String, Arc<WalkReader>> {
+pub(super) fn walks(
+    job: &JobPlan,
+    graph: Option<&Arc<LiveGraph>>,
+    memo: &Arc<Memo>,
+) -> BTreeMap<String, Arc<WalkReader>> {
     let catalogue = Arc::new(job.catalogue.clone());
     let reader = |graph: &Arc<LiveGraph>, path: &Arc<Path>| {
-        Arc::new(WalkReader::new(Arc::clone(graph) as _, Arc::clone(&catalogue), Arc::clone(path)))
+        let reader = WalkReader::new(Arc::clone(graph) as _, Arc::clone(&catalogue), Arc::clone(path));
+        Arc::new(reader.keeping(Arc::clone(memo)))
     };
     let all = job.walks.iter().filter_map(|(name, path)| Some((name.to_owned(), reader(graph?, path))));
     all.collect()

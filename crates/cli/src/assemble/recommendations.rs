@@ -5,6 +5,7 @@ use crate::job::JobPlan;
 use crate::splits;
 use anyhow::Result;
 use proxima_graph::LiveGraph;
+use proxima_graph::path::Memo;
 use proxima_model::LiveModel;
 use proxima_recommend::{LiveShop, Ranker, Recommender, Service};
 use std::collections::BTreeMap;
@@ -14,22 +15,24 @@ use std::sync::Arc;
 pub(super) fn service(
     job: &JobPlan,
     data: &DataFolder,
-    graph: Option<&Arc<LiveGraph>>,
+    (graph, memo): (Option<&Arc<LiveGraph>>, &Arc<Memo>),
     models: &BTreeMap<String, Arc<LiveModel>>,
 ) -> Result<Service> {
     let Some(graph) = graph else { return Ok(Service::default()) };
-    let recommenders = recommenders(job, graph, models)?;
+    let recommenders = recommenders(job, graph, Some(memo), models)?;
     let (splits, keep) = splits::restore(data.splits(), &job.recommendations.splits)?;
     Ok(Service::new(recommenders, splits).kept_by(keep))
 }
 
-/// The recommendations of a job by their names, without splits. One that is ranked by a model is there with its model only.
+/// The recommendations of a job by their names, without splits; what their paths lead to may be kept in a memo. One that
+/// is ranked by a model is there with its model only.
 ///
 /// # Errors
 /// When a model asks for what the objects do not have.
 pub fn recommenders(
     job: &JobPlan,
     graph: &Arc<LiveGraph>,
+    memo: Option<&Arc<Memo>>,
     models: &BTreeMap<String, Arc<LiveModel>>,
 ) -> Result<BTreeMap<String, Recommender>> {
     let catalogue = Arc::new(job.catalogue.clone());
@@ -45,6 +48,10 @@ pub fn recommenders(
         }
         let graph = Arc::clone(graph) as _;
         let shop = LiveShop::new(graph, Arc::clone(&catalogue), (subject, item), paths.clone(), rankers);
+        let shop = match memo {
+            Some(memo) => shop.keeping(Arc::clone(memo)),
+            None => shop,
+        };
         recommenders.insert(name.clone(), Recommender { spec: plan.spec.clone(), shop: Arc::new(shop) });
     }
     Ok(recommenders)

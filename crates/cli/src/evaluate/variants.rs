@@ -72,7 +72,7 @@ pub fn variants<'a>(
     let mut variants: Vec<_> =
         paths(plan, ends).into_iter().filter(|(name, _)| chosen_path(name)).map(of_path).collect();
     let splits = plan.recommendations.splits.clone();
-    let service = Arc::new(Service::new(recommenders(plan, graph, &models.live)?, splits));
+    let service = Arc::new(Service::new(recommenders(plan, graph, None, &models.live)?, splits));
     let judged = recommendations(plan, ends).into_iter();
     let judged = judged.filter(|name| chosen.has_recommendation(name) && !left_out.contains_key(*name));
     variants.extend(judged.map(|name| of_recommendation(&service, name)));

@@ -45,6 +45,7 @@ impl Describe {
             Some((given, row)) => kind.describe(id, given, row),
             None => kind.undescribe(id),
         }
+        self.graph.changed();
         self.described = self.described + u64::from(given.is_some()) - u64::from(before);
     }
 

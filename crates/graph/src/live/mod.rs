@@ -48,7 +48,7 @@ pub use save::SaveNames;
 pub use watch::{Touched, Watch};
 
 use crate::catalogue::{Catalogue, Relation};
-use crate::graph::{Direction, Edge, EdgeRow, Graph, KindId, NO_TIME, ObjectId, Pair, RelationId, Value};
+use crate::graph::{Direction, Edge, EdgeRow, Graph, KindId, NO_TIME, ObjectId, Pair, RelationId, Value, Version};
 use best::Best;
 use kind::KindStore;
 pub(crate) use kind::group_of;
@@ -59,7 +59,8 @@ use rows::EdgeRows;
 use shard::{Ends, RowChange, Shard};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock, Weak};
 use sums::Sums;
 
@@ -76,6 +77,9 @@ pub struct LiveGraph {
     workers: usize,
     /// Operators that have loaded changes and not made them yet.
     behind: AtomicUsize,
+    /// Counts changes, and objects that were forgotten.
+    changes: AtomicU64,
+    forgotten: AtomicU64,
 }
 
 struct RelationStore {
@@ -113,7 +117,8 @@ impl LiveGraph {
             shards: (0..workers).map(|_| shard(relation, rules)).collect(),
         });
         let (relations, behind) = (relations.collect(), AtomicUsize::new(0));
-        Self { relations, kinds, catalogue, watch: OnceLock::new(), workers, behind }
+        let [changes, forgotten] = [(); 2].map(|()| AtomicU64::new(0));
+        Self { relations, kinds, catalogue, watch: OnceLock::new(), workers, behind, changes, forgotten }
     }
 
     /// The names and types of what the graph holds.
@@ -166,12 +171,30 @@ impl LiveGraph {
         &self.kinds[usize::from(kind.0)]
     }
 
+    /// Something has just changed for those who read.
+    fn changed(&self) {
+        self.changes.fetch_add(1, Release);
+    }
+
+    /// Something of an object that is forgotten has just gone.
+    fn lost(&self) {
+        self.forgotten.fetch_add(1, Release);
+        self.changed();
+    }
+
+    /// The newest time of a relation is this one, unless it is later already.
+    fn grow_newest(&self, relation: RelationId, newest_us: i64) {
+        if self.store(relation).newest_us.fetch_max(newest_us, Relaxed) < newest_us {
+            self.changed();
+        }
+    }
+
     /// Writes rows of a relation, all of whose subjects are of one worker.
     fn write(&self, relation: RelationId, rows: &EdgeRows) {
         let store = self.store(relation);
         let Some(&first) = rows.subjects.first() else { return };
         if let Some(newest) = rows.newest_us() {
-            store.newest_us.fetch_max(newest, Relaxed);
+            self.grow_newest(relation, newest);
         }
         let shard = &store.shards[store.shard_of(first)];
         for start in (0..rows.len()).step_by(PIECE) {
@@ -190,6 +213,7 @@ impl LiveGraph {
                 });
             }
         }
+        self.changed();
     }
 
     /// Takes back edges in the order in which a checkpoint has them.
@@ -200,8 +224,10 @@ impl LiveGraph {
         for row in 0..rows.len() {
             shard.append(rows.subjects[row], rows.edge(row), &rows.given, row);
         }
-        // Nothing of what is loaded counts as changed.
+        // Nothing of what is loaded counts as changed for those who watch.
         shard.take_touched();
+        drop(shard);
+        self.changed();
     }
 
     /// The edges of a key group's subjects, if there are any.
@@ -224,8 +250,12 @@ impl LiveGraph {
     /// Ends an epoch in the shard that a key group belongs to: edges older than the bound are taken away.
     fn settle(&self, relation: RelationId, group: KeyGroup, bound_us: i64) {
         let shard = self.shard(relation, group);
+        let before = shard.read().edges.count();
         while shard.write().expire(bound_us, PIECE) {}
         shard.write().settle();
+        if shard.read().edges.count() != before {
+            self.changed();
+        }
     }
 
     /// The norms of objects, as [`Graph::norm2`] gives them one by one.
@@ -285,6 +315,10 @@ impl Graph for LiveGraph {
                 }
             }
         }
+    }
+
+    fn version(&self) -> Option<Version> {
+        Some(Version { changes: self.changes.load(Acquire), forgotten: self.forgotten.load(Acquire) })
     }
 
     fn newest_us(&self, relation: RelationId) -> i64 {

@@ -174,6 +174,7 @@ impl Relate {
                 true => self.graph.shard(self.relation, group).write().forget_subject(gone.id),
                 false => self.graph.shard(self.relation, group).write().forget_object(gone.id, None),
             }
+            self.graph.lost();
             if let Some(added) = &mut self.added {
                 added.push(Added::Forgotten(gone));
             }
@@ -216,6 +217,8 @@ impl Relate {
                         true => shard.forget_subject(gone.id),
                         false => shard.forget_object(gone.id, Some(group)),
                     }
+                    drop(shard);
+                    self.graph.lost();
                 }
             }
         }
@@ -238,7 +241,7 @@ impl Operator for Relate {
         self.forget(end.epoch.0);
         self.epoch = end.epoch.0 + 1;
         let store = self.graph.store(self.relation);
-        store.newest_us.fetch_max(self.newest_us, Relaxed);
+        self.graph.grow_newest(self.relation, self.newest_us);
         if let Some(lifetime) = store.rules.lifetime_us {
             self.bound_us = self.newest_us.saturating_sub(lifetime);
         }

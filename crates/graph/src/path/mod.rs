@@ -46,6 +46,7 @@ mod formulas;
 mod hop;
 mod jump;
 mod link;
+mod memo;
 mod order;
 mod plan;
 mod reader;
@@ -59,6 +60,7 @@ pub use declare::{Declaration, Declarations, DeclaredMerger, DeclaredSelect, Dec
 pub use explain::Because;
 pub use expression::{Compile, Expression, Function, Functions, parts_schema, row_schema};
 pub use link::{PathProblem, link};
+pub use memo::{Clock, Keeping, Memo};
 pub use order::Found;
 pub use plan::{Way, Why};
 pub use reader::{WalkReader, Walked, WalkedTo};

@@ -1,6 +1,7 @@
 //! Asking a path over a graph that others write meanwhile.
 
 use super::explain::Because;
+use super::memo::{Keeping, Memo};
 use super::order::Found;
 use super::scratch::Scratch;
 use super::spec::Path;
@@ -15,6 +16,7 @@ pub struct WalkReader {
     path: Arc<Path>,
     /// What earlier questions left behind; as many as were ever asked at the same time.
     scratch: Mutex<Vec<Scratch>>,
+    keeping: Option<Keeping>,
 }
 
 /// What a path leads to.
@@ -41,13 +43,20 @@ impl WalkReader {
     /// A reader of a path over a graph.
     #[must_use]
     pub fn new(graph: Arc<dyn Graph + Send + Sync>, catalogue: Arc<Catalogue>, path: Arc<Path>) -> Self {
-        Self { graph, catalogue, path, scratch: Mutex::default() }
+        Self { graph, catalogue, path, scratch: Mutex::default(), keeping: None }
+    }
+
+    /// The same, keeping lists for later questions, together with others that ask paths of the same job and graph.
+    #[must_use]
+    pub fn keeping(self, memo: Arc<Memo>) -> Self {
+        Self { keeping: Some(Keeping::exact(memo)), ..self }
     }
 
     /// The `n` objects with the highest scores, or `None` when there is no such object to begin at.
     pub fn walk(&self, start: &str, n: usize, explain: bool) -> Option<Walked> {
         let id = self.graph.id(self.path.from, start)?;
-        let mut scratch = self.lent().pop().unwrap_or_default();
+        let lent = self.lent().pop();
+        let mut scratch = lent.unwrap_or_else(|| Scratch::keeping(self.keeping.clone()));
         let found = self.path.find(&*self.graph, id, n, &mut scratch);
         let neighbours = found.into_iter().map(|found| WalkedTo {
             because: explain.then(|| self.because(id, found.object, &mut scratch)),

@@ -1,5 +1,6 @@
 //! Memory that evaluations use again: a question should not have to ask for memory often.
 
+use super::memo::Keeping;
 use crate::graph::{Edge, ObjectId};
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -16,16 +17,28 @@ pub struct Reached {
 }
 
 /// What evaluations leave behind for the next ones. One for each thread.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Scratch {
     edges: Vec<Vec<Edge>>,
     lists: Vec<Vec<Reached>>,
     places: Vec<Vec<u32>>,
     /// Empty entries of tables, by what they hold.
     entries: HashMap<TypeId, Vec<Box<dyn Any + Send>>>,
+    /// Lists that need not be evaluated again.
+    kept: Option<Keeping>,
 }
 
 impl Scratch {
+    /// For questions that may be answered by lists that are kept.
+    #[must_use]
+    pub fn keeping(kept: Option<Keeping>) -> Self {
+        Self { kept, ..Self::default() }
+    }
+
+    pub(super) fn kept(&self) -> Option<&Keeping> {
+        self.kept.as_ref()
+    }
+
     pub(super) fn edges(&mut self) -> Vec<Edge> {
         self.edges.pop().unwrap_or_default()
     }

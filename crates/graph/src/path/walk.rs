@@ -1,10 +1,11 @@
 //! Evaluating a path: steps, then the shape of their scores.
 
 use super::fixed::rounded;
+use super::memo::{Keeping, Key};
 use super::order::{Found, by_score, keep_first, ranked};
 use super::scratch::{Reached, Scratch};
 use super::spec::{Hop, Path, Shape, Step};
-use crate::graph::{Graph, ObjectId};
+use crate::graph::{Graph, ObjectId, Version};
 
 /// An evaluation under way.
 pub(super) struct Walk<'a, G: ?Sized> {
@@ -44,6 +45,28 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
     /// Puts at least the first `n` objects that a path leads to, and all that tie with them, into an empty list.
     pub(super) fn best(&mut self, path: &Path, start: ObjectId, n: usize, list: &mut Vec<Reached>) {
         debug_assert!(list.is_empty(), "each path has a list of its own");
+        let key = self.scratch.kept().and_then(|_| path.kept_by(start, n));
+        match key.zip(self.graph.version()) {
+            Some((key, version)) => self.kept(path, (key, version), list),
+            None => self.evaluate(path, start, n, list),
+        }
+    }
+
+    fn kept(&mut self, path: &Path, (key, version): (Key<'_>, Version), list: &mut Vec<Reached>) {
+        if let Some(kept) = self.keeping().get(key, version) {
+            return list.extend_from_slice(&kept);
+        }
+        let (begin_us, (_, start, n)) = (self.keeping().now_us(), key);
+        self.evaluate(path, start, n, list);
+        keep_first(self.graph, path.to, list, n, by_score);
+        self.keeping().put(key, version, begin_us, list);
+    }
+
+    fn keeping(&self) -> &Keeping {
+        self.scratch.kept().expect("who has none asks for none")
+    }
+
+    fn evaluate(&mut self, path: &Path, start: ObjectId, n: usize, list: &mut Vec<Reached>) {
         match &path.step {
             Step::Hop(hop) => self.hop(hop, start, list),
             Step::Jump(jump) => self.jump(path, jump, start, path.shape.first_of(n), list),

@@ -6,11 +6,13 @@ use crate::mesh::{Counted, Mesh};
 use crate::{check, linked, random};
 use proxima_event::KeyGroupSet;
 use proxima_graph::graph::NO_TIME;
-use proxima_graph::path::Scratch;
+use proxima_graph::path::{Keeping, Memo, Scratch};
 use proxima_graph::{KindId, RelationRules, Value};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const GRAPHS: u64 = 60;
 const PARTS: usize = 4;
@@ -124,6 +126,8 @@ fn random_paths_over_a_live_graph_equal_the_naive_evaluator() {
         let (mut model, mut there) = (Model::new(&rules), Vec::new());
         let paths = linked(&random::paths(&mut rng, 3));
         let loops = linked(&random::there_and_back());
+        // Kept while the graph changes: what is in it must not be given for what is.
+        let mut memo = busy_memo();
         for part in 0..PARTS {
             // Times go on from part to part.
             let mut rows = TextGraph::random(&mut rng).rows;
@@ -144,11 +148,16 @@ fn random_paths_over_a_live_graph_equal_the_naive_evaluator() {
             if rng.random_bool(0.5) {
                 let workers = [1, 2, 4][rng.random_range(0..3)];
                 mesh = mesh.restart(&KeyGroupSet::of_worker(part, 5), workers);
+                memo = busy_memo();
             }
             let graph = model.graph(&mut rng);
             let what = format!("seed {seed}, part {part}, {rules:?}");
             for (name, path) in paths.iter().filter(|(name, _)| name.starts_with("top")) {
                 objects += check(&graph, &*mesh.graph, path, &mut scratch, &format!("{what}, path {name}"));
+                let mut keeping = Scratch::keeping(Some(Keeping::exact(Arc::clone(&memo))));
+                for time in ["first", "second"] {
+                    check(&graph, &*mesh.graph, path, &mut keeping, &format!("{what}, path {name} the {time} time"));
+                }
             }
             for (name, path) in loops.iter().filter(|_| part % 2 == 1) {
                 objects += check(&graph, &*mesh.graph, path, &mut scratch, &format!("{what}, path {name}"));
@@ -157,4 +166,10 @@ fn random_paths_over_a_live_graph_equal_the_naive_evaluator() {
         hot += (0..).map(proxima_graph::RelationId).take(rules.len()).map(|id| mesh.graph.hot_count(id)).sum::<u64>();
     }
     assert!(objects > 10_000 && hot > 100, "the lists are worth looking at: {objects} objects, {hot} hot ones");
+}
+
+/// A memo for which all lists take long, so that all are kept.
+fn busy_memo() -> Arc<Memo> {
+    let time_us = AtomicU64::new(0);
+    Arc::new(Memo::new(Box::new(move || time_us.fetch_add(100, Relaxed))))
 }

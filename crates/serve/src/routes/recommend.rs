@@ -50,7 +50,7 @@ pub(super) async fn recommend(
     }
     let service = Arc::clone(&state.recommendations);
     let (asked, whom) = (name.clone(), object.clone());
-    let found = state.read(move || service.recommend(&asked, &context.request(&whom, number))).await?;
+    let found = state.read_memory(move || service.recommend(&asked, &context.request(&whom, number))).await?;
     let found = found.ok_or_else(|| unknown(&state.recommendations, &name))?;
     Ok(json(answer(&name, &object, found).to_string(), for_people(params.pretty.as_deref())))
 }
@@ -67,7 +67,7 @@ pub(super) async fn explain(
     let number = params.n.or(context.n);
     let service = Arc::clone(&state.recommendations);
     let (asked, whom, which) = (name.clone(), object.clone(), item.clone());
-    let found = state.read(move || service.explain(&asked, &context.request(&whom, number), &which)).await?;
+    let found = state.read_memory(move || service.explain(&asked, &context.request(&whom, number), &which)).await?;
     let (variant, explained) = found.ok_or_else(|| unknown(&state.recommendations, &name))?;
     let (units, parts) = explained.ok_or_else(|| {
         ApiError::not_found("object_not_found", format!("nothing leads from \"{object}\" to \"{item}\""))

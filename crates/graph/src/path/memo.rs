@@ -1,0 +1,266 @@
+//! Lists of named paths, kept for later questions: what many questions lead over is not evaluated for each of them.
+//!
+//! A list is given again as long as the graph has not changed. Who can wait for a change may be given a list that is a
+//! little older, in milliseconds, but never one from before an object was forgotten.
+
+use super::scratch::Reached;
+use super::spec::{Path, Step};
+use crate::graph::{ObjectId, Version};
+use hashbrown::HashMap;
+use parking_lot::RwLock;
+use std::sync::Arc;
+
+/// Parts, each with a lock: so many threads that ask hardly meet.
+const PARTS: usize = 16;
+
+/// How many objects the lists of a part hold at the most: over all parts some 50 MiB.
+const REACHED: usize = 128 << 10;
+
+/// A list that takes less time than this is not kept: to find it would take a part of that. In microseconds, as all
+/// times here.
+const WORTH_US: u64 = 4;
+
+/// Of the time that passes, a list that changes all the time takes one in so many parts …
+const SHARE: u64 = 10;
+/// … unless it would be older than this.
+const OLDEST_US: u64 = 400_000;
+
+/// Tells the time in microseconds, from any beginning; it does not go back.
+pub type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
+
+/// The lists of named paths. Shared by all that ask paths of one job over one graph.
+pub struct Memo {
+    parts: [RwLock<Part>; PARTS],
+    clock: Clock,
+}
+
+/// A memo, for somebody who can wait for changes.
+#[derive(Clone)]
+pub struct Keeping {
+    memo: Arc<Memo>,
+    patience_us: u64,
+}
+
+/// What a list is kept by: the path's name, where it begins, and how many objects it was cut to.
+pub(super) type Key<'a> = (&'a str, ObjectId, usize);
+
+/// Lists in two halves: when the young half is full it becomes the old one, whose lists are forgotten unless they were
+/// asked for since.
+#[derive(Debug, Default)]
+struct Part {
+    young: Lists,
+    old: Lists,
+}
+
+#[derive(Debug, Default)]
+struct Lists {
+    of_path: HashMap<String, HashMap<(ObjectId, usize), Kept>>,
+    reached: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    list: Arc<[Reached]>,
+    /// Of the graph, before the list was made.
+    version: Version,
+    made_us: u64,
+    took_us: u64,
+}
+
+impl Keeping {
+    /// With lists as the graph is, at every moment.
+    #[must_use]
+    pub fn exact(memo: Arc<Memo>) -> Self {
+        Self { memo, patience_us: 0 }
+    }
+
+    /// With lists that may be as old as this, in microseconds; where one takes longer than a tenth of that to make, up to ten times as old
+    /// as that takes, and not above 400 ms.
+    #[must_use]
+    pub fn patient(memo: Arc<Memo>, patience_us: u64) -> Self {
+        Self { memo, patience_us }
+    }
+
+    /// The time, by which a list is begun to be made.
+    pub(super) fn now_us(&self) -> u64 {
+        (self.memo.clock)()
+    }
+
+    /// The list of a path, if there is one that is good enough while the graph has this version.
+    pub(super) fn get(&self, key: Key<'_>, version: Version) -> Option<Arc<[Reached]>> {
+        let part = self.memo.part(key);
+        let (kept, is_old) = part.read().find(key)?;
+        if kept.version != version && !self.accepts(&kept, version) {
+            return None;
+        }
+        let list = Arc::clone(&kept.list);
+        if is_old {
+            part.write().keep(key, kept);
+        }
+        Some(list)
+    }
+
+    fn accepts(&self, kept: &Kept, version: Version) -> bool {
+        if self.patience_us == 0 || kept.version.forgotten != version.forgotten {
+            return false;
+        }
+        let may_be_us = self.patience_us.max(kept.took_us * SHARE).min(OLDEST_US);
+        self.now_us().saturating_sub(kept.made_us) <= may_be_us
+    }
+
+    /// Keeps the list of a path that was begun to be made at a time when the graph had this version, if that is worth it.
+    pub(super) fn put(&self, key: Key<'_>, version: Version, begin_us: u64, list: &[Reached]) {
+        let made_us = self.now_us();
+        let took_us = made_us.saturating_sub(begin_us);
+        if took_us >= WORTH_US {
+            self.memo.part(key).write().keep(key, Kept { list: list.into(), version, made_us, took_us });
+        }
+    }
+}
+
+impl Memo {
+    /// Without any list, with a clock.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self { parts: Default::default(), clock }
+    }
+
+    fn part(&self, (name, start, _): Key<'_>) -> &RwLock<Part> {
+        // Ids end with their key groups, which hashes chose; what begins at the same object differs by its name.
+        &self.parts[(start.0 as usize + name.len()) % PARTS]
+    }
+}
+
+impl Part {
+    /// A list, and whether it is in the old half.
+    fn find(&self, key: Key<'_>) -> Option<(Kept, bool)> {
+        let young = self.young.get(key).map(|kept| (kept.clone(), false));
+        young.or_else(|| Some((self.old.get(key)?.clone(), true)))
+    }
+
+    fn keep(&mut self, key: Key<'_>, kept: Kept) {
+        if self.young.reached + kept.list.len() > REACHED / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.keep(key, kept);
+    }
+}
+
+impl Lists {
+    fn get(&self, (name, start, n): Key<'_>) -> Option<&Kept> {
+        self.of_path.get(name)?.get(&(start, n))
+    }
+
+    fn keep(&mut self, (name, start, n): Key<'_>, kept: Kept) {
+        // An empty list is not for nothing either.
+        self.reached += kept.list.len() + 1;
+        let lists = self.of_path.entry_ref(name).or_default();
+        if let Some(before) = lists.insert((start, n), kept) {
+            self.reached -= before.list.len() + 1;
+        }
+    }
+}
+
+impl Path {
+    /// What the list of the first `n` is kept by. Of a jump it must be the whole list: what it leads to from one who asks
+    /// is hardly asked for again before it changes.
+    pub(super) fn kept_by(&self, start: ObjectId, n: usize) -> Option<Key<'_>> {
+        let name = self.name.as_deref()?;
+        let is_whole = n == usize::MAX || self.shape.top.is_some_and(|top| top <= n);
+        match self.step {
+            _ if is_whole => Some((name, start, usize::MAX)),
+            Step::Hop(_) => Some((name, start, n)),
+            Step::Jump(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::NO_TIME;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    const V: Version = Version { changes: 3, forgotten: 1 };
+
+    fn list(objects: u32) -> Vec<Reached> {
+        let reached = |object| Reached { object: ObjectId(object), time_us: NO_TIME, score: 1.0 };
+        (0..objects).map(reached).collect()
+    }
+
+    /// A memo at a time that is set.
+    fn memo() -> (Arc<Memo>, Arc<AtomicU64>) {
+        let time_us = Arc::new(AtomicU64::new(1_000));
+        let clock = Arc::clone(&time_us);
+        (Arc::new(Memo::new(Box::new(move || clock.load(Relaxed)))), time_us)
+    }
+
+    #[test]
+    fn a_list_is_there_until_the_graph_changes() {
+        let keeping = Keeping::exact(memo().0);
+        let key = ("also", ObjectId(7), 10);
+        keeping.put(key, V, 0, &list(5));
+        assert_eq!(keeping.get(key, V).as_deref(), Some(&*list(5)));
+        for other in [("home", ObjectId(7), 10), ("also", ObjectId(8), 10), ("also", ObjectId(7), 11)] {
+            assert_eq!(keeping.get(other, V), None);
+        }
+        assert_eq!(keeping.get(key, Version { changes: 4, ..V }), None, "the graph has changed");
+    }
+
+    #[test]
+    fn who_can_wait_is_given_what_was_but_nothing_of_who_is_forgotten() {
+        let (memo, time_us) = memo();
+        let patient = Keeping::patient(Arc::clone(&memo), 5_000);
+        let (key, later) = (("also", ObjectId(7), 10), Version { changes: 4, ..V });
+        patient.put(key, V, 900, &list(5));
+        time_us.store(6_000, Relaxed);
+        assert!(patient.get(key, later).is_some());
+        assert_eq!(patient.get(key, Version { forgotten: 2, ..V }), None);
+        assert_eq!(Keeping::exact(memo).get(key, later), None);
+        time_us.store(6_001, Relaxed);
+        assert_eq!(patient.get(key, later), None);
+        assert!(patient.get(key, V).is_some(), "nothing has changed");
+    }
+
+    #[test]
+    fn what_takes_long_may_be_older_up_to_a_bound() {
+        let (memo, time_us) = memo();
+        let patient = Keeping::patient(memo, 5_000);
+        let (slow, slowest) = (("slow", ObjectId(7), 10), ("slowest", ObjectId(7), 10));
+        let later = Version { changes: 4, ..V };
+        time_us.store(1_000_000, Relaxed);
+        patient.put(slow, V, 999_000, &list(5));
+        patient.put(slowest, V, 0, &list(5));
+        for (age_us, slow_is_there, slowest_is_there) in
+            [(10_000, true, true), (10_001, false, true), (OLDEST_US, false, true), (OLDEST_US + 1, false, false)]
+        {
+            time_us.store(1_000_000 + age_us, Relaxed);
+            assert_eq!(patient.get(slow, later).is_some(), slow_is_there, "slow, {age_us}");
+            assert_eq!(patient.get(slowest, later).is_some(), slowest_is_there, "slowest, {age_us}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_made_at_once_is_not_kept() {
+        let keeping = Keeping::exact(memo().0);
+        let key = ("also", ObjectId(7), 10);
+        keeping.put(key, V, 1_001 - WORTH_US, &list(5));
+        assert_eq!(keeping.get(key, V), None);
+    }
+
+    #[test]
+    fn what_is_asked_for_stays_and_the_rest_makes_room() {
+        let keeping = Keeping::exact(memo().0);
+        let key = |start| ("also", ObjectId(start), 10);
+        keeping.put(key(0), V, 0, &list(100));
+        for start in 1..200_000 {
+            keeping.put(key(start), V, 0, &list(20));
+            assert!(start % 100 > 0 || keeping.get(key(0), V).is_some(), "it was forgotten before {start}");
+        }
+        assert_eq!(keeping.get(key(1), V), None);
+        for part in &keeping.memo.parts {
+            let held = part.read();
+            assert!(held.young.reached + held.old.reached <= REACHED + 200, "it takes too much");
+        }
+    }
+}
