@@ -1,5 +1,6 @@
 //! The benchmark `freshness`: somebody looks at an item that was never seen, and at another, and what is looked at together
-//! with the new one is asked for from then on, over HTTP and in Redis, while events come at half of the highest rate.
+//! with the new one is asked for from then on, while events come at half of the highest rate: from a file to HTTP and to
+//! Redis, and from Kafka to Redis.
 
 use super::BenchArgs;
 use super::figures::Figures;
@@ -12,7 +13,8 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const CUSTOMERS: u64 = 5_000;
@@ -26,23 +28,44 @@ const STEP: Duration = Duration::from_millis(10);
 const PROBE_EVERY: u64 = 5;
 /// What cannot be read in this time counts as this.
 const GIVE_UP: Duration = Duration::from_secs(10);
+/// How many bytes kcat reads at a time. What does not fill them it holds back.
+const PRODUCER_READS: usize = 1024;
 /// When the first event is: 2026-03-02, 00:00.
 const BEGIN_MS: u64 = 1_772_409_600_000;
 
 pub(super) fn run(args: &BenchArgs) -> Result<()> {
     let binary = args.binary()?;
-    let redis = Service::own("redis", &[("REDIS_PORT", free_ports(1).to_string())]);
-    let (mut http, mut store) = (Part::default(), Part::default());
-    for _ in 0..args.runs {
-        http.add(&measure(&binary, None)?);
-        store.add(&measure(&binary, Some(redis.address()))?);
+    let own = |name, port| Service::own(name, &[(port, free_ports(1).to_string())]);
+    let (redis, kafka) = (own("redis", "REDIS_PORT"), own("kafka", "KAFKA_PORT"));
+    let ways = [
+        Way { name: "embedded", kafka: None, redis: None },
+        Way { name: "redis", kafka: None, redis: Some(redis.address()) },
+        Way { name: "kafka_redis", kafka: Some(&kafka), redis: Some(redis.address()) },
+    ];
+    let mut parts: [Part; 3] = Default::default();
+    for run in 0..args.runs {
+        for (way, part) in ways.iter().zip(&mut parts) {
+            part.add(&measure(&binary, way, run)?);
+        }
     }
-    let figures = json!({ "bench": "freshness", "runs": args.runs, "embedded": http.json(), "redis": store.json() });
+    let mut figures = json!({ "bench": "freshness", "runs": args.runs });
+    for (way, part) in ways.iter().zip(&parts) {
+        figures[way.name] = part.json();
+    }
     println!("{figures}");
     Ok(())
 }
 
-/// The figures of one way to read.
+/// From where events come, and where lists are read.
+struct Way<'a> {
+    name: &'static str,
+    /// A file without it.
+    kafka: Option<&'a Service>,
+    /// HTTP without it.
+    redis: Option<&'a str>,
+}
+
+/// The figures of one way.
 #[derive(Default)]
 struct Part {
     events_per_s: Figures,
@@ -76,14 +99,15 @@ impl Seen {
     }
 }
 
-fn measure(binary: &Path, redis: Option<&str>) -> Result<Seen> {
+fn measure(binary: &Path, way: &Way<'_>, run: u32) -> Result<Seen> {
     let folder = tempfile::tempdir()?;
-    let mut feed = Feed::new(folder.path())?;
+    let (mut feed, mut more) = match way.kafka {
+        None => Feed::into_file(folder.path())?,
+        Some(kafka) => Feed::into_topic(kafka, &format!("events-{run}"))?,
+    };
     feed.write(EVENTS, None)?;
-    let mut more = vec!["--set".to_owned(), format!("sources.events.path={}", feed.folder.display())];
-    if let Some(address) = redis {
-        more.extend(["--connect".to_owned(), "benches/freshness/redis.toml".to_owned()]);
-        more.extend(["--set".to_owned(), format!("sinks.lists.addresses=[\"{address}\"]")]);
+    if let Some(address) = way.redis {
+        more.extend(connect("redis", &format!("sinks.lists.addresses=[\"{address}\"]")));
         Redis::open(address)?.ask(&["FLUSHALL"])?;
     }
     let mut job = Live::start(binary, "benches/freshness", folder.path(), &more)?;
@@ -92,7 +116,7 @@ fn measure(binary: &Path, redis: Option<&str>) -> Result<Seen> {
     feed.write(EVENTS, None)?;
     job.wait_for_rest(feed.written)?;
     let events_per_s = EVENTS as f64 / begin.elapsed().as_secs_f64() / 2.0;
-    let mut reader = match redis {
+    let mut reader = match way.redis {
         None => Reader::Http(Connection::open(job.address())?),
         Some(address) => Reader::Redis(Redis::open(address)?),
     };
@@ -100,15 +124,20 @@ fn measure(binary: &Path, redis: Option<&str>) -> Result<Seen> {
     millis.sort_by(f64::total_cmp);
     let seen = Seen { events_per_s, millis };
     let (p50, p99) = (seen.percentile(50), seen.percentile(99));
-    let from = if redis.is_some() { "Redis" } else { "HTTP" };
     eprintln!(
-        "{from}: {} lists at {events_per_s:.0} events a second: p50 {p50:.0} ms, p99 {p99:.0} ms",
+        "{}: {} lists at {events_per_s:.0} events a second: p50 {p50:.0} ms, p99 {p99:.0} ms",
+        way.name,
         seen.millis.len()
     );
-    if redis.is_some() {
+    if way.redis.is_some() {
         eprintln!("{}", job.status()?["lists"]);
     }
     Ok(seen)
+}
+
+/// The words that lay a file over the job, and set an address in it.
+fn connect(file: &str, address: &str) -> Vec<String> {
+    ["--connect", &format!("benches/freshness/{file}.toml"), "--set", address].map(str::to_owned).to_vec()
 }
 
 /// Writes at a rate, and looks for the lists of new items.
@@ -138,19 +167,34 @@ fn probe(feed: &mut Feed, reader: &mut Reader, events_per_s: f64) -> Result<Vec<
     Ok(millis)
 }
 
-/// Looks at items, a line each, in a file that grows.
+/// Looks at items, a line each, into a file that grows or a topic.
 struct Feed {
-    folder: PathBuf,
-    file: File,
+    input: Box<dyn Write>,
     written: u64,
+    producer: Option<Child>,
 }
 
 impl Feed {
-    fn new(folder: &Path) -> Result<Self> {
+    /// With the words that tell a job of it.
+    fn into_file(folder: &Path) -> Result<(Self, Vec<String>)> {
         let folder = folder.join("events");
         fs::create_dir(&folder)?;
-        let file = File::create(folder.join("events.jsonl"))?;
-        Ok(Self { folder, file, written: 0 })
+        let input = Box::new(File::create(folder.join("events.jsonl"))?);
+        let words = ["--set".to_owned(), format!("sources.events.path={}", folder.display())];
+        Ok((Self { input, written: 0, producer: None }, words.to_vec()))
+    }
+
+    fn into_topic(kafka: &Service, topic: &str) -> Result<(Self, Vec<String>)> {
+        let broker = kafka.address();
+        let tool = ["tool", "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", broker];
+        kafka.run(&[&tool[..], &["--create", "--topic", topic, "--partitions", "1"]].concat());
+        let mut command = Command::new("kcat");
+        command.args(["-P", "-b", broker, "-t", topic, "-X", "linger.ms=1"]).stdin(Stdio::piped());
+        let mut producer = command.spawn().context("cannot start kcat")?;
+        let input = Box::new(producer.stdin.take().expect("it is piped"));
+        let mut words = connect("kafka", &format!("sources.events.brokers={broker}"));
+        words.extend(["--set".to_owned(), format!("sources.events.topics=[\"{topic}\"]")]);
+        Ok((Self { input, written: 0, producer: Some(producer) }, words))
     }
 
     /// Writes so many events, and one of somebody who is looked for.
@@ -166,7 +210,28 @@ impl Feed {
             line(&mut lines, name, &item(self.written), self.written)?;
             self.written += 2;
         }
-        self.file.write_all(lines.as_bytes()).context("the input cannot be written")
+        if self.producer.is_some() {
+            fill_reads(&mut lines);
+        }
+        self.input.write_all(lines.as_bytes()).and_then(|()| self.input.flush()).context("the input cannot be written")
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        if let Some(producer) = &mut self.producer {
+            // Both fail only if it has ended already.
+            let _ = producer.kill();
+            let _ = producer.wait();
+        }
+    }
+}
+
+/// Puts blanks into the last line, so that all lines together fill whole reads.
+fn fill_reads(lines: &mut String) {
+    let blanks = lines.len().wrapping_neg() % PRODUCER_READS;
+    if let Some(end) = lines.strip_suffix("}\n").map(str::len) {
+        lines.insert_str(end, &" ".repeat(blanks));
     }
 }
 
@@ -224,5 +289,24 @@ impl Redis {
             }
             _ => bail!("Redis answered {line}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_fill_whole_reads() -> Result<()> {
+        let mut lines = String::new();
+        fill_reads(&mut lines);
+        assert_eq!(lines, "");
+        for event in 0..40 {
+            line(&mut lines, "c1", "i1", event)?;
+            fill_reads(&mut lines);
+            assert_eq!(lines.len() % PRODUCER_READS, 0);
+        }
+        assert_eq!(lines.lines().filter(|line| serde_json::from_str::<Value>(line).is_ok()).count(), 40);
+        Ok(())
     }
 }

@@ -77,7 +77,8 @@ enum Name {
     Mall,
     /// Recommendations over loopback: requests a second and their times, alone and while orders come in.
     Recommend,
-    /// How soon after an event a list that it changes can be read, over HTTP and from a real Redis, which is started.
+    /// How soon after an event a list that it changes can be read: over HTTP, from Redis, and through Kafka and Redis,
+    /// which are started.
     Freshness,
     /// Ten times the events that lists can follow, for two minutes: what waits, windows, memory, lists that differ after it.
     Overload,
