@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
 
 /// A server that answers.
@@ -100,18 +101,23 @@ impl Drop for Service {
 }
 
 /// The first of `count` ports in a row that nobody listens at, and of as many from a hundred above (where controllers
-/// listen). It lies below the ports that the system gives away by itself.
+/// listen). It lies below the ports that the system gives away by itself. No test of a process gets what another one got:
+/// a server that was stopped must find its port free again.
 ///
 /// # Panics
 /// When there are none.
 #[must_use]
 pub fn free_ports(count: u16) -> u16 {
+    static GIVEN: Mutex<u16> = Mutex::new(0);
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     let begin = 20_000 + u16::try_from(std::process::id() % 40).expect("it is below 40") * 250;
-    (begin..32_000)
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = (begin.max(*given)..32_000)
         .step_by(10)
         .find(|&first| (first..first + count).all(|port| free(port) && free(port + 100)))
-        .expect("some ports are free")
+        .expect("some ports are free");
+    *given = found + count.next_multiple_of(10);
+    found
 }
 
 /// Where the shared servers rest: as `services/lib.sh` has it.
@@ -178,6 +184,12 @@ fn processes(status: &str) -> Vec<(String, i32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ports_are_given_once() {
+        let first = free_ports(3);
+        assert!(free_ports(1) >= first + 3);
+    }
 
     #[test]
     fn processes_are_told_by_the_status() {
