@@ -6,7 +6,7 @@
 
 use super::expiry::{Expirer, Expiry, times_us};
 use super::group_table::{Equality, GroupTable};
-use super::snapshot::{misfit, next_rows, state_batch, weights_array, weights_column};
+use super::snapshot::{BATCH_ROWS, Sorted, misfit, next_rows, state_batch, weights_array, weights_column};
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
@@ -80,17 +80,17 @@ impl Partition {
         there.flat_map(|(row, &weight)| std::iter::repeat_n(row, weight as usize)).take(limit).cloned().collect()
     }
 
-    /// Adds to a row's weight; gives the row where that is wanted.
-    fn add(&mut self, row: &[u8], weight: i64, wanted: bool) -> Option<Bytes> {
+    /// Adds to a row's weight; gives the row where that is wanted, and whether it came now.
+    fn add(&mut self, row: &[u8], weight: i64, wanted: bool) -> Option<(Bytes, bool)> {
         match self.rows.get_mut(row) {
-            Some(held) if *held + weight == 0 => self.rows.remove_entry(row).map(|(row, _)| row),
+            Some(held) if *held + weight == 0 => self.rows.remove_entry(row).map(|(row, _)| (row, false)),
             Some(held) => {
                 *held += weight;
-                wanted.then(|| Bytes::from(row))
+                wanted.then(|| (Bytes::from(row), false))
             }
             None => {
                 let row = Bytes::from(row);
-                let given = wanted.then(|| Bytes::clone(&row));
+                let given = wanted.then(|| (Bytes::clone(&row), true));
                 self.rows.insert(row, weight);
                 given
             }
@@ -103,6 +103,8 @@ struct Dirty {
     of: KeyGroup,
     partition: u32,
     row: Bytes,
+    /// It came with this change.
+    fresh: bool,
 }
 
 /// One change of the epoch.
@@ -228,8 +230,8 @@ impl Ordered {
         let held = partition.rows.len();
         for &(row, weight) in net {
             let row = partition.add(row, weight, self.dirty.is_some());
-            if let (Some(dirty), Some(row)) = (&mut self.dirty, row) {
-                dirty.push(Dirty { of: self.table.key_group(of.partition), partition: of.partition, row });
+            if let (Some(dirty), Some((row, fresh))) = (&mut self.dirty, row) {
+                dirty.push(Dirty { of: self.table.key_group(of.partition), partition: of.partition, row, fresh });
             }
         }
         self.held = self.held + partition.rows.len() - held;
@@ -260,7 +262,7 @@ impl Ordered {
             self.held -= rows.len();
             if let Some(dirty) = &mut self.dirty {
                 let of = self.table.key_group(partition);
-                dirty.extend(rows.into_keys().map(|row| Dirty { of, partition, row }));
+                dirty.extend(rows.into_keys().map(|row| Dirty { of, partition, row, fresh: false }));
             }
             self.table.remove(partition, hash as u32);
         }
@@ -276,47 +278,42 @@ impl Ordered {
     pub(super) fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
         let whole = self.table.begin_save(rewrite).whole;
         self.table.end_save();
-        for group in rewrite.iter() {
-            let partitions = whole.of(usize::from(group.0)..usize::from(group.0) + 1);
-            let rows = partitions.iter().flat_map(|&partition| &self.partitions[partition as usize].rows);
-            let (rows, weights): (Vec<&Bytes>, Vec<i64>) = rows.map(|(row, &weight)| (row, weight)).unzip();
-            if !rows.is_empty() {
-                out.full(group, &self.saved_rows(&rows, weights));
-            }
-        }
+        self.save_whole(&whole, rewrite, out);
         let dirty = self.dirty.replace(Vec::new()).unwrap_or_default();
         self.save_changes(dirty, rewrite, out);
+    }
+
+    fn save_whole(&self, whole: &Sorted, rewrite: &KeyGroupSet, out: &mut StateWriter) {
+        let mut held = SavedRows::default();
+        for group in rewrite.iter() {
+            for &partition in whole.of(usize::from(group.0)..usize::from(group.0) + 1) {
+                let rows = &self.partitions[partition as usize].rows;
+                rows.iter().for_each(|(row, &weight)| held.push(group, row, weight));
+            }
+            if held.rows.len() >= BATCH_ROWS {
+                std::mem::take(&mut held).write(&self.order, SectionKind::Full, out);
+            }
+        }
+        held.write(&self.order, SectionKind::Full, out);
     }
 
     fn save_changes(&self, mut dirty: Vec<Dirty>, rewrite: &KeyGroupSet, out: &mut StateWriter) {
         dirty.retain(|change| !rewrite.contains(change.of));
         dirty.sort_unstable_by(|a, b| a.of.cmp(&b.of).then_with(|| a.row.cmp(&b.row)));
-        let (mut rows, mut weights) = (Vec::new(), Vec::new());
-        let mut ranges: Vec<(KeyGroup, Range<usize>)> = Vec::new();
+        let (mut changed, mut replaced) = (SavedRows::default(), 0);
         for changes in dirty.chunk_by(|a, b| a.of == b.of && a.row == b.row) {
             // A partition that went and came again has two numbers; the row is where it is.
             let held = changes.iter().find_map(|change| self.weight(change));
-            match ranges.last_mut().filter(|(group, _)| *group == changes[0].of) {
-                Some((_, range)) => range.end += 1,
-                None => ranges.push((changes[0].of, rows.len()..rows.len() + 1)),
-            }
-            rows.push(&changes[0].row);
-            weights.push(held.unwrap_or(0));
+            changed.push(changes[0].of, &changes[0].row, held.unwrap_or(0));
+            replaced += usize::from(changes.iter().any(|change| !change.fresh));
         }
-        if !rows.is_empty() {
-            out.rows(SectionKind::Changes, &self.saved_rows(&rows, weights), &ranges);
-        }
+        out.replaces(replaced, changed.rows.len());
+        changed.write(&self.order, SectionKind::Changes, out);
     }
 
     /// The weight that a changed row has now.
     fn weight(&self, change: &Dirty) -> Option<i64> {
         self.partitions[change.partition as usize].rows.get(&change.row).copied()
-    }
-
-    fn saved_rows(&self, rows: &[&Bytes], weights: Vec<i64>) -> RecordBatch {
-        let mut columns = self.order.decode(rows);
-        columns.push(weights_array(weights.into_iter()));
-        state_batch(columns)
     }
 
     /// Takes back a section.
@@ -357,5 +354,33 @@ impl Ordered {
         // A row has its bytes, their counts, and its share of a tree node; its length is not looked up for each.
         const ROW: usize = 96;
         self.table.bytes() + self.partitions.capacity() * size_of::<Partition>() + self.held * ROW
+    }
+}
+
+/// Rows to save with their weights, by rising key group.
+#[derive(Default)]
+struct SavedRows<'a> {
+    rows: Vec<&'a Bytes>,
+    weights: Vec<i64>,
+    ranges: Vec<(KeyGroup, Range<usize>)>,
+}
+
+impl<'a> SavedRows<'a> {
+    fn push(&mut self, group: KeyGroup, row: &'a Bytes, weight: i64) {
+        match self.ranges.last_mut().filter(|(of, _)| *of == group) {
+            Some((_, range)) => range.end += 1,
+            None => self.ranges.push((group, self.rows.len()..self.rows.len() + 1)),
+        }
+        self.rows.push(row);
+        self.weights.push(weight);
+    }
+
+    fn write(self, order: &RowOrder, kind: SectionKind, out: &mut StateWriter) {
+        if self.rows.is_empty() {
+            return;
+        }
+        let mut columns = order.decode(&self.rows);
+        columns.push(weights_array(self.weights.into_iter()));
+        out.rows(kind, &state_batch(columns), &self.ranges);
     }
 }

@@ -2,7 +2,7 @@
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, UInt64Array};
 use arrow::datatypes::{Int64Type, Schema, UInt64Type};
-use proxima_engine::{SectionKind, SnapshotError};
+use proxima_engine::{SectionKind, SnapshotError, StateWriter};
 use proxima_event::{KEY_GROUPS, KeyGroup};
 use std::ops::Range;
 use std::sync::Arc;
@@ -71,6 +71,11 @@ impl Save {
             SectionKind::Full => (self.whole.of(groups), &[]),
             SectionKind::Changes => (self.changed.of(groups.clone()), self.gone.of(groups)),
         }
+    }
+
+    /// Says how much of it takes the place of what earlier saves hold.
+    pub(crate) fn tell_replaced(&self, out: &mut StateWriter) {
+        out.replaces(self.replaced, self.changed.len() + self.gone.len());
     }
 }
 

@@ -34,7 +34,7 @@ impl Aggregate {
         };
         self.calls.iter_mut().filter_map(Call::own).for_each(|(accumulator, _)| accumulator.begin_save(rewrite));
         for save in &saves {
-            out.replaces(save.replaced, save.changed.len() + save.gone.len());
+            save.tell_replaced(out);
             runs(&[save]).iter().for_each(|run| self.write_run(run, save, out));
         }
         self.table.end_save();

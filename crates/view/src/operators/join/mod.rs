@@ -253,6 +253,7 @@ impl Operator for Join {
     /// A section has, for each side, the rows that are gone and those that are there.
     fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
         let saves = self.sides.each_mut().map(|side| side.rows.table.begin_save(rewrite));
+        saves.iter().for_each(|save| save.tell_replaced(out));
         for run in runs(&saves.each_ref()) {
             for (side, save) in self.sides.iter().zip(&saves) {
                 let (there, gone) = save.of(run.kind, run.span.clone());

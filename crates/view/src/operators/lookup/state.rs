@@ -34,6 +34,7 @@ impl Lookup {
     pub(super) fn write_state(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
         let rows = self.dimension.table.begin_save(rewrite);
         let facts = self.memory.as_mut().map(|memory| memory.table.begin_save(rewrite)).unwrap_or_default();
+        [&rows, &facts].iter().for_each(|save| save.tell_replaced(out));
         for run in runs(&[&rows, &facts]) {
             self.write_run(&run, &rows, &facts, out);
         }

@@ -181,6 +181,7 @@ impl Operator for Normalize {
     /// A section has the rows, and the keys of those that are gone, which may have another row now.
     fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
         let save = self.rows.table.begin_save(rewrite);
+        save.tell_replaced(out);
         for run in runs(&[&save]) {
             let (there, gone) = save.of(run.kind, run.span.clone());
             let rows = state_batch(self.rows.table.columns(there));
