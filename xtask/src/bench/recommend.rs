@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -24,20 +24,12 @@ const STEP: Duration = Duration::from_millis(100);
 
 pub(super) fn run(args: &BenchArgs) -> Result<()> {
     let binary = args.binary()?;
-    let folder = tempfile::tempdir()?;
-    let orders = folder.path().join("orders");
-    copy_orders(&orders)?;
-    let more = [
-        "--set".to_owned(),
-        format!("sources.orders.path={}", orders.display()),
-        "--set".to_owned(),
-        "sources.orders.follow=true".to_owned(),
-    ];
-    let mut job = Live::start(&binary, "examples/recommend-retail", folder.path(), &more)?;
-    job.wait_for_rest(1)?;
     let (mut alone, mut alone_p99) = (Figures::default(), Figures::default());
     let (mut busy, mut busy_p99, mut came) = (Figures::default(), Figures::default(), Figures::default());
-    for run in 0..args.runs {
+    for _ in 0..args.runs {
+        // A shop of its own each time: the orders that come make lists longer.
+        let folder = tempfile::tempdir()?;
+        let (job, orders) = start(&binary, folder.path())?;
         let quiet = load(job.address(), (CONNECTIONS, LASTS), path)?;
         eprintln!(
             "alone: {:.0} a second, p50 {:.3} ms, p99 {:.3} ms",
@@ -45,7 +37,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
         );
         alone.add(quiet.requests_per_s);
         alone_p99.add(quiet.p99_ms);
-        let (loaded, per_s) = while_orders_come(&job, &orders, run)?;
+        let (loaded, per_s) = while_orders_come(&job, &orders)?;
         eprintln!(
             "while {per_s:.0} orders a second come: {:.0} a second, p50 {:.3} ms, p99 {:.3} ms",
             loaded.requests_per_s, loaded.p50_ms, loaded.p99_ms
@@ -71,18 +63,33 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
     Ok(())
 }
 
+/// The shipped shop, when it has read its orders, and the folder that more may come to.
+fn start(binary: &Path, folder: &Path) -> Result<(Live, PathBuf)> {
+    let orders = folder.join("orders");
+    copy_orders(&orders)?;
+    let more = [
+        "--set".to_owned(),
+        format!("sources.orders.path={}", orders.display()),
+        "--set".to_owned(),
+        "sources.orders.follow=true".to_owned(),
+    ];
+    let mut job = Live::start(binary, "examples/recommend-retail", folder, &more)?;
+    job.wait_for_rest(1)?;
+    Ok((job, orders))
+}
+
 /// Asks for another customer each time.
 fn path(connection: usize, number: u64) -> String {
     let die = (number * 8 + connection as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
     format!("/v1/recommend/home/{}?n=10", CUSTOMERS.0 + die % (CUSTOMERS.1 - CUSTOMERS.0))
 }
 
-fn while_orders_come(job: &Live, orders: &Path, run: u32) -> Result<(super::load::Load, f64)> {
+fn while_orders_come(job: &Live, orders: &Path) -> Result<(super::load::Load, f64)> {
     let stop = AtomicBool::new(false);
     let before = job.status()?["records"].as_u64().context("no records in the status")?;
     let begin = Instant::now();
     let loaded = std::thread::scope(|scope| {
-        let feeder = scope.spawn(|| feed(orders, run, &stop));
+        let feeder = scope.spawn(|| feed(orders, &stop));
         let loaded = load(job.address(), (CONNECTIONS, LASTS), path);
         stop.store(true, Relaxed);
         feeder.join().expect("the feeder does not panic").and(loaded)
@@ -92,7 +99,7 @@ fn while_orders_come(job: &Live, orders: &Path, run: u32) -> Result<(super::load
 }
 
 /// Writes a file of orders each step.
-fn feed(orders: &Path, run: u32, stop: &AtomicBool) -> Result<()> {
+fn feed(orders: &Path, stop: &AtomicBool) -> Result<()> {
     let (begin, mut written) = (Instant::now(), 0);
     for file in 0_u32.. {
         if stop.load(Relaxed) {
@@ -101,14 +108,14 @@ fn feed(orders: &Path, run: u32, stop: &AtomicBool) -> Result<()> {
         let due = (begin.elapsed().as_secs_f64() * LINES_PER_S as f64) as u64;
         let mut text = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n".to_owned();
         for line in written..due.max(written + 1) {
-            let die = (line + u64::from(run) * 10_000_000).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+            let die = line.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
             let (customer, product) = (CUSTOMERS.0 + die % (CUSTOMERS.1 - CUSTOMERS.0), 20_000 + die / 7_919 % 3_000);
             let (invoice, second) = (600_000 + line / 20, line / 1_000 % 60);
             writeln!(text, "{invoice},{product},THING,1,2011-12-10 10:00:{second:02},1.25,{customer},France")?;
         }
         written = due.max(written + 1);
         // In another place first, so that nobody reads half of it.
-        let (draft, done) = (orders.with_extension("draft"), orders.join(format!("2012-{run:03}-{file:05}.csv")));
+        let (draft, done) = (orders.with_extension("draft"), orders.join(format!("2012-{file:05}.csv")));
         fs::write(&draft, text)?;
         fs::rename(&draft, &done)?;
         std::thread::sleep(STEP);
