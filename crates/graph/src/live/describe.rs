@@ -45,7 +45,6 @@ impl Describe {
             Some((given, row)) => kind.describe(id, given, row),
             None => kind.undescribe(id),
         }
-        self.graph.changed();
         self.described = self.described + u64::from(given.is_some()) - u64::from(before);
     }
 
@@ -78,12 +77,14 @@ impl Operator for Describe {
                 changed.insert(id);
             }
         }
+        self.graph.changed();
     }
 
     fn finish(&mut self, end: EpochEnd, _out: &mut Outbox) {
         for (hash, text) in self.forgotten.take(self.kind).collect::<Vec<_>>() {
             if let Some(id) = self.graph.kind(self.kind).leave(end.epoch.0, hash, &text) {
                 self.set(id, None);
+                self.graph.changed();
                 if let Some(changed) = &mut self.changed {
                     changed.insert(id);
                 }
@@ -127,6 +128,7 @@ impl Operator for Describe {
                 }
                 self.set(id, is_there.then_some((&given, row)));
             }
+            graph.changed();
         }
         Ok(())
     }

@@ -74,8 +74,8 @@ impl Keeping {
         Self { memo, patience_us: 0 }
     }
 
-    /// With lists that may be as old as this, in microseconds; where one takes longer than a tenth of that to make, up to ten times as old
-    /// as that takes, and not above 400 ms.
+    /// With lists that may be as old as this, in microseconds; where one takes longer than a tenth of that to make, up to
+    /// ten times as old as that takes, and not above 400 ms.
     #[must_use]
     pub fn patient(memo: Arc<Memo>, patience_us: u64) -> Self {
         Self { memo, patience_us }
@@ -93,11 +93,10 @@ impl Keeping {
         if kept.version != version && !self.accepts(&kept, version) {
             return None;
         }
-        let list = Arc::clone(&kept.list);
         if is_old {
-            part.write().keep(key, kept);
+            part.write().keep(key, kept.clone());
         }
-        Some(list)
+        Some(kept.list)
     }
 
     fn accepts(&self, kept: &Kept, version: Version) -> bool {
