@@ -109,8 +109,7 @@ impl TopN {
     }
 
     fn batch(&self, output: &Output, from: usize, to: usize) -> Changes {
-        let rows: Vec<&Bytes> = output.rows[from..to].iter().collect();
-        let mut columns = self.rows.order.decode(&rows);
+        let mut columns = self.rows.order.decode(output.rows[from..to].iter().map(|row| &**row));
         if self.spec.row_number {
             let numbers: ArrayRef = Arc::new(Int64Array::from(output.numbers[from..to].to_vec()));
             let field = self.spec.output.field(columns.len());

@@ -116,7 +116,7 @@ impl Greatest {
             weights.push(weight);
         });
         for (rows, weights) in rows.chunks(BATCH_ROWS).zip(weights.chunks(BATCH_ROWS)) {
-            let columns = self.rows.order.decode(&rows.iter().collect::<Vec<_>>());
+            let columns = self.rows.order.decode(rows.iter().map(|row| &**row));
             let batch =
                 RecordBatch::try_new(Arc::clone(&self.schema), columns).expect("rows come back as they went in");
             out.push(Changes::weighted(batch, weights.to_vec()));

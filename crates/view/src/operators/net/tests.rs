@@ -125,7 +125,7 @@ impl Operator for Shown {
             weights.extend(before.iter().map(|_| -1).chain(after.iter().map(|_| 1)));
         });
         if !rows.is_empty() {
-            let columns = greatest.rows.order.decode(&rows.iter().collect::<Vec<_>>());
+            let columns = greatest.rows.order.decode(rows.iter().map(|row| &**row));
             out.push(Changes::weighted(RecordBatch::try_new(schema(&TYPES), columns).unwrap(), weights));
         }
     }
