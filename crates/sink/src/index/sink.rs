@@ -45,7 +45,7 @@ pub struct IndexSink {
     key: Vec<usize>,
     nodes: Vec<Node>,
     mapping: Arc<Mapping>,
-    writer: IndexWriter,
+    pub(super) writer: IndexWriter,
     reader: IndexReader,
     /// The highest version that stood when the index was opened.
     standing: Option<u64>,
@@ -193,6 +193,10 @@ fn open_files(folder: &Path, mapping: &Mapping) -> Result<(Index, IndexWriter), 
         .num_merge_threads(1)
         .build();
     let writer = index.writer_with_options(options)?;
+    // Tantivy gives the first operation of a writer the number of the last commit. A merge that is not done when that
+    // operation comes takes a delete with this number for done in all segments which the commit had deleted from; so
+    // no delete may have it.
+    writer.run(std::iter::empty())?;
     sweep(folder, &index)?;
     let mut merging = LogMergePolicy::default();
     merging.set_del_docs_ratio_before_merge(DELETED_MAX);

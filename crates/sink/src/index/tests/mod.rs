@@ -128,6 +128,29 @@ fn a_killed_process_leaves_a_whole_index() {
     assert_eq!(sink.reader().count(), 20);
 }
 
+/// Eight segments are left to be merged by a process that was killed: the first write of the next one finds its row in a
+/// segment whose last commit has deleted another row, and the merge begins while that write is not committed.
+#[test]
+fn the_first_write_after_a_crash_replaces_its_row() {
+    let folder = TempDir::new().unwrap();
+    let days = |days: std::ops::Range<i32>| daily(&days.map(|day| (day, 1, 1, None)).collect::<Vec<_>>());
+    let mut sink = IndexSink::open(folder.path(), &config()).unwrap();
+    sink.writer.set_merge_policy(Box::new(tantivy::indexer::NoMergePolicy));
+    for (version, rows) in [0..20, 20..30, 30..31, 31..32, 32..33, 33..34, 34..35, 35..36].into_iter().enumerate() {
+        sink.write(Version(version as u64), &[Changes::inserts(days(rows))]).unwrap();
+        sink.flush().unwrap();
+    }
+    sink.write(Version(8), &[Changes::inserts(days(20..21))]).unwrap();
+    sink.flush().unwrap();
+    drop(sink);
+
+    let mut sink = IndexSink::open(folder.path(), &config()).unwrap();
+    sink.write(Version(9), &[Changes::inserts(days(21..22))]).unwrap();
+    sink.flush().unwrap();
+    sink.writer.wait_merging_threads().unwrap();
+    assert_eq!(IndexReader::open(folder.path(), "daily").unwrap().count(), 36);
+}
+
 #[test]
 fn clearing_starts_anew() {
     let folder = TempDir::new().unwrap();
