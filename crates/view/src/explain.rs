@@ -92,7 +92,7 @@ fn describe(plan: &Plan, ix: Ix) -> String {
                 format!("{}{direction}", names(schema(*input), &[order.column]))
             });
             let numbered = row_number.as_ref().map(|_| ", numbered").unwrap_or_default();
-            let notes = expiry(tree, *input, partition);
+            let notes = format!("{}{}", append_only(tree, *input), expiry(tree, *input, partition));
             let partition = names(schema(*input), partition);
             let ordered = ordered.collect::<Vec<_>>().join(", ");
             format!("top {limit} of each [{partition}] by [{ordered}]{numbered}{notes}")
@@ -115,8 +115,12 @@ fn describe(plan: &Plan, ix: Ix) -> String {
         }
         Kind::Union { .. } => "union".to_string(),
         Kind::Net { input, key } => {
-            let unique = if tree.facts(*input).is_unique(key) { ", unique" } else { "" };
-            format!("net by [{}]{unique}", names(schema(*input), key))
+            let notes = if tree.facts(*input).is_unique(key) {
+                ", unique".to_owned()
+            } else {
+                format!("{}{}", append_only(tree, *input), expiry(tree, *input, key))
+            };
+            format!("net by [{}]{notes}", names(schema(*input), key))
         }
     }
 }

@@ -128,7 +128,9 @@ impl Lowering<'_> {
                 let mut inputs = vec![by_key(input, &partition)];
                 let expiry = self.expiry(input, &partition, &mut inputs);
                 let row_number = row_number.is_some();
-                let spec = TopNSpec { input: schema(input), partition, order, limit, row_number, output, expiry };
+                let append_only = tree.facts(input).append_only;
+                let input = schema(input);
+                let spec = TopNSpec { input, partition, order, limit, row_number, output, append_only, expiry };
                 self.topology.operator(name("top_n"), inputs, move || Box::new(TopN::new(spec.clone())))
             }
             Kind::Join { left, right, left_keys, right_keys, kind } => {
@@ -152,9 +154,10 @@ impl Lowering<'_> {
                 self.topology.operator(name("union"), inputs, || Box::new(Union))
             }
             Kind::Net { input, key } => {
-                let inputs = vec![by_key(input, &key)];
-                let unique = tree.facts(input).is_unique(&key);
-                let spec = NetSpec { input: schema(input), key, unique };
+                let mut inputs = vec![by_key(input, &key)];
+                let (unique, append_only) = (tree.facts(input).is_unique(&key), tree.facts(input).append_only);
+                let expiry = if unique { None } else { self.expiry(input, &key, &mut inputs) };
+                let spec = NetSpec { input: schema(input), key, unique, append_only, expiry };
                 self.topology.operator(name("net"), inputs, move || Box::new(Net::new(spec.clone())))
             }
         }

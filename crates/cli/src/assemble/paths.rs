@@ -46,7 +46,8 @@ pub(super) fn add_objects(job: &JobPlan, lowered: &Lowered, topology: &mut Topol
         let schema = query_schema(&job.views, &object.query);
         let id = proxima_graph::object_id_column(&schema)?;
         // Of several rows with one id, one stands: the greatest.
-        let net = NetSpec { input: Arc::clone(&schema), key: vec![id], unique: false };
+        let net =
+            NetSpec { input: Arc::clone(&schema), key: vec![id], unique: false, append_only: false, expiry: None };
         let rows = topology.operator(
             format!("{name}/net"),
             vec![(lowered.queries[&object.query], Route::ByKey(vec![id]))],

@@ -2,8 +2,9 @@
 //!
 //! A row is kept in Arrow's row format over its columns in the order that is asked for, so that its bytes compare as
 //! the rows do. The changes of an epoch are gathered, sorted and applied at its end, partition by partition; a change
-//! costs a logarithm of its partition, and partitions whose first rows stay the same are not looked at. A checkpoint
-//! holds the rows' bytes, which a test fixes: another version of the row format would be another state.
+//! costs a logarithm of its partition, and partitions whose first rows stay the same are not looked at. Where nothing is
+//! ever taken back, rows that are not among the first are let go. A checkpoint holds the rows' bytes, which a test
+//! fixes: another version of the row format would be another state.
 
 use super::expiry::{Expirer, Expiry, times_us};
 use super::group_table::{Equality, GroupTable};
@@ -123,6 +124,7 @@ struct Pending {
 pub(super) struct Ordered {
     keys: Vec<usize>,
     limit: usize,
+    append_only: bool,
     pub(super) order: RowOrder,
     table: GroupTable,
     partitions: Vec<Partition>,
@@ -135,12 +137,13 @@ pub(super) struct Ordered {
 }
 
 impl Ordered {
-    /// No rows yet. Of each partition (by `keys`) the first `limit` rows are of interest.
+    /// No rows yet. Of each partition (by `keys`) the first `limit` rows are of interest, and no others where rows are
+    /// never taken back (`append_only`).
     pub(super) fn new(
         schema: &SchemaRef,
         keys: Vec<usize>,
         order: RowOrder,
-        limit: usize,
+        (limit, append_only): (usize, bool),
         expiry: Option<Expiry>,
     ) -> Self {
         let types = keys.iter().map(|&key| schema.field(key).data_type().clone()).collect();
@@ -148,6 +151,7 @@ impl Ordered {
             table: GroupTable::new(types, Equality::Grouped, 0),
             keys,
             limit,
+            append_only,
             order,
             partitions: Vec::new(),
             batches: Vec::new(),
@@ -228,12 +232,22 @@ impl Ordered {
             (Some(&(least, _)), Some(last)) => least > &**last,
             _ => net.is_empty(),
         };
+        if behind && self.append_only && !partition.rows.is_empty() {
+            return;
+        }
         let before = if behind { Vec::new() } else { partition.first(self.limit) };
         let held = partition.rows.len();
         for &(row, weight) in net {
             let row = partition.add(row, weight, self.dirty.is_some());
             if let (Some(dirty), Some((row, fresh))) = (&mut self.dirty, row) {
                 dirty.push(Dirty { of: self.table.key_group(of.partition), partition: of.partition, row, fresh });
+            }
+        }
+        while self.append_only && partition.rows.len() > self.limit {
+            let Some((row, _)) = partition.rows.pop_last() else { break };
+            if let Some(dirty) = &mut self.dirty {
+                let of_group = self.table.key_group(of.partition);
+                dirty.push(Dirty { of: of_group, partition: of.partition, row, fresh: false });
             }
         }
         self.held = self.held + partition.rows.len() - held;
@@ -301,13 +315,17 @@ impl Ordered {
 
     fn save_changes(&self, mut dirty: Vec<Dirty>, rewrite: &KeyGroupSet, out: &mut StateWriter) {
         dirty.retain(|change| !rewrite.contains(change.of));
-        dirty.sort_unstable_by(|a, b| a.of.cmp(&b.of).then_with(|| a.row.cmp(&b.row)));
+        // Changes of one row stay in the order in which they came.
+        dirty.sort_by(|a, b| a.of.cmp(&b.of).then_with(|| a.row.cmp(&b.row)));
         let (mut changed, mut replaced) = (SavedRows::default(), 0);
         for changes in dirty.chunk_by(|a, b| a.of == b.of && a.row == b.row) {
             // A partition that went and came again has two numbers; the row is where it is.
             let held = changes.iter().find_map(|change| self.weight(change));
-            changed.push(changes[0].of, &changes[0].row, held.unwrap_or(0));
-            replaced += usize::from(changes.iter().any(|change| !change.fresh));
+            let first = &changes[0];
+            if held.is_some() || !first.fresh {
+                changed.push(first.of, &first.row, held.unwrap_or(0));
+                replaced += usize::from(!first.fresh);
+            }
         }
         out.replaces(replaced, changed.rows.len());
         changed.write(SectionKind::Changes, out);

@@ -37,6 +37,8 @@ pub struct TopNSpec {
     pub row_number: bool,
     /// The rows that go out.
     pub output: SchemaRef,
+    /// Rows are never taken back, so that only those that go out are kept.
+    pub append_only: bool,
     /// When partitions may be forgotten: once all their rows are over.
     pub expiry: Option<Expiry>,
 }
@@ -104,7 +106,13 @@ impl TopN {
         let options = |sort: &SortColumn| SortOptions { descending: sort.descending, nulls_first: sort.nulls_first };
         let first: Vec<_> = spec.order.iter().map(|sort| (sort.column, options(sort))).collect();
         let order = RowOrder::new(&spec.input, &first);
-        let rows = Ordered::new(&spec.input, spec.partition.clone(), order, spec.limit, spec.expiry.clone());
+        let rows = Ordered::new(
+            &spec.input,
+            spec.partition.clone(),
+            order,
+            (spec.limit, spec.append_only),
+            spec.expiry.clone(),
+        );
         Self { spec, rows }
     }
 
@@ -178,7 +186,16 @@ mod tests {
         if row_number {
             types.push(DataType::UInt64);
         }
-        TopNSpec { input, partition: vec![0], order, limit, row_number, output: schema(&types), expiry: None }
+        TopNSpec {
+            input,
+            partition: vec![0],
+            order,
+            limit,
+            row_number,
+            output: schema(&types),
+            append_only: false,
+            expiry: None,
+        }
     }
 
     /// A value with a number that sorts as asked for.
@@ -231,9 +248,12 @@ mod tests {
     }
 
     fn check(seed: u64, spec: &TopNSpec) {
-        let stream = Stream::new(spec.input.clone(), &spec.partition, false, row);
-        let make = || Box::new(TopN::new(spec.clone())) as Box<dyn Operator>;
-        compare(seed, vec![stream], &make, &|bags| naive(spec, bags[0]));
+        for append_only in [false, true] {
+            let spec = TopNSpec { append_only, ..spec.clone() };
+            let stream = Stream::new(spec.input.clone(), &spec.partition, append_only, row);
+            let make = || Box::new(TopN::new(spec.clone())) as Box<dyn Operator>;
+            compare(seed, vec![stream], &make, &|bags| naive(&spec, bags[0]));
+        }
     }
 
     #[test]
@@ -248,12 +268,38 @@ mod tests {
     }
 
     #[test]
+    fn rows_that_never_go_out_are_not_kept() {
+        let order = vec![SortColumn { column: 1, descending: true, nulls_first: false }];
+        let spec = TopNSpec { append_only: true, ..spec(3, false, order) };
+        let make = || Box::new(TopN::new(spec.clone())) as Box<dyn Operator>;
+        let mut stream = Stream::new(spec.input.clone(), &spec.partition, true, row);
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut driver = Driver::new(1, &make);
+        for _ in 0..50 {
+            let changes = stream.epoch(&mut rng);
+            driver.epoch(&[(&stream, changes)], &mut rng);
+        }
+        let partitions = stream.bag.keys().map(|row| &row[0]).collect::<std::collections::BTreeSet<_>>().len();
+        assert!(stream.bag.len() > 10 * partitions);
+        assert!(driver.workers[0].stats().keys <= 3 * partitions as u64, "{:?}", driver.workers[0].stats());
+    }
+
+    #[test]
     fn partitions_that_are_over_are_forgotten() {
         let types = [DataType::Int64, MICROS];
         let order = vec![SortColumn { column: 1, descending: false, nulls_first: false }];
         let expiry = Some(Expiry { column: 1, span_us: 0, input: 1 });
         let (input, output) = (schema(&types), schema(&types));
-        let spec = TopNSpec { input, partition: vec![0], order, limit: 1, row_number: false, output, expiry };
+        let spec = TopNSpec {
+            input,
+            partition: vec![0],
+            order,
+            limit: 1,
+            row_number: false,
+            output,
+            append_only: false,
+            expiry,
+        };
         let make = || Box::new(TopN::new(spec.clone())) as Box<dyn Operator>;
         let rows = Stream::new(spec.input.clone(), &[0], true, |_| unreachable!("rows are given"));
         let bounds = Stream::new(schema(&[MICROS]), &[], true, |_| unreachable!("bounds are given"));

@@ -1,5 +1,6 @@
 //! What a sink is given: at most one change for each key in an epoch.
 
+use crate::operators::expiry::Expiry;
 use crate::operators::ordered::{Bytes, Ordered, RowOrder};
 use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
@@ -23,6 +24,10 @@ pub struct NetSpec {
     pub key: Vec<usize>,
     /// Whether a key holds at most one row at a time, as the planner has proved: then no state is kept.
     pub unique: bool,
+    /// Rows are never taken back, so that only the greatest of a key is kept.
+    pub append_only: bool,
+    /// When keys may be forgotten, where state is kept: what they hold stands.
+    pub expiry: Option<Expiry>,
 }
 
 /// Nets the changes of an epoch by key: +1 the row that the key holds now, −1 the key holds none any more.
@@ -104,7 +109,8 @@ impl Greatest {
     fn new(spec: NetSpec) -> Self {
         let greatest_first = SortOptions { descending: true, nulls_first: false };
         let order: Vec<_> = (0..spec.input.fields().len()).map(|column| (column, greatest_first)).collect();
-        let rows = Ordered::new(&spec.input, spec.key, RowOrder::new(&spec.input, &order), 1, None);
+        let order = RowOrder::new(&spec.input, &order);
+        let rows = Ordered::new(&spec.input, spec.key, order, (1, spec.append_only), spec.expiry);
         Self { schema: spec.input, rows }
     }
 

@@ -20,9 +20,13 @@ struct Store {
     rows: BTreeMap<V, Row>,
 }
 
+fn spec(unique: bool, append_only: bool) -> NetSpec {
+    NetSpec { input: schema(&TYPES), key: vec![0], unique, append_only, expiry: None }
+}
+
 impl Store {
     fn new(unique: bool) -> Self {
-        Self { net: Net::new(NetSpec { input: schema(&TYPES), key: vec![0], unique }), rows: BTreeMap::new() }
+        Self { net: Net::new(spec(unique, false)), rows: BTreeMap::new() }
     }
 
     fn epoch(&mut self, changes: &[(Row, i64)], batch_rows: usize) {
@@ -95,11 +99,10 @@ fn the_only_row_of_each_key_is_there() {
 
 #[test]
 fn state_survives_restarts() {
-    let spec = NetSpec { input: schema(&TYPES), key: vec![0], unique: false };
-    // A sink's view of the changes: what goes is taken for the row that was there.
-    let make = || Box::new(Shown { net: Net::new(spec.clone()) }) as Box<dyn Operator>;
-    for seed in 0..4 {
-        let stream = Stream::new(schema(&TYPES), &[0], false, row);
+    for (seed, append_only) in (0..4).flat_map(|seed| [(seed, false), (seed, true)]) {
+        // A sink's view of the changes: what goes is taken for the row that was there.
+        let make = || Box::new(Shown { net: Net::new(spec(false, append_only)) }) as Box<dyn Operator>;
+        let stream = Stream::new(schema(&TYPES), &[0], append_only, row);
         compare(seed, vec![stream], &make, &|bags| {
             let last: BTreeMap<&V, &Row> = bags[0].keys().map(|row| (&row[0], row)).collect();
             last.into_values().map(|row| (row.clone(), 1)).collect::<Bag>()
