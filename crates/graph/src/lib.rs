@@ -32,6 +32,7 @@ pub mod path;
 pub mod read;
 mod rows;
 mod slab;
+mod sums;
 
 pub use announce::{Announce, Union};
 pub use catalogue::{Attribute, AttributeKind, Catalogue, Kind, Relation};

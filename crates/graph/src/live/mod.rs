@@ -35,7 +35,6 @@ mod rows;
 mod rules;
 mod save;
 mod shard;
-mod sums;
 mod watch;
 
 pub use describe::Describe;
@@ -49,6 +48,7 @@ pub use watch::{Touched, Watch};
 
 use crate::catalogue::{Catalogue, Relation};
 use crate::graph::{Direction, Edge, EdgeRow, Graph, KindId, NO_TIME, ObjectId, Pair, RelationId, Value, Version};
+use crate::sums::Sums;
 use best::Best;
 use kind::KindStore;
 pub(crate) use kind::group_of;
@@ -62,7 +62,6 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock, Weak};
-use sums::Sums;
 
 /// Rows that are written under one lock: some ten microseconds, which a reader may have to wait.
 const PIECE: usize = 64;

@@ -4,11 +4,11 @@ use super::best::Best;
 use super::norms::Norm;
 use super::rows::EdgeRows;
 use super::shard::Shard;
-use super::sums::Sums;
 use crate::catalogue::Relation;
 use crate::graph::{Edge, EdgeRow, ObjectId, Pair};
 use crate::live::attributes::Given;
 use crate::live::edges::StoredEdge;
+use crate::sums::Sums;
 use hashbrown::HashMap;
 
 /// How far ahead of a row its subject's edges are asked for: the head twice as far as what it leads to.

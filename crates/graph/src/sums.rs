@@ -2,7 +2,7 @@
 
 /// Adds up values by id. Ids are dense, so that a sum is found without searching.
 #[derive(Debug, Default)]
-pub(super) struct Sums {
+pub(crate) struct Sums {
     /// For each id the sum so far; all zero between two questions.
     sums: Vec<i64>,
     /// The ids that have a sum, so many; one whose sum was zero in between may stand here twice.
@@ -16,7 +16,7 @@ pub(super) struct Sums {
 
 impl Sums {
     /// Makes room for ids below a number, of which most may get a sum.
-    pub(super) fn reserve(&mut self, ids: usize, is_dense: bool) {
+    pub(crate) fn reserve(&mut self, ids: usize, is_dense: bool) {
         self.ids = self.ids.max(ids);
         self.is_dense |= is_dense;
         if ids > self.sums.len() {
@@ -29,7 +29,7 @@ impl Sums {
 
     /// Adds to the sum of an id there is room for.
     #[inline]
-    pub(super) fn add(&mut self, id: u32, value: i64) {
+    pub(crate) fn add(&mut self, id: u32, value: i64) {
         let sum = &mut self.sums[id as usize];
         // Whether an id is new cannot be guessed: so there is no branch for it.
         self.found[self.count] = id;
@@ -42,7 +42,7 @@ impl Sums {
     }
 
     /// Gives the sums that are not zero, in no particular order, and is empty again.
-    pub(super) fn drain(&mut self, mut give: impl FnMut(u32, i64)) {
+    pub(crate) fn drain(&mut self, mut give: impl FnMut(u32, i64)) {
         let (ids, count) = (std::mem::take(&mut self.ids), std::mem::take(&mut self.count));
         let mut take = |id: u32, sum: &mut i64| {
             if *sum != 0 {
