@@ -2,10 +2,11 @@
 
 use super::arrays::{ArrayGraph, Arrow};
 use super::{BOUGHT, CLICKED, HAS, ITEM, LIST, USER, VIEWED, VISITED};
-use proxima_graph::{Graph, KindId};
+use proxima_graph::{Graph, KindId, ObjectId};
+use std::sync::Arc;
 
-/// An algorithm: from an object to its list.
-pub(crate) type ByHand = fn(&ArrayGraph, u32, &mut Memory) -> Vec<(u32, f64)>;
+/// An algorithm: from an object to its list of texts and scores.
+pub(crate) type ByHand = fn(&ArrayGraph, u32, &mut Memory) -> Vec<(Arc<str>, f64)>;
 
 /// All of them, by the names of the paths that they stand for.
 pub(crate) const ALL: [(&str, ByHand); 9] = [
@@ -56,9 +57,17 @@ fn of(arrows: &[Vec<Vec<Arrow>>], relation: u16, object: u32) -> &[Arrow] {
     arrows[usize::from(relation)].get(object as usize).map_or(&[], Vec::as_slice)
 }
 
-/// The first by score; the ids of these data are in the order of their texts.
-fn top(mut list: Vec<(u32, f64)>, n: usize) -> Vec<(u32, f64)> {
-    let order = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+/// To whole numbers of 2^-40: equal scores must be equal, whichever way they were computed.
+fn rounded(score: f64) -> f64 {
+    let unit = (1_u64 << 40) as f64;
+    (score * unit + 0.5) as i64 as f64 / unit
+}
+
+/// The first by score, equal scores by text.
+fn first(graph: &ArrayGraph, kind: u16, mut list: Vec<(u32, f64)>, n: usize) -> Vec<(u32, f64)> {
+    list.iter_mut().for_each(|(_, score)| *score = rounded(*score));
+    let by_text = |a: u32, b: u32| graph.compare_names(KindId(kind), ObjectId(a), ObjectId(b));
+    let order = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then_with(|| by_text(a.0, b.0));
     if list.len() > n {
         list.select_nth_unstable_by(n - 1, order);
         list.truncate(n);
@@ -67,7 +76,13 @@ fn top(mut list: Vec<(u32, f64)>, n: usize) -> Vec<(u32, f64)> {
     list
 }
 
-fn item_cf(graph: &ArrayGraph, item: u32, memory: &mut Memory) -> Vec<(u32, f64)> {
+/// The first items with their texts.
+fn top(graph: &ArrayGraph, list: Vec<(u32, f64)>) -> Vec<(Arc<str>, f64)> {
+    let text = |item| graph.name(KindId(ITEM), ObjectId(item)).expect("an item has a text");
+    first(graph, ITEM, list, LIST).into_iter().map(|(item, score)| (text(item), score)).collect()
+}
+
+fn item_cf(graph: &ArrayGraph, item: u32, memory: &mut Memory) -> Vec<(Arc<str>, f64)> {
     let buyers = of(&graph.reverse, BOUGHT, item);
     for &(user, left, _) in buyers {
         for &(other, right, _) in of(&graph.forward, BOUGHT, user) {
@@ -77,10 +92,10 @@ fn item_cf(graph: &ArrayGraph, item: u32, memory: &mut Memory) -> Vec<(u32, f64)
     let own = buyers.len() as f64;
     let mut list = memory.take(0, Some(item));
     list.iter_mut().for_each(|(other, score)| *score /= (own * of(&graph.reverse, BOUGHT, *other).len() as f64).sqrt());
-    top(list, LIST)
+    top(graph, list)
 }
 
-fn jaccard(graph: &ArrayGraph, item: u32, memory: &mut Memory) -> Vec<(u32, f64)> {
+fn jaccard(graph: &ArrayGraph, item: u32, memory: &mut Memory) -> Vec<(Arc<str>, f64)> {
     let viewers = of(&graph.reverse, VIEWED, item);
     for &(user, ..) in viewers {
         for &(other, ..) in of(&graph.forward, VIEWED, user) {
@@ -92,10 +107,10 @@ fn jaccard(graph: &ArrayGraph, item: u32, memory: &mut Memory) -> Vec<(u32, f64)
     for (other, both) in &mut list {
         *both /= own + of(&graph.reverse, VIEWED, *other).len() as f64 - *both;
     }
-    top(list, LIST)
+    top(graph, list)
 }
 
-fn llr(graph: &ArrayGraph, item: u32, memory: &mut Memory) -> Vec<(u32, f64)> {
+fn llr(graph: &ArrayGraph, item: u32, memory: &mut Memory) -> Vec<(Arc<str>, f64)> {
     let viewers = of(&graph.reverse, VIEWED, item);
     for &(user, ..) in viewers {
         for &(other, ..) in of(&graph.forward, BOUGHT, user) {
@@ -109,13 +124,14 @@ fn llr(graph: &ArrayGraph, item: u32, memory: &mut Memory) -> Vec<(u32, f64)> {
         let right = of(&graph.reverse, BOUGHT, *other).len() as f64;
         let (a, b, c) = (*both, left - *both, right - *both);
         let d = all - left - right + a;
-        *both = 2.0 * (x(a) + x(b) + x(c) + x(d) - x(a + b) - x(c + d) - x(a + c) - x(b + d) + x(all));
+        let (cells, rows, columns) = (x(a) + x(b) + x(c) + x(d), x(a + b) + x(c + d), x(a + c) + x(b + d));
+        *both = 2.0 * (cells - rows - columns + x(all));
     }
     list.retain(|(_, score)| *score > 1e-9);
-    top(list, LIST)
+    top(graph, list)
 }
 
-fn swing(graph: &ArrayGraph, item: u32, memory: &mut Memory) -> Vec<(u32, f64)> {
+fn swing(graph: &ArrayGraph, item: u32, memory: &mut Memory) -> Vec<(Arc<str>, f64)> {
     let buyers = of(&graph.reverse, BOUGHT, item);
     let mut sorted: Vec<Vec<u32>> = Vec::with_capacity(buyers.len());
     for &(user, ..) in buyers {
@@ -140,10 +156,10 @@ fn swing(graph: &ArrayGraph, item: u32, memory: &mut Memory) -> Vec<(u32, f64)> 
             common.iter().for_each(|&item| memory.add(0, item, weight));
         }
     }
-    top(memory.take(0, Some(item)), LIST)
+    top(graph, memory.take(0, Some(item)))
 }
 
-fn user_cf(graph: &ArrayGraph, user: u32, memory: &mut Memory) -> Vec<(u32, f64)> {
+fn user_cf(graph: &ArrayGraph, user: u32, memory: &mut Memory) -> Vec<(Arc<str>, f64)> {
     let bought = of(&graph.forward, BOUGHT, user);
     for &(item, ..) in bought {
         for &(other, ..) in of(&graph.reverse, BOUGHT, item) {
@@ -153,18 +169,17 @@ fn user_cf(graph: &ArrayGraph, user: u32, memory: &mut Memory) -> Vec<(u32, f64)
     let own = bought.len() as f64;
     let mut list = memory.take(0, Some(user));
     for (other, score) in &mut list {
-        // Equals must be equals, whichever way they were rounded.
-        *score = (*score * 1e9 / (own * of(&graph.forward, BOUGHT, *other).len() as f64).sqrt()).round() / 1e9;
+        *score /= (own * of(&graph.forward, BOUGHT, *other).len() as f64).sqrt();
     }
-    for (other, score) in top(list, 50) {
+    for (other, score) in first(graph, USER, list, 50) {
         for &(item, ..) in of(&graph.forward, BOUGHT, other) {
             memory.add(0, item, score);
         }
     }
-    top(memory.take(0, None), LIST)
+    top(graph, memory.take(0, None))
 }
 
-fn like_this(graph: &ArrayGraph, item: u32, memory: &mut Memory) -> Vec<(u32, f64)> {
+fn like_this(graph: &ArrayGraph, item: u32, memory: &mut Memory) -> Vec<(Arc<str>, f64)> {
     let features = of(&graph.forward, HAS, item);
     for &(feature, ..) in features {
         for &(other, ..) in of(&graph.reverse, HAS, feature) {
@@ -176,21 +191,21 @@ fn like_this(graph: &ArrayGraph, item: u32, memory: &mut Memory) -> Vec<(u32, f6
     for (other, both) in &mut list {
         *both /= own + of(&graph.forward, HAS, *other).len() as f64 - *both;
     }
-    top(list, LIST)
+    top(graph, list)
 }
 
 /// What the buyers of an item clicked, a click counting half after a week: a segment is an item's buyers here.
-fn popular(graph: &ArrayGraph, item: u32, memory: &mut Memory) -> Vec<(u32, f64)> {
+fn popular(graph: &ArrayGraph, item: u32, memory: &mut Memory) -> Vec<(Arc<str>, f64)> {
     let newest = graph.newest_us(proxima_graph::RelationId(CLICKED));
     for &(user, ..) in of(&graph.reverse, BOUGHT, item) {
         for &(other, _, time) in of(&graph.forward, CLICKED, user) {
             memory.add(0, other, (-((newest - time) as f64 / (7.0 * 86_400e6))).exp2());
         }
     }
-    top(memory.take(0, Some(item)), LIST)
+    top(graph, memory.take(0, Some(item)))
 }
 
-fn rp3beta(graph: &ArrayGraph, user: u32, memory: &mut Memory) -> Vec<(u32, f64)> {
+fn rp3beta(graph: &ArrayGraph, user: u32, memory: &mut Memory) -> Vec<(Arc<str>, f64)> {
     let bought = of(&graph.forward, BOUGHT, user);
     for &(item, ..) in bought {
         let buyers = of(&graph.reverse, BOUGHT, item);
@@ -204,10 +219,10 @@ fn rp3beta(graph: &ArrayGraph, user: u32, memory: &mut Memory) -> Vec<(u32, f64)
     }
     let mut list = memory.take(1, None);
     list.iter_mut().for_each(|(item, score)| *score /= (of(&graph.reverse, BOUGHT, *item).len() as f64).powf(0.6));
-    top(list, LIST)
+    top(graph, list)
 }
 
-fn vmis(graph: &ArrayGraph, session: u32, memory: &mut Memory) -> Vec<(u32, f64)> {
+fn vmis(graph: &ArrayGraph, session: u32, memory: &mut Memory) -> Vec<(Arc<str>, f64)> {
     let mut clicks = of(&graph.forward, CLICKED, session).to_vec();
     clicks.sort_unstable_by_key(|&(item, _, time)| (-time, item));
     clicks.truncate(100);
@@ -215,9 +230,8 @@ fn vmis(graph: &ArrayGraph, session: u32, memory: &mut Memory) -> Vec<(u32, f64)
     let mut first = std::collections::HashMap::new();
     for (place, &(item, ..)) in clicks.iter().enumerate() {
         for &(other, _, last) in of(&graph.reverse, VISITED, item) {
-            // In units of 2^-40, as paths have it, of which sums are exact: who is the last neighbour may hang on the last bit.
-            let unit = (1_u64 << 40) as f64;
-            memory.add(0, other, ((length - place as f64) / length * unit).round() / unit);
+            // Whole numbers have exact sums: who is the last neighbour may hang on the last bit.
+            memory.add(0, other, rounded((length - place as f64) / length));
             first.entry(other).or_insert((place, last));
         }
     }
@@ -239,5 +253,5 @@ fn vmis(graph: &ArrayGraph, session: u32, memory: &mut Memory) -> Vec<(u32, f64)
     list.iter_mut().for_each(|(item, score)| *score *= (all / of(&graph.reverse, VISITED, *item).len() as f64).ln());
     list.retain(|(_, score)| *score > 1e-9);
     debug_assert!(graph.population(KindId(ITEM)) > 0, "there are items");
-    top(list, LIST)
+    top(graph, list)
 }
