@@ -1,5 +1,6 @@
 //! What a path is evaluated over: typed objects with dense ids, and relations between them that can be walked both ways.
 
+use crate::gather::Gather;
 use proxima_event::KeyGroup;
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -110,6 +111,11 @@ pub trait Graph {
 
     /// Appends the edges of an object, in no particular order.
     fn edges(&self, relation: RelationId, direction: Direction, id: ObjectId, edges: &mut Vec<Edge>);
+
+    /// Hands the edges of an object over to be added up. The same as [`Graph::edges`], for graphs that need no list to do so.
+    fn gather(&self, relation: RelationId, direction: Direction, id: ObjectId, gather: &mut Gather) {
+        gather.extend_listed(|edges| self.edges(relation, direction, id, edges));
+    }
 
     /// Rises behind every change of what the other functions answer; `None` where nobody counts. What was read since it
     /// was asked for, while it stayed as it was, has not changed.

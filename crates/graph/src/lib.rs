@@ -20,6 +20,7 @@ mod columns;
 pub mod config;
 pub mod couple;
 mod entries;
+mod gather;
 pub mod graph;
 pub mod identify;
 pub mod live;
@@ -41,6 +42,7 @@ pub use config::{
     object_attributes, object_id_column,
 };
 pub use couple::{Couple, HOT_ABOVE};
+pub use gather::Gather;
 pub use graph::{Direction, Edge, EdgeRow, Graph, KindId, ObjectId, Pair, RelationId, Value};
 pub use identify::Identify;
 pub use live::{

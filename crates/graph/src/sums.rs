@@ -41,6 +41,17 @@ impl Sums {
         *sum = sum.wrapping_add(value);
     }
 
+    /// Adds to the sums of ids, whichever they are.
+    #[inline]
+    pub(crate) fn add_all(&mut self, values: impl Iterator<Item = (u32, i64)>) {
+        for (id, value) in values {
+            if id as usize >= self.sums.len() {
+                self.reserve(id as usize + 1, false);
+            }
+            self.add(id, value);
+        }
+    }
+
     /// Gives the sums that are not zero, in no particular order, and is empty again.
     pub(crate) fn drain(&mut self, mut give: impl FnMut(u32, i64)) {
         let (ids, count) = (std::mem::take(&mut self.ids), std::mem::take(&mut self.count));

@@ -4,7 +4,8 @@
 //! A weight is one word until one of the shard does not fit, a time is whole seconds until one is not; then all edges of
 //! the shard are written anew, once, with two words.
 
-use crate::graph::NO_TIME;
+use crate::gather::Gather;
+use crate::graph::{NO_TIME, ObjectId};
 use crate::slab::{Array, Slab, prefetch};
 use proxima_event::KEY_GROUPS;
 
@@ -89,6 +90,19 @@ impl EdgeLayout {
         });
     }
 
+    /// Hands over the object and the weight of each edge.
+    pub(super) fn gather(self, edges: &[u32], gather: &mut Gather) {
+        match (self.weight_words, self.words()) {
+            (1, 2) => gather.extend(narrow::<2>(edges)),
+            (1, 3) => gather.extend(narrow::<3>(edges)),
+            (1, 4) => gather.extend(narrow::<4>(edges)),
+            (1, 5) => gather.extend(narrow::<5>(edges)),
+            (_, words) => {
+                gather.extend(edges.chunks_exact(words).map(|edge| (ObjectId(edge[0]), self.weight(edge))));
+            }
+        }
+    }
+
     /// The place of the first edge to an object.
     #[inline]
     pub(super) fn place_of(self, edges: &[u32], object: u32) -> Option<usize> {
@@ -136,6 +150,11 @@ impl EdgeLayout {
 #[inline]
 fn each_narrow<const WORDS: usize>(edges: &[u32], mut give: impl FnMut(u32, i64)) {
     edges.as_chunks::<WORDS>().0.iter().for_each(|edge| give(edge[0], i64::from(edge[1] as i32)));
+}
+
+#[inline]
+fn narrow<const WORDS: usize>(edges: &[u32]) -> impl Iterator<Item = (ObjectId, i64)> {
+    edges.as_chunks::<WORDS>().0.iter().map(|edge| (ObjectId(edge[0]), i64::from(edge[1] as i32)))
 }
 
 #[inline]

@@ -47,6 +47,7 @@ pub use save::SaveNames;
 pub use watch::{Touched, Watch};
 
 use crate::catalogue::{Catalogue, Relation};
+use crate::gather::Gather;
 use crate::graph::{Direction, Edge, EdgeRow, Graph, KindId, NO_TIME, ObjectId, Pair, RelationId, Value, Version};
 use crate::sums::Sums;
 use best::Best;
@@ -313,6 +314,14 @@ impl Graph for LiveGraph {
                     held.read().edges_to(shard, id.0, edges);
                 }
             }
+        }
+    }
+
+    fn gather(&self, relation: RelationId, direction: Direction, id: ObjectId, gather: &mut Gather) {
+        let store = self.store(relation);
+        match direction {
+            Direction::Forward => store.shards[store.shard_of(id.0)].read().gather_from(id.0, gather),
+            Direction::Reverse => store.shards.iter().for_each(|shard| shard.read().gather_to(id.0, gather)),
         }
     }
 

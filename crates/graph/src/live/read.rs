@@ -5,6 +5,7 @@ use super::norms::Norm;
 use super::rows::EdgeRows;
 use super::shard::Shard;
 use crate::catalogue::Relation;
+use crate::gather::Gather;
 use crate::graph::{Edge, EdgeRow, ObjectId, Pair};
 use crate::live::attributes::Given;
 use crate::live::edges::StoredEdge;
@@ -28,6 +29,28 @@ impl Shard {
             let to_object = self.shown(subject).filter(|edge| edge.object == object);
             edges.extend(to_object.map(|edge| seen(&edge, subject, shard)));
         }
+    }
+
+    /// Hands over the shown edges of a subject.
+    pub(super) fn gather_from(&self, subject: u32, gather: &mut Gather) {
+        self.edges.layout.gather(self.shown_words(subject), gather);
+    }
+
+    /// Hands over the shown edges to an object.
+    pub(super) fn gather_to(&self, object: u32, gather: &mut Gather) {
+        let (layout, subjects) = (self.edges.layout, self.inverted.candidates(object));
+        for (index, &subject) in subjects.iter().enumerate() {
+            self.prefetch_subject(subjects, index);
+            let give = |_, weight| gather.extend(std::iter::once((ObjectId(subject), weight)));
+            layout.each_to(self.shown_words(subject), object, give);
+        }
+    }
+
+    /// The words of a subject's edges that are shown.
+    fn shown_words(&self, subject: u32) -> &[u32] {
+        let words = self.edges.words(subject);
+        let shown = self.shown_max().saturating_mul(self.edges.layout.words());
+        &words[words.len() - words.len().min(shown)..]
     }
 
     /// Adds the pair sums of an object in this shard: from its row if it has one, else by way of its subjects.
@@ -54,11 +77,10 @@ impl Shard {
     /// Adds the pair sums of an object by way of its subjects to sums that have room for all objects.
     pub(super) fn gather(&self, object: u32, sums: &mut Sums) {
         let subjects = self.inverted.candidates(object);
-        let (layout, shown) = (self.edges.layout, self.shown_max().saturating_mul(self.edges.layout.words()));
+        let layout = self.edges.layout;
         for (index, &subject) in subjects.iter().enumerate() {
             self.prefetch_subject(subjects, index);
-            let edges = self.edges.words(subject);
-            let edges = &edges[edges.len() - edges.len().min(shown)..];
+            let edges = self.shown_words(subject);
             let mut weight = 0_i64;
             layout.each_to(edges, object, |_, one| weight = weight.wrapping_add(one));
             if weight != 0 {

@@ -30,6 +30,13 @@ pub(crate) fn units(score: f64) -> i128 {
     }
 }
 
+/// The nearest whole number of units where it is small; the greatest number that there is for all else.
+#[inline]
+pub(crate) fn narrow_units(score: f64) -> i64 {
+    let scaled = score * ONE;
+    if scaled.abs() < SMALL { small(scaled) } else { i64::MAX }
+}
+
 /// The float nearest to a number of units.
 #[inline]
 pub(crate) fn score(units: i128) -> f64 {

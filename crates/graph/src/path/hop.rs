@@ -1,6 +1,7 @@
 //! Walking along one relation: rows to scores, rows to the same object added, some of the objects selected.
 
 use super::fixed::{rounded, score, units};
+use super::narrow::once_for_equals;
 use super::order::{by_score, by_time, keep_first, sort};
 use super::rows;
 use super::scratch::Reached;
@@ -52,10 +53,10 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
         }
         if *share {
             let total = score(list.iter().map(|reached| units(reached.score)).sum());
-            list.iter_mut().for_each(|reached| reached.score = rounded(reached.score / total));
+            each_score(list, |score| rounded(score / total));
         }
         if let Some(power) = power {
-            list.iter_mut().for_each(|reached| reached.score = rounded(reached.score.powf(*power)));
+            each_score(list, |score| rounded(score.powf(*power)));
         }
         if *position || *share || power.is_some() {
             list.retain(|reached| reached.score != 0.0);
@@ -134,6 +135,11 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
             reached.score = rounded(reached.score * ((kept - place as f64) / kept));
         }
     }
+}
+
+fn each_score(list: &mut [Reached], change: impl Fn(f64) -> f64) {
+    let mut change = once_for_equals(change);
+    list.iter_mut().for_each(|reached| reached.score = change(reached.score));
 }
 
 fn reached(edge: &Edge, score: f64) -> Reached {

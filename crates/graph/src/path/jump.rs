@@ -1,7 +1,7 @@
 //! Two paths, one behind the other: what goes through the objects in the middle becomes one score for each at the end.
 
 use super::fixed::{rounded, score, units};
-use super::fold::{Count, Everything, First, Fold, Matches, Max, Sum};
+use super::fold::{Everything, First, Fold, Matches, Max, Sum};
 use super::formulas::{Meeting, cosine, jaccard, lift, llr};
 use super::order::{by_score, by_time, keep_first, sort};
 use super::plan::Way;
@@ -22,9 +22,9 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
                     self.cosine(jump, start, list);
                 }
             }
-            Merger::Count => self.gather::<Count>(path, jump, start, list),
+            Merger::Count => self.counts(path, jump, start, list),
             Merger::Jaccard | Merger::Llr | Merger::Lift => {
-                self.gather::<Count>(path, jump, start, list);
+                self.counts(path, jump, start, list);
                 self.meetings(jump, start, list);
             }
             Merger::Max => self.gather::<Max>(path, jump, start, list),
@@ -50,7 +50,9 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
                 return;
             }
         }
-        self.gather::<Sum>(path, jump, start, list);
+        if !self.narrow_sums(path, jump, start, list) {
+            self.gather::<Sum>(path, jump, start, list);
+        }
     }
 
     /// The highest cosines from sums that are kept; false where there are no such, or where all are wanted.
@@ -66,7 +68,7 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
         true
     }
 
-    fn gather<F: Fold>(&mut self, path: &Path, jump: &Jump, start: ObjectId, list: &mut Vec<Reached>) {
+    pub(super) fn gather<F: Fold>(&mut self, path: &Path, jump: &Jump, start: ObjectId, list: &mut Vec<Reached>) {
         let parts = self.parts::<F>(path, jump, start);
         list.extend(parts.iter().map(|(object, part)| behind_jump(*object, part.score())));
         self.scratch.keep_entries(parts);

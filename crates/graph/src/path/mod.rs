@@ -47,6 +47,7 @@ mod hop;
 mod jump;
 mod link;
 mod memo;
+mod narrow;
 mod order;
 mod plan;
 mod reader;

@@ -1,6 +1,7 @@
 //! Memory that evaluations use again: a question should not have to ask for memory often.
 
 use super::memo::Keeping;
+use crate::gather::Gather;
 use crate::graph::{Edge, ObjectId};
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ pub struct Reached {
 pub struct Scratch {
     edges: Vec<Vec<Edge>>,
     lists: Vec<Vec<Reached>>,
+    gathers: Vec<Gather>,
     places: Vec<Vec<u32>>,
     /// Empty entries of tables, by what they hold.
     entries: HashMap<TypeId, Vec<Box<dyn Any + Send>>>,
@@ -55,6 +57,15 @@ impl Scratch {
     pub(super) fn keep_list(&mut self, mut list: Vec<Reached>) {
         list.clear();
         self.lists.push(list);
+    }
+
+    pub(super) fn gather(&mut self) -> Gather {
+        self.gathers.pop().unwrap_or_default()
+    }
+
+    /// Takes one back that is empty.
+    pub(super) fn keep_gather(&mut self, gather: Gather) {
+        self.gathers.push(gather);
     }
 
     pub(super) fn table<P: Default + Send + 'static>(&mut self) -> Table<P> {

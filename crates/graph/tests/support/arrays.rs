@@ -2,7 +2,9 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 use proxima_graph::graph::NO_TIME;
-use proxima_graph::{Catalogue, Direction, Edge, EdgeRow, Graph, Kind, KindId, ObjectId, Relation, RelationId, Value};
+use proxima_graph::{
+    Catalogue, Direction, Edge, EdgeRow, Gather, Graph, Kind, KindId, ObjectId, Relation, RelationId, Value,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -108,6 +110,11 @@ impl Graph for ArrayGraph {
             row: EdgeRow::default(),
         };
         edges.extend(self.arrows(relation, direction, id).iter().map(edge));
+    }
+
+    fn gather(&self, relation: RelationId, direction: Direction, id: ObjectId, gather: &mut Gather) {
+        let arrows = self.arrows(relation, direction, id);
+        gather.extend(arrows.iter().map(|&(other, weight, _)| (ObjectId(other), weight)));
     }
 
     fn newest_us(&self, relation: RelationId) -> i64 {
