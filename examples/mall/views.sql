@@ -74,7 +74,8 @@ CREATE TABLE order_refund_info (
 ) WITH (source = 'changes', format = 'maxwell', table = 'mall.order_refund_info');
 
 ---------------------------------------------------------------------------------------------------------------------
--- The log split by what it tells of. A device has no two lines of one moment, so a line that comes twice is one.
+-- The log split by what it tells of. A device has no two lines of one moment, so a line that comes twice is one, and the
+-- layers need not remember all lines to find the greatest of a key.
 ---------------------------------------------------------------------------------------------------------------------
 
 CREATE VIEW starts AS
@@ -117,7 +118,7 @@ CREATE TABLE dwd_start (
   mid STRING, ts TIMESTAMP(3), user_id BIGINT, place STRING, channel STRING, brand STRING, model STRING, os STRING,
   version STRING, is_new BOOLEAN, entry STRING, loading_ms BIGINT, ad_id BIGINT, ad_ms BIGINT, skip_ms BIGINT,
   PRIMARY KEY (mid, ts) NOT ENFORCED
-) WITH (sink = 'layers');
+) WITH (sink = 'layers', one_row_per_key = 'true');
 INSERT INTO dwd_start SELECT * FROM starts;
 
 CREATE TABLE dwd_page (
@@ -125,26 +126,26 @@ CREATE TABLE dwd_page (
   version STRING, is_new BOOLEAN, sid STRING, page_id STRING, last_page_id STRING, item STRING, item_type STRING,
   during_ms BIGINT,
   PRIMARY KEY (mid, ts) NOT ENFORCED
-) WITH (sink = 'layers');
+) WITH (sink = 'layers', one_row_per_key = 'true');
 INSERT INTO dwd_page SELECT * FROM pages;
 
 CREATE TABLE dwd_display (
   mid STRING, ts TIMESTAMP(3), place BIGINT, page_id STRING, item STRING, item_type STRING, display_type STRING,
   pos_id BIGINT,
   PRIMARY KEY (mid, ts, place) NOT ENFORCED
-) WITH (sink = 'layers');
+) WITH (sink = 'layers', one_row_per_key = 'true');
 INSERT INTO dwd_display SELECT * FROM displays;
 
 CREATE TABLE dwd_action (
   mid STRING, ts TIMESTAMP(3), action_id STRING, acted_at TIMESTAMP(3), page_id STRING, item STRING, item_type STRING,
   PRIMARY KEY (mid, ts, action_id) NOT ENFORCED
-) WITH (sink = 'layers');
+) WITH (sink = 'layers', one_row_per_key = 'true');
 INSERT INTO dwd_action SELECT * FROM actions;
 
 CREATE TABLE dwd_error (
   mid STRING, ts TIMESTAMP(3), version STRING, error_code BIGINT,
   PRIMARY KEY (mid, ts) NOT ENFORCED
-) WITH (sink = 'layers');
+) WITH (sink = 'layers', one_row_per_key = 'true');
 INSERT INTO dwd_error SELECT * FROM errors;
 
 ---------------------------------------------------------------------------------------------------------------------
@@ -158,9 +159,16 @@ FROM base_province p LEFT JOIN base_region r ON r.id = p.region_id;
 
 -- What a log line may call a province.
 CREATE VIEW places AS
-SELECT area_code AS place, name, iso_code FROM base_province
-UNION ALL
-SELECT CAST(id AS STRING) AS place, name, iso_code FROM base_province;
+SELECT place, name, iso_code
+FROM (
+  SELECT place, name, iso_code, ROW_NUMBER() OVER (PARTITION BY place ORDER BY iso_code) AS nth
+  FROM (
+    SELECT area_code AS place, name, iso_code FROM base_province
+    UNION ALL
+    SELECT CAST(id AS STRING) AS place, name, iso_code FROM base_province
+  )
+)
+WHERE nth = 1;
 
 CREATE VIEW users AS
 SELECT id, CASE gender WHEN 'F' THEN 'female' WHEN 'M' THEN 'male' ELSE 'unknown' END AS sex, birthday, user_level,
@@ -203,9 +211,11 @@ INSERT INTO dim_product SELECT id, name, price, on_sale, trademark, category1, c
 CREATE VIEW first_pages AS
 SELECT day, mid, ts, user_id, place, channel, brand, model, version, is_new
 FROM (
-  SELECT CAST(ts AS DATE) AS day, mid, ts, user_id, place, channel, brand, model, version, is_new,
-         ROW_NUMBER() OVER (PARTITION BY CAST(ts AS DATE), mid ORDER BY ts) AS nth
-  FROM pages
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY day, mid ORDER BY ts) AS nth
+  FROM (
+    SELECT CAST(ts AS DATE) AS day, mid, ts, user_id, place, channel, brand, model, version, is_new
+    FROM pages
+  )
 )
 WHERE nth = 1;
 
@@ -261,7 +271,7 @@ SELECT d.id, d.order_id, d.sku_id, d.order_price AS price, d.sku_num AS units,
          - CAST(o.coupon_reduce_amount * 100 AS BIGINT)
            * (s.up_to - CAST(d.order_price * d.sku_num * 100 AS BIGINT)) / nullif(w.whole, 0) AS coupon_cents
 FROM order_detail d
-JOIN line_sums s ON s.id = d.id
+JOIN line_sums s ON s.id = d.id AND s.order_id = d.order_id
 JOIN order_sums w ON w.order_id = d.order_id
 JOIN order_info o ON o.id = d.order_id;
 
@@ -271,9 +281,11 @@ SELECT id
 FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY create_time, id) AS nth FROM order_info)
 WHERE nth = 1;
 
+-- An order may be paid in several attempts: the newest counts.
 CREATE VIEW payments AS
 SELECT order_id, payment_type, CASE WHEN payment_status = '1602' THEN callback_time END AS paid_at
-FROM payment_info;
+FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY order_id ORDER BY id DESC) AS nth FROM payment_info)
+WHERE nth = 1;
 
 -- Money is given back when the shop has agreed; until then it is only wanted.
 CREATE VIEW refunds AS

@@ -21,7 +21,7 @@ pub(crate) enum Declared {
 
 const TABLE_OPTIONS: [&str; 8] =
     ["source", "format", "table", "decimals", "event_time", "lifetime", "dimension", "epoch_unit"];
-const TARGET_OPTIONS: [&str; 2] = ["sink", "index"];
+const TARGET_OPTIONS: [&str; 3] = ["sink", "index", "one_row_per_key"];
 
 /// Reads a declaration, and says everything that is wrong with it.
 pub(crate) fn declare(create: &CreateTable, zone: &str, place: Place) -> Result<Declared, Vec<Refusal>> {
@@ -196,6 +196,16 @@ impl Declaration {
         self.refusals.push(Refusal::new(message).advise(advice).at(place));
     }
 
+    /// An option that is off unless it is given.
+    fn flag(&mut self, option: &str) -> bool {
+        let Some((text, place)) = self.take(option) else { return false };
+        if !["true", "false"].contains(&text.as_str()) {
+            let message = format!("{option} = '{text}' is neither true nor false");
+            self.refuse(place, message, &format!("write {option} = 'true'"));
+        }
+        text == "true"
+    }
+
     fn table(mut self) -> Result<Declared, Vec<Refusal>> {
         let options = self.options.iter().map(|(option, (text, _))| (option.clone(), text.clone())).collect();
         let source = self.take("source").map(|(text, _)| text).unwrap_or_default();
@@ -215,18 +225,7 @@ impl Declaration {
             }
             lifetime
         });
-        let dimension = self.take("dimension").is_some_and(|(text, place)| match text.as_str() {
-            "true" => true,
-            "false" => false,
-            _ => {
-                self.refuse(
-                    place,
-                    format!("dimension = '{text}' is neither true nor false"),
-                    "write dimension = 'true'",
-                );
-                false
-            }
-        });
+        let dimension = self.flag("dimension");
         let epoch_unit = self.take("epoch_unit").map_or(EpochUnit::Millis, |(text, place)| match text.as_str() {
             "s" => EpochUnit::Seconds,
             "ms" => EpochUnit::Millis,
@@ -338,6 +337,7 @@ impl Declaration {
     fn target(mut self) -> Result<Declared, Vec<Refusal>> {
         let sink = self.take("sink").map(|(text, _)| text).unwrap_or_default();
         let index = self.take("index").map_or_else(|| self.name.clone(), |(text, _)| text);
+        let one_row_per_key = self.flag("one_row_per_key");
         let unknown = std::mem::take(&mut self.options);
         self.refuse_unknown(unknown, &TARGET_OPTIONS);
         if self.key.is_empty() {
@@ -347,7 +347,15 @@ impl Declaration {
             return Err(self.refusals);
         }
         let position = (self.place.line, self.place.column);
-        Ok(Declared::Target(Target { name: self.name, sink, index, schema: self.schema, key: self.key, position }))
+        Ok(Declared::Target(Target {
+            name: self.name,
+            sink,
+            index,
+            schema: self.schema,
+            key: self.key,
+            one_row_per_key,
+            position,
+        }))
     }
 
     fn refuse_unknown(&mut self, unknown: BTreeMap<String, (String, Option<Place>)>, known: &[&str]) {

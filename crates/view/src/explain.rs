@@ -114,9 +114,11 @@ fn describe(plan: &Plan, ix: Ix) -> String {
             format!("{kind} [{}] = [{keys}]{}", names(schema(*left), left_keys), append_only(tree, *left))
         }
         Kind::Union { .. } => "union".to_string(),
-        Kind::Net { input, key } => {
+        Kind::Net { input, key, trusted } => {
             let notes = if tree.facts(*input).is_unique(key) {
                 ", unique".to_owned()
+            } else if *trusted {
+                ", said to be unique".to_owned()
             } else {
                 format!("{}{}", append_only(tree, *input), expiry(tree, *input, key))
             };

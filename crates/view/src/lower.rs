@@ -153,9 +153,10 @@ impl Lowering<'_> {
                 let inputs = inputs.iter().map(|&input| local(input)).collect();
                 self.topology.operator(name("union"), inputs, || Box::new(Union))
             }
-            Kind::Net { input, key } => {
+            Kind::Net { input, key, trusted } => {
                 let mut inputs = vec![by_key(input, &key)];
-                let (unique, append_only) = (tree.facts(input).is_unique(&key), tree.facts(input).append_only);
+                let facts = tree.facts(input);
+                let (unique, append_only) = (trusted || facts.is_unique(&key), facts.append_only);
                 let expiry = if unique { None } else { self.expiry(input, &key, &mut inputs) };
                 let spec = NetSpec { input: schema(input), key, unique, append_only, expiry };
                 self.topology.operator(name("net"), inputs, move || Box::new(Net::new(spec.clone())))

@@ -201,7 +201,7 @@ impl Reader<'_> {
             columns.push(hash_str(&format!("number in {rows:x}")));
         }
         let identity = self.identity(kind, &what, &calls);
-        let is_pure = matches!(kind, Kind::Net { input, key } if self.plan.tree.facts(*input).is_unique(key));
+        let is_pure = matches!(kind, Kind::Net { input, key, trusted } if *trusted || self.plan.tree.facts(*input).is_unique(key));
         let rests_on = if is_pure { from.rests_on.clone() } else { [identity].into() };
         Meaning { rows, conditions, columns, rests_on, identity }
     }
@@ -234,7 +234,7 @@ impl Reader<'_> {
             Kind::Lookup { left, dimension, left_keys, dimension_keys, outer } => {
                 format!("lookup {outer} {:x?} {:x?}", of(left, left_keys), of(dimension, dimension_keys))
             }
-            Kind::Net { input, key } => format!("net by {:x?}", of(input, key)),
+            Kind::Net { input, key, .. } => format!("net by {:x?}", of(input, key)),
             Kind::Table { .. } | Kind::Project { .. } | Kind::Unnest { .. } | Kind::Union { .. } => {
                 unreachable!("it holds nothing")
             }

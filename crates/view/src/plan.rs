@@ -123,6 +123,8 @@ pub struct Target {
     pub schema: SchemaRef,
     /// The columns of its primary key.
     pub key: Vec<usize>,
+    /// Its query is said to give one row for each key at a time, so that none are kept to find the greatest.
+    pub one_row_per_key: bool,
     /// Line and column of its declaration.
     pub position: (u64, u64),
 }

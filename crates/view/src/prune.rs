@@ -177,9 +177,9 @@ impl Pruner<'_> {
                 let node = self.new.add(Kind::Union { inputs });
                 Placed { node, columns: numbered(of_node.len(), &kept) }
             }
-            Kind::Net { input, key } => {
+            Kind::Net { input, key, trusted } => {
                 let input = self.placed(input);
-                let node = self.new.add(Kind::Net { input: input.node, key: input.all(&key) });
+                let node = self.new.add(Kind::Net { input: input.node, key: input.all(&key), trusted });
                 Placed { node, columns: input.columns }
             }
         }

@@ -37,8 +37,8 @@ pub(crate) enum Kind {
     Lookup { left: Ix, dimension: Ix, left_keys: Vec<usize>, dimension_keys: Vec<usize>, outer: bool },
     /// All rows of all inputs.
     Union { inputs: Vec<Ix> },
-    /// At most one row for each key: what a target takes.
-    Net { input: Ix, key: Vec<usize> },
+    /// At most one row for each key: what a target takes. `trusted`: the query is said to give no more.
+    Net { input: Ix, key: Vec<usize>, trusted: bool },
 }
 
 /// One call of an aggregate function.
@@ -221,7 +221,7 @@ impl Tree {
                     (0..all[0].times.len()).map(|column| times::common(all.iter().map(|one| one.times[column])));
                 Facts { append_only: all.iter().all(|one| one.append_only), unique: Vec::new(), times: times.collect() }
             }
-            Kind::Normalize { input, key } | Kind::Net { input, key } => Facts {
+            Kind::Normalize { input, key } | Kind::Net { input, key, .. } => Facts {
                 append_only: false,
                 unique: vec![key.iter().copied().collect()],
                 times: vec![None; self.schema(*input).fields().len()],

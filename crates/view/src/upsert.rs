@@ -41,7 +41,7 @@ pub(crate) fn readers(tree: &Tree, results: &[Ix]) -> Vec<usize> {
 /// The aggregate whose groups are the rows of a target, if nobody else reads it and nothing on the way computes: an
 /// expression that failed on a new row would leave the old one standing.
 fn aggregate_below(tree: &Tree, readers: &[usize], net: Ix) -> Option<Ix> {
-    let Kind::Net { input, key } = &tree.node(net).kind else { return None };
+    let Kind::Net { input, key, .. } = &tree.node(net).kind else { return None };
     let (mut ix, mut key) = (*input, key.clone());
     loop {
         match &tree.node(ix).kind {

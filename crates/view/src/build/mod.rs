@@ -76,7 +76,7 @@ impl<'a> Builder<'a> {
         stream.columns = columns;
         let names: Vec<String> = target.schema.fields().iter().map(|field| field.name().clone()).collect();
         let input = self.exactly(stream, &names)?;
-        Ok(self.tree.add(Kind::Net { input, key: target.key.clone() }))
+        Ok(self.tree.add(Kind::Net { input, key: target.key.clone(), trusted: target.one_row_per_key }))
     }
 
     fn stream(&mut self, plan: &LogicalPlan) -> Built<Stream> {

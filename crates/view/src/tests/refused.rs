@@ -172,6 +172,9 @@ fn targets() {
     refused("INSERT INTO u SELECT Country FROM orders", (1, 13), &["no target u", "CREATE TABLE u"]);
     let twice = "INSERT INTO t SELECT Country, 1 FROM orders;\nINSERT INTO t SELECT name, id FROM items";
     refused(&insert(twice), (3, 13), &["filled twice", "UNION ALL"]);
+    let flag = target.replace("sink = 's'", "sink = 's', one_row_per_key = 'yes'");
+    let told_of_flag = "one_row_per_key = 'yes' is neither true nor false";
+    refused(&format!("{flag}INSERT INTO t SELECT Country, 1 FROM orders"), (1, 85), &[told_of_flag, "write one_row"]);
     refused("DROP TABLE orders", (1, 1), &["DROP TABLE", "CREATE VIEW"]);
     refused("SELECT 1", (1, 1), &["goes nowhere", "CREATE VIEW"]);
 }
