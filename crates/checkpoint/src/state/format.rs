@@ -19,8 +19,9 @@ const FOOTER_BYTES: usize = 4 + 8 + MAGIC.len();
 /// Compressing less than this costs more time than the bytes are worth: some five microseconds before the first byte, for
 /// each of 256 key groups of each operator.
 const PACK_FROM_BYTES: usize = 4096;
-/// The quickest level of zstd proper: state is written each second and read after a crash.
-const ZSTD_LEVEL: i32 = 1;
+/// A quick level: state is written each second, and of what the quickest level of zstd proper makes smaller this leaves
+/// little.
+const ZSTD_LEVEL: i32 = -3;
 
 /// Compressed bytes that are more than this part of what they were are not worth the time: the operators' own form is
 /// small where they hold numbers.

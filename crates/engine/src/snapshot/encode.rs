@@ -12,7 +12,7 @@
 //! - anything else, with a name of length 0: the length (`u32`) and the bytes of an Arrow stream.
 
 use super::words;
-use arrow::array::{Array, ArrayData, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayAccessor, ArrayData, ArrayRef, AsArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
@@ -22,6 +22,8 @@ use std::ops::Range;
 /// Encodes ranges of rows of one batch.
 pub(super) struct BatchEncoder<'a> {
     columns: Vec<Column<'a>>,
+    /// Memory that is used again.
+    lengths: Vec<u64>,
 }
 
 struct Column<'a> {
@@ -34,18 +36,18 @@ struct Column<'a> {
 
 impl<'a> BatchEncoder<'a> {
     pub(super) fn new(batch: &'a RecordBatch) -> Self {
-        Self { columns: batch.columns().iter().map(Column::new).collect() }
+        Self { columns: batch.columns().iter().map(Column::new).collect(), lengths: Vec::new() }
     }
 
     /// Appends the bytes of some rows.
-    pub(super) fn encode(&self, rows: Range<usize>, out: &mut Vec<u8>) -> Result<(), ArrowError> {
+    pub(super) fn encode(&mut self, rows: Range<usize>, out: &mut Vec<u8>) -> Result<(), ArrowError> {
         let too_many = |_| ArrowError::InvalidArgumentError(format!("{} rows in one batch of state", rows.len()));
         out.extend_from_slice(&u32::try_from(rows.len()).map_err(too_many)?.to_le_bytes());
         if rows.is_empty() {
             return Ok(());
         }
         out.extend_from_slice(&(self.columns.len() as u16).to_le_bytes());
-        self.columns.iter().try_for_each(|column| column.encode(rows.clone(), out))
+        self.columns.iter().try_for_each(|column| column.encode(rows.clone(), &mut self.lengths, out))
     }
 }
 
@@ -60,7 +62,7 @@ impl<'a> Column<'a> {
         Self { array, name: if named { name } else { String::new() }, data }
     }
 
-    fn encode(&self, rows: Range<usize>, out: &mut Vec<u8>) -> Result<(), ArrowError> {
+    fn encode(&self, rows: Range<usize>, lengths: &mut Vec<u64>, out: &mut Vec<u8>) -> Result<(), ArrowError> {
         out.push(self.name.len() as u8);
         out.extend_from_slice(self.name.as_bytes());
         if self.name.is_empty() {
@@ -75,7 +77,7 @@ impl<'a> Column<'a> {
         match (&self.data, self.array.data_type()) {
             (Some(data), data_type) => put_fixed(data, data_type, rows, out),
             (None, DataType::Boolean) => put_bits(&self.array.as_boolean().values().slice(rows.start, rows.len()), out),
-            (None, _) => put_bytes(self.array, rows, out),
+            (None, _) => put_bytes(self.array, rows, lengths, out),
         }
         Ok(())
     }
@@ -98,20 +100,25 @@ fn put_fixed(data: &ArrayData, data_type: &DataType, rows: Range<usize>, out: &m
     out.extend_from_slice(&data.buffers()[0].as_slice()[start..start + rows.len() * width]);
 }
 
-fn put_bytes(array: &ArrayRef, rows: Range<usize>, out: &mut Vec<u8>) {
+fn put_bytes(array: &ArrayRef, rows: Range<usize>, lengths: &mut Vec<u64>, out: &mut Vec<u8>) {
     match array.data_type() {
-        DataType::Utf8 => put_values(rows, |row| array.as_string::<i32>().value(row).as_bytes(), out),
-        DataType::LargeUtf8 => put_values(rows, |row| array.as_string::<i64>().value(row).as_bytes(), out),
-        DataType::Utf8View => put_values(rows, |row| array.as_string_view().value(row).as_bytes(), out),
-        DataType::Binary => put_values(rows, |row| array.as_binary::<i32>().value(row), out),
-        DataType::LargeBinary => put_values(rows, |row| array.as_binary::<i64>().value(row), out),
-        _ => put_values(rows, |row| array.as_binary_view().value(row), out),
+        DataType::Utf8 => put_values(array.as_string::<i32>(), rows, lengths, out),
+        DataType::LargeUtf8 => put_values(array.as_string::<i64>(), rows, lengths, out),
+        DataType::Utf8View => put_values(array.as_string_view(), rows, lengths, out),
+        DataType::Binary => put_values(array.as_binary::<i32>(), rows, lengths, out),
+        DataType::LargeBinary => put_values(array.as_binary::<i64>(), rows, lengths, out),
+        _ => put_values(array.as_binary_view(), rows, lengths, out),
     }
 }
 
-fn put_values<'a>(rows: Range<usize>, value: impl Fn(usize) -> &'a [u8] + Clone, out: &mut Vec<u8>) {
-    words::put(rows.clone().map(|row| value(row).len() as u64), out);
-    rows.for_each(|row| out.extend_from_slice(value(row)));
+fn put_values<A: ArrayAccessor>(array: A, rows: Range<usize>, lengths: &mut Vec<u64>, out: &mut Vec<u8>)
+where
+    A::Item: AsRef<[u8]>,
+{
+    lengths.clear();
+    lengths.extend(rows.clone().map(|row| array.value(row).as_ref().len() as u64));
+    words::put(lengths.iter().copied(), out);
+    rows.for_each(|row| out.extend_from_slice(array.value(row).as_ref()));
 }
 
 fn put_stream(array: &ArrayRef, out: &mut Vec<u8>) -> Result<(), ArrowError> {

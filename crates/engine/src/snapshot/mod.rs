@@ -53,6 +53,8 @@ pub struct StateWriter {
     known: usize,
     replaced: usize,
     failed: Option<ArrowError>,
+    /// Where a batch is encoded before its section takes as much memory as it has bytes.
+    encoded: Vec<u8>,
 }
 
 impl StateWriter {
@@ -71,13 +73,15 @@ impl StateWriter {
     /// # Panics
     /// When a key group gets both a full section and changes.
     pub fn rows(&mut self, kind: SectionKind, batch: &RecordBatch, groups: &[(KeyGroup, Range<usize>)]) {
-        let encoder = BatchEncoder::new(batch);
+        let mut encoder = BatchEncoder::new(batch);
         for (group, rows) in groups {
             let (other, bytes) = self.sections.entry(*group).or_insert_with(|| (kind, Vec::new()));
             assert_eq!(*other, kind, "{group:?} is saved whole or by its changes");
-            if let Err(error) = encoder.encode(rows.clone(), bytes) {
+            self.encoded.clear();
+            if let Err(error) = encoder.encode(rows.clone(), &mut self.encoded) {
                 self.failed.get_or_insert(error);
             }
+            bytes.extend_from_slice(&self.encoded);
         }
     }
 
