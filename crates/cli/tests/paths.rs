@@ -131,6 +131,8 @@ fn the_ways_of_paths_are_explained() {
     };
     let (_, kept) = explain("bought_together");
     assert!(kept.contains("maintained: a sum over the middle of bought there and back"), "{kept}");
+    let (_, counted) = explain("jaccard");
+    assert!(counted.contains("maintained: a count over the middle of viewed there and back"), "{counted}");
     let (_, asked) = explain("item_cf");
     assert!(asked.contains("requested: a selector depends on more than the weights"), "{asked}");
     assert_eq!(explain("nothing").0, Some(3));

@@ -122,7 +122,7 @@ impl Stream {
         let (subject, object, attributes) = (KindId(0), KindId(1), Vec::new());
         let relation = Relation { name: "viewed".into(), subject, object, timed, attributes };
         let catalogue = Catalogue { kinds: vec![kind("user"), kind("item")], relations: vec![relation] };
-        LiveGraph::new(catalogue, &[RelationRules { lifetime_us: None, keep: self.keep, hot_work }], 1)
+        LiveGraph::new(catalogue, &[RelationRules { keep: self.keep, hot_work, ..RelationRules::default() }], 1)
     }
 
     /// The merged weights of each user's shown events, by item.

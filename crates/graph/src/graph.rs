@@ -163,6 +163,17 @@ pub trait Graph {
         false
     }
 
+    /// As [`Graph::pair_sums`], how many objects in the middle are related to both with sums of weights that are not zero.
+    fn pair_counts(
+        &self,
+        _relation: RelationId,
+        _direction: Direction,
+        _id: ObjectId,
+        _counts: &mut Vec<PairCount>,
+    ) -> bool {
+        false
+    }
+
     /// Appends those of [`Graph::pair_sums`] that may be among the `n` with the highest cosines, and others, but not `id`
     /// itself. Which ones may follows from scores being rounded to units of 2^-40 and from ties being broken by texts.
     /// Gives false, and appends nothing, where the graph has no quicker way than to give all sums.
@@ -187,6 +198,17 @@ pub struct Pair {
     pub sum: i64,
     /// The sum of the squares of its weights, as [`Graph::norm2`] has it.
     pub norm2: i64,
+}
+
+/// An object that is related to the same objects as another one: how many these are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PairCount {
+    /// The object.
+    pub object: ObjectId,
+    /// How many objects in the middle there are.
+    pub count: u64,
+    /// To how many objects it is related, as [`Graph::degree`] has it.
+    pub degree: u64,
 }
 
 fn merged<G: Graph + ?Sized>(

@@ -17,8 +17,9 @@ fn shape(seed: u64) -> Shape {
     let lifetime_us = (timed && !seed.is_multiple_of(3)).then_some([50_000_000, 300, 3_000_000][seed as usize % 3]);
     let keep = (timed && seed.is_multiple_of(2)).then_some([1, 3, 20][seed as usize / 2 % 3]);
     // All objects keep rows, none, or some.
-    let hot_work = [Some(0), Some(u64::MAX), Some(20), Some(60), None][seed as usize % 5];
-    Shape { timed, attributed: seed % 7 < 2, rules: RelationRules { lifetime_us, keep, hot_work } }
+    let hot = [Some(0), Some(u64::MAX), Some(20), Some(60), None];
+    let (hot_work, hot_counts) = (hot[seed as usize % 5], hot[seed as usize / 5 % 5]);
+    Shape { timed, attributed: seed % 7 < 2, rules: RelationRules { lifetime_us, keep, hot_work, hot_counts } }
 }
 
 #[test]

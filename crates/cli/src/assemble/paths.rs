@@ -6,7 +6,7 @@ use crate::upgrade::{self, Cohort, Layout};
 use anyhow::{Context, Result};
 use arrow::datatypes::SchemaRef;
 use proxima_engine::{NodeId, Route, Topology};
-use proxima_graph::path::{Memo, Path, WalkReader, Way};
+use proxima_graph::path::{Added, Memo, Path, WalkReader, Way};
 use proxima_graph::{
     Catalogue, ColumnError, Direction, LiveGraph, ObjectInput, ObjectSpec, PathSpec, RelationColumns, RelationId,
     RelationInput, RelationRules, Union, lower_live, object_attributes,
@@ -104,17 +104,18 @@ pub(super) fn add_graph(
     Filled { graph, ends, forget }
 }
 
-/// The graph of a job's relations and objects before any came. Pair sums are kept where a path reads them.
+/// The graph of a job's relations and objects before any came. Pair sums and counts are kept where a path reads them.
 #[must_use]
 pub fn empty_graph(job: &JobPlan, workers: usize) -> Arc<LiveGraph> {
     let ways: Vec<Way> = job.walks.iter().flat_map(|(_, path)| path.ways()).collect();
-    let is_summed = |id: RelationId| {
-        ways.iter()
-            .any(|way| matches!(way, Way::Maintained { relation, direction: Direction::Reverse } if *relation == id))
+    let is_read = |relation: RelationId, added: Added| {
+        ways.contains(&Way::Maintained { relation, direction: Direction::Reverse, added })
     };
     let rules = (0..).zip(&job.catalogue.relations).map(|(number, relation)| {
-        let rules = job.relations[&relation.name].rules;
-        RelationRules { hot_work: rules.hot_work.filter(|_| is_summed(RelationId(number))), ..rules }
+        let (id, rules) = (RelationId(number), job.relations[&relation.name].rules);
+        let hot_work = rules.hot_work.filter(|_| is_read(id, Added::Products));
+        let hot_counts = rules.hot_counts.filter(|_| is_read(id, Added::Ones));
+        RelationRules { hot_work, hot_counts, ..rules }
     });
     Arc::new(LiveGraph::new(job.catalogue.clone(), &rules.collect::<Vec<_>>(), workers))
 }

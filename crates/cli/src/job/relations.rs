@@ -69,6 +69,7 @@ impl RawRelation {
             lifetime_us: self.lifetime.as_ref().map(|it| i64::try_from(it.value.as_micros()).unwrap_or(i64::MAX)),
             keep: self.keep.as_ref().map(|keep| u32::try_from(keep.value).unwrap_or(u32::MAX)),
             hot_work: Some(HOT_WORK),
+            hot_counts: Some(HOT_WORK),
         };
         RelationPlan { query: format!("relations.{name}"), subject, object, rules }
     }

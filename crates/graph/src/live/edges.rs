@@ -30,6 +30,9 @@ pub(super) struct EdgeLayout {
 const SECOND_US: i64 = 1_000_000;
 
 impl EdgeLayout {
+    /// Object and weight, and the weight is small.
+    pub(super) const PLAIN: Self = Self { weight_words: 1, time_words: 0, row_words: 0 };
+
     pub(super) fn new(timed: bool, attributed: bool) -> Self {
         Self { weight_words: 1, time_words: usize::from(timed), row_words: usize::from(attributed) }
     }

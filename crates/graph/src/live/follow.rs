@@ -35,21 +35,22 @@ impl Shard {
 
     /// Follows how much work it is to gather the objects of a subject: each of its shown edges is walked for each of them.
     fn work(&mut self, beside: &Beside, hidden: Option<&Shift>, shown: Option<&Shift>) {
-        let Some(pairs) = &mut self.pairs else { return };
         let others = beside.others.len();
         let old = Pairs::work_of(others + usize::from(hidden.is_some()));
         let new = Pairs::work_of(others + usize::from(shown.is_some()));
-        if let Some(shown) = shown {
-            pairs.add_work(shown.object, new);
-        }
-        if let Some(hidden) = hidden {
-            pairs.take_work(hidden.object, old);
-        }
-        if old != new {
-            for edge in self.edges.from(beside.subject, beside.others.start).take(others) {
-                match old < new {
-                    true => pairs.add_work(edge.object, new - old),
-                    false => pairs.take_work(edge.object, old - new),
+        for pairs in [&mut self.pairs, &mut self.counts].into_iter().flatten() {
+            if let Some(shown) = shown {
+                pairs.add_work(shown.object, new);
+            }
+            if let Some(hidden) = hidden {
+                pairs.take_work(hidden.object, old);
+            }
+            if old != new {
+                for edge in self.edges.from(beside.subject, beside.others.start).take(others) {
+                    match old < new {
+                        true => pairs.add_work(edge.object, new - old),
+                        false => pairs.take_work(edge.object, old - new),
+                    }
                 }
             }
         }
@@ -60,7 +61,8 @@ impl Shard {
         let (words, layout) = (self.edges.layout.words(), self.edges.layout);
         let others = &self.edges.words(beside.subject)[beside.others.start * words..beside.others.end * words];
         let except = beside.except.map(|place| place - beside.others.start);
-        for shift in shifts {
+        let mut turns = [None, None];
+        for (shift, turn) in shifts.iter().zip(&mut turns) {
             if let Some(touched) = &mut self.touched {
                 touched.note(beside.subject, shift.object);
             }
@@ -78,23 +80,32 @@ impl Shard {
                     self.present.objects.go(shift.object);
                 }
             }
-            self.norms.shift(shift.object, sum.wrapping_add(shift.before), sum.wrapping_add(shift.after));
+            let (before, after) = (sum.wrapping_add(shift.before), sum.wrapping_add(shift.after));
+            self.norms.shift(shift.object, before, after);
+            *turn = turned(shift.object, before, after);
         }
         if let Some(pairs) = &mut self.pairs {
             pairs.shift(shifts, layout, others);
+        }
+        if let Some(counts) = self.counts.as_mut().filter(|counts| counts.hot_count() > 0)
+            && turns.iter().any(Option::is_some)
+        {
+            let related = self.related.of(layout, others, self.is_simple);
+            turns.iter().flatten().for_each(|turn| counts.shift(&[turn], EdgeLayout::PLAIN, related));
         }
     }
 
     /// Gives rows to the objects that have become hot.
     #[inline]
     pub(super) fn promote(&mut self) {
-        if self.pairs.as_ref().is_some_and(Pairs::has_waiting) {
-            self.promote_waiting();
+        if [&self.pairs, &self.counts].into_iter().flatten().any(Pairs::has_waiting) {
+            self.promote_to_sums();
+            self.promote_to_counts();
         }
     }
 
     #[cold]
-    fn promote_waiting(&mut self) {
+    fn promote_to_sums(&mut self) {
         while let Some(object) = self.pairs.as_mut().and_then(Pairs::next_waiting) {
             let (mut sums, mut row) = (std::mem::take(&mut self.sums), Vec::new());
             sums.reserve(self.inverted.ids(), false);
@@ -106,6 +117,27 @@ impl Shard {
             }
         }
     }
+
+    #[cold]
+    fn promote_to_counts(&mut self) {
+        while let Some(object) = self.counts.as_mut().and_then(Pairs::next_waiting) {
+            let (mut counts, mut row) = (std::mem::take(&mut self.sums), Vec::new());
+            let mut related = std::mem::take(&mut self.related);
+            counts.reserve(self.inverted.ids(), false);
+            self.gather_counts(object, &mut counts, &mut related);
+            counts.drain(|other, count| row.push((other, count)));
+            (self.sums, self.related) = (counts, related);
+            if let Some(counts) = &mut self.counts {
+                counts.promote(object, &row);
+            }
+        }
+    }
+}
+
+/// A relation that has come to be or has ended: the change of what counts one.
+fn turned(object: u32, before: i64, after: i64) -> Option<Shift> {
+    let (before, after) = (i64::from(before != 0), i64::from(after != 0));
+    (before != after).then_some(Shift { object, before, after })
 }
 
 /// How many edges of these lead to an object, and the sum of their weights; the one at `except` does not count.

@@ -14,6 +14,7 @@
 
 mod attributes;
 mod best;
+mod counts;
 mod dense;
 mod describe;
 mod dictionary;
@@ -48,9 +49,12 @@ pub use watch::{Touched, Watch};
 
 use crate::catalogue::{Catalogue, Relation};
 use crate::gather::Gather;
-use crate::graph::{Direction, Edge, EdgeRow, Graph, KindId, NO_TIME, ObjectId, Pair, RelationId, Value, Version};
+use crate::graph::{
+    Direction, Edge, EdgeRow, Graph, KindId, NO_TIME, ObjectId, Pair, PairCount, RelationId, Value, Version,
+};
 use crate::sums::Sums;
 use best::Best;
+use counts::Related;
 use kind::KindStore;
 pub(crate) use kind::group_of;
 use parking_lot::RwLock;
@@ -269,10 +273,13 @@ impl LiveGraph {
         }
     }
 
-    /// How many objects of a relation keep rows of pair sums, over all workers.
+    /// How many rows of pair sums and of pair counts a relation's objects keep, over all workers.
     #[must_use]
     pub fn hot_count(&self, relation: RelationId) -> u64 {
-        let hot = |shard: &RwLock<Shard>| shard.read().pairs.as_ref().map_or(0, pairs::Pairs::hot_count);
+        let hot = |shard: &RwLock<Shard>| {
+            let shard = shard.read();
+            [&shard.pairs, &shard.counts].into_iter().flatten().map(pairs::Pairs::hot_count).sum::<u64>()
+        };
         self.store(relation).shards.iter().map(hot).sum()
     }
 
@@ -380,7 +387,8 @@ impl Graph for LiveGraph {
         id: ObjectId,
         found: &mut Vec<(ObjectId, i128)>,
     ) -> bool {
-        let is_there = self.with_sums(relation, direction, id, |sums, _| {
+        let add = |shard: &Shard, sums: &mut Sums| shard.pair_sums(id.0, sums);
+        let is_there = self.with_sums(relation, direction, add, |sums, _| {
             sums.drain(|other, sum| found.push((ObjectId(other), i128::from(sum))));
         });
         if is_there {
@@ -403,7 +411,8 @@ impl Graph for LiveGraph {
         {
             return true;
         }
-        self.with_sums(relation, direction, id, |sums, shards| {
+        let add = |shard: &Shard, sums: &mut Sums| shard.pair_sums(id.0, sums);
+        self.with_sums(relation, direction, add, |sums, shards| {
             let shards: Vec<_> = shards.iter().map(RwLock::read).collect();
             let norm2 = |id| shards.iter().map(|shard| shard.norms.squares(id)).sum();
             let mut best = Best::new(n, norm2(id.0), pairs);
@@ -414,16 +423,40 @@ impl Graph for LiveGraph {
             }
         })
     }
-}
 
-impl LiveGraph {
-    /// Hands on the pair sums of an object with others, and the shards that they are of. False where they might not fit,
-    /// and for subjects that share objects.
-    fn with_sums(
+    fn pair_counts(
         &self,
         relation: RelationId,
         direction: Direction,
         id: ObjectId,
+        found: &mut Vec<PairCount>,
+    ) -> bool {
+        thread_local! { static RELATED: RefCell<Related> = RefCell::default(); }
+        RELATED.with_borrow_mut(|related| {
+            let add = |shard: &Shard, counts: &mut Sums| shard.pair_counts(id.0, counts, related);
+            self.with_sums(relation, direction, add, |counts, shards| {
+                let shards: Vec<_> = shards.iter().map(RwLock::read).collect();
+                let degree = |id| shards.iter().map(|shard| u64::from(shard.norms.get(id).subjects)).sum();
+                let own: u64 = degree(id.0);
+                let itself = PairCount { object: id, count: own, degree: own };
+                found.extend((own > 0).then_some(itself));
+                counts.drain(|other, count| {
+                    let (object, count) = (ObjectId(other), count.unsigned_abs());
+                    found.push(PairCount { object, count, degree: degree(other) });
+                });
+            })
+        })
+    }
+}
+
+impl LiveGraph {
+    /// Hands on the sums that each shard adds, and the shards. False where they might not fit, and for subjects that share
+    /// objects.
+    fn with_sums(
+        &self,
+        relation: RelationId,
+        direction: Direction,
+        mut add: impl FnMut(&Shard, &mut Sums),
         take: impl FnOnce(&mut Sums, &[RwLock<Shard>]),
     ) -> bool {
         thread_local! { static SUMS: RefCell<Sums> = RefCell::default(); }
@@ -432,7 +465,7 @@ impl LiveGraph {
             return false;
         }
         SUMS.with_borrow_mut(|sums| {
-            store.shards.iter().for_each(|shard| shard.read().pair_sums(id.0, sums));
+            store.shards.iter().for_each(|shard| add(&shard.read(), sums));
             take(sums, &store.shards);
         });
         true

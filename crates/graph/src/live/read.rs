@@ -2,6 +2,7 @@
 
 use super::best::Best;
 use super::norms::Norm;
+use super::pairs::Pairs;
 use super::rows::EdgeRows;
 use super::shard::Shard;
 use crate::catalogue::Relation;
@@ -47,7 +48,7 @@ impl Shard {
     }
 
     /// The words of a subject's edges that are shown.
-    fn shown_words(&self, subject: u32) -> &[u32] {
+    pub(super) fn shown_words(&self, subject: u32) -> &[u32] {
         let words = self.edges.words(subject);
         let shown = self.shown_max().saturating_mul(self.edges.layout.words());
         &words[words.len() - words.len().min(shown)..]
@@ -55,16 +56,19 @@ impl Shard {
 
     /// Adds the pair sums of an object in this shard: from its row if it has one, else by way of its subjects.
     pub(super) fn pair_sums(&self, object: u32, sums: &mut Sums) {
+        if !self.add_row(self.pairs.as_ref(), object, sums) {
+            self.gather(object, sums);
+        }
+    }
+
+    /// Makes room for the sums of an object, and adds its row among these. False where it has none.
+    pub(super) fn add_row(&self, rows: Option<&Pairs>, object: u32, sums: &mut Sums) -> bool {
         /// A row that may name one in so many of all objects is of most of them.
         const DENSE_FROM_ONE_IN: usize = 4;
-        let row = self.pairs.as_ref().filter(|pairs| pairs.is_hot(object));
+        let rows = rows.filter(|rows| rows.is_hot(object));
         let ids = self.inverted.ids();
-        let is_dense = row.is_some_and(|pairs| pairs.row_len(object) > ids / DENSE_FROM_ONE_IN);
-        sums.reserve(ids, is_dense);
-        match row {
-            Some(pairs) => pairs.each(object, |other, sum| sums.add(other, sum)),
-            None => self.gather(object, sums),
-        }
+        sums.reserve(ids, rows.is_some_and(|rows| rows.row_len(object) > ids / DENSE_FROM_ONE_IN));
+        rows.inspect(|rows| rows.each(object, |other, sum| sums.add(other, sum))).is_some()
     }
 
     /// Appends the best pairs of an object that has all of them in one row. False where it has none such.
@@ -124,9 +128,7 @@ impl Shard {
         if let Some(&ahead) = objects.get(index + 2 * AHEAD) {
             self.inverted.prefetch_head(ahead);
             self.norms.prefetch(ahead);
-            if let Some(pairs) = &self.pairs {
-                pairs.prefetch(ahead);
-            }
+            [&self.pairs, &self.counts].into_iter().flatten().for_each(|pairs| pairs.prefetch(ahead));
         }
         if let Some(&ahead) = objects.get(index + AHEAD) {
             self.inverted.prefetch_end(ahead);

@@ -4,7 +4,7 @@
 /// event dearer, each doubling only the reads of few objects.
 pub const HOT_WORK: u64 = 1 << 18;
 
-/// When edges of a relation go by themselves, and which objects keep rows of pair sums.
+/// When edges of a relation go by themselves, and which objects keep rows of pair sums and of pair counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RelationRules {
     /// Edges older than this beside the newest are taken away, in microseconds of event time.
@@ -13,4 +13,6 @@ pub struct RelationRules {
     pub keep: Option<u32>,
     /// Where pair sums are asked for: objects that take more work to gather, in edges, have a row of sums.
     pub hot_work: Option<u64>,
+    /// The same where pair counts are asked for.
+    pub hot_counts: Option<u64>,
 }

@@ -5,6 +5,7 @@
 //! order of their times, so that the shown ones are the last.
 
 use super::attributes::{Attributes, Given, NO_ROW};
+use super::counts::Related;
 use super::edges::{EdgeLayout, Edges, StoredEdge};
 use super::expiry::Expiry;
 use super::follow::{Beside, Shift};
@@ -43,6 +44,8 @@ pub(super) struct Shard {
     pub(super) inverted: Inverted,
     pub(super) norms: Norms,
     pub(super) pairs: Option<Pairs>,
+    /// As the pair sums, of weights that are all one.
+    pub(super) counts: Option<Pairs>,
     /// Who is there, told when a subject has its first edge and has lost its last one, and so for objects.
     pub(super) present: Ends,
     keep: usize,
@@ -51,6 +54,7 @@ pub(super) struct Shard {
     pub(super) is_simple: bool,
     expiry: Option<Expiry>,
     pub(super) sums: Sums,
+    pub(super) related: Related,
     /// Where somebody watches: the ends of the edges that have changed.
     pub(super) touched: Option<Touched>,
 }
@@ -70,12 +74,14 @@ impl Shard {
             inverted: Inverted::default(),
             norms: Norms::default(),
             pairs: rules.hot_work.map(Pairs::new),
+            counts: rules.hot_counts.map(Pairs::new),
             keep: rules.keep.map_or(usize::MAX, |keep| keep as usize),
             timed: relation.timed,
             is_simple: !relation.timed && relation.attributes.is_empty(),
             present,
             expiry: rules.lifetime_us.map(Expiry::new),
             sums: Sums::default(),
+            related: Related::default(),
             touched: None,
         }
     }
@@ -166,8 +172,9 @@ impl Shard {
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        let expiry = self.expiry.as_ref().map_or(0, Expiry::bytes) + self.pairs.as_ref().map_or(0, Pairs::bytes);
-        self.edges.bytes() + self.attributes.bytes() + self.inverted.bytes() + self.norms.bytes() + expiry
+        let pairs: usize = [&self.pairs, &self.counts].into_iter().flatten().map(Pairs::bytes).sum();
+        let expiry = self.expiry.as_ref().map_or(0, Expiry::bytes);
+        self.edges.bytes() + self.attributes.bytes() + self.inverted.bytes() + self.norms.bytes() + expiry + pairs
     }
 
     /// How many edges of a subject are shown at the most.

@@ -1,6 +1,6 @@
 //! A path in words: what it does, and how it is computed.
 
-use super::plan::Way;
+use super::plan::{Added, Way};
 use super::spec::{Hop, Jump, Merger, Path, RowScore, Select, Set, Shape, Step};
 use crate::catalogue::Catalogue;
 use crate::graph::Direction;
@@ -25,9 +25,13 @@ impl Path {
         text.push_str(&format!("{indent}{role}{name}{from} -> {to}, {step}{shape}\n"));
         match way {
             Some(Way::Requested(why)) => text.push_str(&format!("{indent}  requested: {why}\n")),
-            Some(Way::Maintained { relation, .. }) => text.push_str(&format!(
-                "{indent}  maintained: a sum over the middle of {0} there and back; read where the graph keeps it, gathered \
+            Some(Way::Maintained { relation, added, .. }) => text.push_str(&format!(
+                "{indent}  maintained: a {} over the middle of {} there and back; read where the graph keeps it, gathered \
                  where that is less work\n",
+                match added {
+                    Added::Products => "sum",
+                    Added::Ones => "count",
+                },
                 catalogue[relation].name
             )),
             None => {}

@@ -1,11 +1,27 @@
 //! The formulas of mergers that compare a meeting with how often both ends are met at all.
 
+use super::fixed::rounded;
+use super::spec::Merger;
+
 /// Two objects that meet: how many objects in the middle lead to both, to either, and how many there are.
+#[derive(Clone, Copy)]
 pub(super) struct Meeting {
     pub(super) both: f64,
     pub(super) left: f64,
     pub(super) right: f64,
     pub(super) all: f64,
+}
+
+impl Meeting {
+    /// The score that a merger which counts gives.
+    pub(super) fn score(&self, merger: &Merger) -> f64 {
+        match merger {
+            Merger::Jaccard => rounded(jaccard(self)),
+            Merger::Llr => rounded(llr(self)),
+            Merger::Lift => rounded(lift(self)),
+            _ => self.both,
+        }
+    }
 }
 
 /// The cosine of two vectors, from their product and the squares of their norms: item-to-item collaborative filtering
@@ -15,13 +31,13 @@ pub(super) fn cosine(product: f64, left2: f64, right2: f64) -> f64 {
 }
 
 /// Jaccard, "The distribution of the flora in the alpine zone" (New Phytologist 11, 1912).
-pub(super) fn jaccard(meeting: &Meeting) -> f64 {
+fn jaccard(meeting: &Meeting) -> f64 {
     meeting.both / (meeting.left + meeting.right - meeting.both)
 }
 
 /// Twice the logarithm of the likelihood ratio that both ends are independent: Dunning, "Accurate Methods for the
 /// Statistics of Surprise and Coincidence" (Computational Linguistics 19(1), 1993).
-pub(super) fn llr(meeting: &Meeting) -> f64 {
+fn llr(meeting: &Meeting) -> f64 {
     let Meeting { both, left, right, all } = *meeting;
     let only_left = (left - both).max(0.0);
     let only_right = (right - both).max(0.0);
@@ -35,7 +51,7 @@ pub(super) fn llr(meeting: &Meeting) -> f64 {
 
 /// How many times more often both meet than if they were independent: Brin, Motwani, Ullman and Tsur, "Dynamic Itemset
 /// Counting and Implication Rules for Market Basket Data" (SIGMOD 1997), there called interest.
-pub(super) fn lift(meeting: &Meeting) -> f64 {
+fn lift(meeting: &Meeting) -> f64 {
     meeting.both * meeting.all / (meeting.left * meeting.right)
 }
 

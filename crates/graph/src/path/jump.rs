@@ -2,7 +2,7 @@
 
 use super::fixed::{rounded, score, units};
 use super::fold::{Everything, First, Fold, Matches, Max, Sum};
-use super::formulas::{Meeting, cosine, jaccard, lift, llr};
+use super::formulas::{Meeting, cosine};
 use super::order::{by_score, by_time, keep_first, sort};
 use super::plan::Way;
 use super::scratch::Reached;
@@ -22,10 +22,11 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
                     self.cosine(jump, start, list);
                 }
             }
-            Merger::Count => self.counts(path, jump, start, list),
-            Merger::Jaccard | Merger::Llr | Merger::Lift => {
-                self.counts(path, jump, start, list);
-                self.meetings(jump, start, list);
+            Merger::Count | Merger::Jaccard | Merger::Llr | Merger::Lift => {
+                if !self.kept_counts(jump, start, list) {
+                    self.counts(path, jump, start, list);
+                    self.meetings(jump, start, list);
+                }
             }
             Merger::Max => self.gather::<Max>(path, jump, start, list),
             Merger::First => self.gather::<First>(path, jump, start, list),
@@ -42,7 +43,7 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
 
     /// The sums over the middle, kept or gathered.
     fn sums(&mut self, path: &Path, jump: &Jump, start: ObjectId, list: &mut Vec<Reached>) {
-        if let Way::Maintained { relation, direction } = jump.way() {
+        if let Way::Maintained { relation, direction, .. } = jump.way() {
             let mut sums = Vec::new();
             if self.graph.pair_sums(relation, direction, start, &mut sums) {
                 let others = sums.into_iter().filter(|(object, _)| jump.with_self || *object != start);
@@ -57,7 +58,7 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
 
     /// The highest cosines from sums that are kept; false where there are no such, or where all are wanted.
     fn best_cosines(&mut self, jump: &Jump, start: ObjectId, n: usize, list: &mut Vec<Reached>) -> bool {
-        let Way::Maintained { relation, direction } = jump.way() else { return false };
+        let Way::Maintained { relation, direction, .. } = jump.way() else { return false };
         let mut pairs = Vec::new();
         if n == usize::MAX || jump.with_self || !self.graph.best_pairs(relation, direction, start, n, &mut pairs) {
             return false;
@@ -131,24 +132,43 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
         }
     }
 
-    fn meetings(&mut self, jump: &Jump, start: ObjectId, list: &mut [Reached]) {
-        let (left, right) = jump.hops();
-        let all = if matches!(jump.merger, Merger::Jaccard) { 0 } else { self.graph.population(left.to) };
-        let own = self.degree(left, start);
-        let back = right.back();
-        for reached in list {
-            let meeting = Meeting {
-                both: reached.score,
-                left: own as f64,
-                right: self.degree(&back, reached.object) as f64,
-                all: all as f64,
-            };
-            reached.score = rounded(match jump.merger {
-                Merger::Jaccard => jaccard(&meeting),
-                Merger::Llr => llr(&meeting),
-                _ => lift(&meeting),
-            });
+    /// Counts over the middle that are kept, and what follows from them; false where there are no such.
+    fn kept_counts(&mut self, jump: &Jump, start: ObjectId, list: &mut Vec<Reached>) -> bool {
+        let Way::Maintained { relation, direction, .. } = jump.way() else { return false };
+        let mut counts = Vec::new();
+        if !self.graph.pair_counts(relation, direction, start, &mut counts) {
+            return false;
         }
+        let meeting = self.meeting(jump, start);
+        let others = counts.iter().filter(|pair| jump.with_self || pair.object != start);
+        list.extend(others.map(|pair| {
+            let meeting = Meeting { both: pair.count as f64, right: pair.degree as f64, ..meeting };
+            behind_jump(pair.object, meeting.score(&jump.merger))
+        }));
+        true
+    }
+
+    fn meetings(&mut self, jump: &Jump, start: ObjectId, list: &mut [Reached]) {
+        if matches!(jump.merger, Merger::Count) {
+            return;
+        }
+        let (meeting, back) = (self.meeting(jump, start), jump.hops().1.back());
+        for reached in list {
+            let right = self.degree(&back, reached.object) as f64;
+            reached.score = Meeting { both: reached.score, right, ..meeting }.score(&jump.merger);
+        }
+    }
+
+    /// A meeting of an object with one that nothing is known of: as much of it as the merger asks for.
+    fn meeting(&mut self, jump: &Jump, start: ObjectId) -> Meeting {
+        let mut meeting = Meeting { both: 0.0, left: 0.0, right: 0.0, all: 0.0 };
+        if jump.merger.needs_norms() {
+            meeting.left = self.degree(jump.hops().0, start) as f64;
+        }
+        if jump.merger.needs_population() {
+            meeting.all = self.graph.population(jump.left.to) as f64;
+        }
+        meeting
     }
 
     /// The sum of the squares of an object's scores along a hop, of whatever the hop may select.

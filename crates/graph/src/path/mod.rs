@@ -63,7 +63,7 @@ pub use expression::{Compile, Expression, Function, Functions, parts_schema, row
 pub use link::{PathProblem, link};
 pub use memo::{Clock, Keeping, Memo};
 pub use order::Found;
-pub use plan::{Way, Why};
+pub use plan::{Added, Way, Why};
 pub use reader::{WalkReader, Walked, WalkedTo};
 pub use scratch::{Reached, Scratch};
 pub use spec::{Hop, Jump, Keep, Merger, Path, Paths, RowScore, Select, Session, Set, Shape, Step, Swing, Word};

@@ -15,7 +15,18 @@ pub enum Way {
         relation: RelationId,
         /// Which way it is left.
         direction: Direction,
+        /// What is added up.
+        added: Added,
     },
+}
+
+/// What is added up for each pair of objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// The products of both weights.
+    Products,
+    /// One for each object in the middle.
+    Ones,
 }
 
 /// Why a jump is not maintained.
@@ -52,15 +63,17 @@ impl Jump {
         match (self.keep, self.there_and_back()) {
             (Keep::Requested, _) => Way::Requested(Why::Told),
             (_, Err(why)) => Way::Requested(why),
-            (Keep::Planned | Keep::Maintained, Ok((relation, direction))) => Way::Maintained { relation, direction },
+            (Keep::Planned | Keep::Maintained, Ok(way)) => way,
         }
     }
 
-    /// The relation that a sum of products of weights goes along, there and back.
-    pub(super) fn there_and_back(&self) -> Result<(RelationId, Direction), Why> {
-        if !matches!(self.merger, Merger::Sum | Merger::Cosine) {
-            return Err(Why::Merger(self.merger.word()));
-        }
+    /// How it is maintained, if it can be: a sum over the middle that goes along a relation there and back.
+    pub(super) fn there_and_back(&self) -> Result<Way, Why> {
+        let added = match &self.merger {
+            Merger::Sum | Merger::Cosine => Added::Products,
+            Merger::Count | Merger::Jaccard | Merger::Llr | Merger::Lift => Added::Ones,
+            merger => return Err(Why::Merger(merger.word())),
+        };
         let hops = self.left.as_hop().zip(self.right.as_hop());
         let (left, right) = hops.ok_or(Why::NoHops)?;
         if left.relation != right.relation || left.direction != right.direction.back() {
@@ -69,7 +82,7 @@ impl Jump {
         if !left.select.is_plain() || !right.select.is_plain() {
             return Err(Why::Selector);
         }
-        Ok((left.relation, left.direction))
+        Ok(Way::Maintained { relation: left.relation, direction: left.direction, added })
     }
 }
 

@@ -1,8 +1,8 @@
 //! A graph of texts: a list of rows, looked through from end to end for each question.
 
 use proxima_graph::{
-    Attribute, AttributeKind, Catalogue, Direction, Edge, EdgeRow, Graph, Kind, KindId, ObjectId, Relation, RelationId,
-    Value, graph::NO_TIME,
+    Attribute, AttributeKind, Catalogue, Direction, Edge, EdgeRow, Graph, Kind, KindId, ObjectId, PairCount, Relation,
+    RelationId, Value, graph::NO_TIME,
 };
 use rand::{Rng, RngExt};
 use std::collections::{BTreeMap, BTreeSet};
@@ -132,6 +132,28 @@ impl TextGraph {
     }
 }
 
+impl TextGraph {
+    /// The sums of weights, not zero, to other objects.
+    fn weights(&self, relation: RelationId, direction: Direction, id: ObjectId) -> BTreeMap<ObjectId, i128> {
+        let (mut edges, mut weights) = (Vec::new(), BTreeMap::<_, i128>::new());
+        self.edges(relation, direction, id, &mut edges);
+        edges.iter().for_each(|edge| *weights.entry(edge.other).or_default() += i128::from(edge.weight));
+        weights.retain(|_, weight| *weight != 0);
+        weights
+    }
+
+    /// The objects in the middle, with the weights there and those back.
+    fn middles(
+        &self,
+        relation: RelationId,
+        direction: Direction,
+        id: ObjectId,
+    ) -> impl Iterator<Item = (i128, BTreeMap<ObjectId, i128>)> {
+        let there = self.weights(relation, direction, id);
+        there.into_iter().map(move |(middle, there)| (there, self.weights(relation, direction.back(), middle)))
+    }
+}
+
 fn value(kind: AttributeKind, rng: &mut impl Rng) -> Value {
     if rng.random_bool(0.1) {
         return Value::Null;
@@ -209,16 +231,29 @@ impl Graph for TextGraph {
             return false;
         }
         let mut all: BTreeMap<ObjectId, i128> = BTreeMap::new();
-        let (mut there, mut back) = (Vec::new(), Vec::new());
-        self.edges(relation, direction, id, &mut there);
-        for middle in there {
-            back.clear();
-            self.edges(relation, direction.back(), middle.other, &mut back);
-            for end in &back {
-                *all.entry(end.other).or_default() += i128::from(middle.weight) * i128::from(end.weight);
-            }
+        for (there, ends) in self.middles(relation, direction, id) {
+            ends.into_iter().for_each(|(end, back)| *all.entry(end).or_default() += there * back);
         }
         sums.extend(all);
+        true
+    }
+
+    fn pair_counts(
+        &self,
+        relation: RelationId,
+        direction: Direction,
+        id: ObjectId,
+        counts: &mut Vec<PairCount>,
+    ) -> bool {
+        if !self.keep_sums || id.0.is_multiple_of(2) {
+            return false;
+        }
+        let mut all: BTreeMap<ObjectId, u64> = BTreeMap::new();
+        for (_, ends) in self.middles(relation, direction, id) {
+            ends.into_keys().for_each(|end| *all.entry(end).or_default() += 1);
+        }
+        let degree = |object| self.degree(relation, direction, object);
+        counts.extend(all.into_iter().map(|(object, count)| PairCount { object, count, degree: degree(object) }));
         true
     }
 }

@@ -23,12 +23,19 @@ pub(crate) fn paths(rng: &mut impl Rng, count: usize) -> Declarations {
     paths
 }
 
-/// Every walk there and back, with the mergers whose sums can be kept.
+/// Every walk there and back, with the mergers whose sums or counts can be kept.
 pub(crate) fn there_and_back() -> Declarations {
     let mut paths = Declarations::new();
     for relation in &catalogue().relations {
         for reverse in [false, true] {
-            for (word, merger) in [("sum", MergerWord::Sum), ("cosine", MergerWord::Cosine)] {
+            for (word, merger) in [
+                ("sum", MergerWord::Sum),
+                ("cosine", MergerWord::Cosine),
+                ("count", MergerWord::Count),
+                ("jaccard", MergerWord::Jaccard),
+                ("llr", MergerWord::Llr),
+                ("lift", MergerWord::Lift),
+            ] {
                 let hop = |reverse| {
                     let select = DeclaredSelect::default();
                     let step = DeclaredStep::Hop { relation: relation.name.clone(), reverse, select };

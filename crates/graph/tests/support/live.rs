@@ -142,12 +142,18 @@ pub(crate) fn assert_graph_but_newest(graph: &LiveGraph, rows: &[Row], shape: &S
     assert_pairs(graph, &expected, rows.iter().any(|row| row.weight > 1 << 20), case);
 }
 
-/// Holds the pair sums of every object against those of the edges.
+/// Holds the pair sums and counts of every object against those of the edges.
 fn assert_pairs(graph: &LiveGraph, edges: &BTreeMap<String, Vec<Told>>, is_heavy: bool, case: &str) {
     let mut expected = BTreeMap::<&str, BTreeMap<&str, i128>>::new();
+    let mut counts = BTreeMap::<&str, BTreeMap<&str, u64>>::new();
     for edges in edges.values() {
         let mut weights = BTreeMap::<&str, i128>::new();
         edges.iter().for_each(|edge| *weights.entry(&edge.0).or_default() += i128::from(edge.1));
+        let related = || weights.iter().filter(|(_, weight)| **weight != 0).map(|(object, _)| *object);
+        for left in related() {
+            let row = counts.entry(left).or_default();
+            related().for_each(|right| *row.entry(right).or_default() += 1);
+        }
         for (left, weight) in &weights {
             let row = expected.entry(left).or_default();
             weights.iter().for_each(|(right, other)| *row.entry(right).or_default() += weight * other);
@@ -160,6 +166,7 @@ fn assert_pairs(graph: &LiveGraph, edges: &BTreeMap<String, Vec<Told>>, is_heavy
             continue;
         }
         assert_best(graph, id, &found, case);
+        assert_counts(graph, id, counts.remove(object).unwrap_or_default(), case);
         let mut norms = Vec::new();
         graph.norms2(VIEWED, found.iter().map(|(id, _)| *id), &mut norms);
         for ((id, _), norm) in found.iter().zip(norms) {
@@ -171,6 +178,20 @@ fn assert_pairs(graph: &LiveGraph, edges: &BTreeMap<String, Vec<Told>>, is_heavy
         let row = row.into_iter().filter(|(_, sum)| *sum != 0).map(|(name, sum)| (name.to_owned(), sum));
         assert_eq!(found, row.collect::<Vec<_>>(), "{case}: pairs of {object}");
     }
+}
+
+/// Holds the pair counts of an object against these.
+fn assert_counts(graph: &LiveGraph, id: ObjectId, expected: BTreeMap<&str, u64>, case: &str) {
+    let mut counts = Vec::new();
+    assert!(graph.pair_counts(VIEWED, Direction::Reverse, id, &mut counts), "{case}: sums that fit have counts");
+    for pair in &counts {
+        assert_eq!(pair.degree, graph.degree(VIEWED, Direction::Reverse, pair.object), "{case}: degree of a pair");
+    }
+    let mut found: Vec<_> =
+        counts.iter().map(|pair| (graph.name(ITEMS, pair.object).unwrap().to_string(), pair.count)).collect();
+    found.sort();
+    let expected = expected.into_iter().map(|(name, count)| (name.to_owned(), count));
+    assert_eq!(found, expected.collect::<Vec<_>>(), "{case}: counts of {id:?}");
 }
 
 /// Holds the best pairs of an object against all of them.
