@@ -145,6 +145,11 @@ pub trait Graph {
         merged(self, relation, direction, id).len() as u64
     }
 
+    /// Appends the degrees of objects, as [`Graph::degree`] gives them one by one.
+    fn degrees(&self, relation: RelationId, direction: Direction, ids: &[ObjectId], degrees: &mut Vec<u64>) {
+        degrees.extend(ids.iter().map(|&id| self.degree(relation, direction, id)));
+    }
+
     /// The sum of the squares of an object's weights, those to the same object added first.
     fn norm2(&self, relation: RelationId, direction: Direction, id: ObjectId) -> i128 {
         merged(self, relation, direction, id).values().map(|&weight| i128::from(weight) * i128::from(weight)).sum()

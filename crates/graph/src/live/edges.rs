@@ -122,6 +122,12 @@ impl EdgeLayout {
         edges.chunks_exact(self.words()).for_each(|edge| give(edge[0], self.weight(edge)));
     }
 
+    /// The edge at a place.
+    #[inline]
+    pub(super) fn edge(self, edges: &[u32], place: usize) -> StoredEdge {
+        self.read(&edges[place * self.words()..(place + 1) * self.words()])
+    }
+
     fn read(self, words: &[u32]) -> StoredEdge {
         let row = if self.row_words == 0 { super::attributes::NO_ROW } else { words[self.words() - 1] };
         StoredEdge { object: words[0], weight: self.weight(words), time_us: self.time_us(words), row }
@@ -215,8 +221,7 @@ impl Edges {
     }
 
     pub(super) fn get(&self, subject: u32, place: usize) -> StoredEdge {
-        let words = self.layout.words();
-        self.layout.read(&self.words(subject)[place * words..(place + 1) * words])
+        self.layout.edge(self.words(subject), place)
     }
 
     /// A subject's edges from a place on.

@@ -374,6 +374,19 @@ impl Graph for LiveGraph {
         u64::from(self.related(relation, direction, id.0).subjects)
     }
 
+    fn degrees(&self, relation: RelationId, direction: Direction, ids: &[ObjectId], degrees: &mut Vec<u64>) {
+        if direction == Direction::Forward {
+            return degrees.extend(ids.iter().map(|&id| self.degree(relation, direction, id)));
+        }
+        let first = degrees.len();
+        degrees.resize(first + ids.len(), 0);
+        for shard in &self.store(relation).shards {
+            let shard = shard.read();
+            let each = degrees[first..].iter_mut().zip(ids);
+            each.for_each(|(degree, id)| *degree += u64::from(shard.norms.subjects(id.0)));
+        }
+    }
+
     fn norm2(&self, relation: RelationId, direction: Direction, id: ObjectId) -> i128 {
         self.related(relation, direction, id.0).squares
     }
@@ -436,7 +449,7 @@ impl Graph for LiveGraph {
             let add = |shard: &Shard, counts: &mut Sums| shard.pair_counts(id.0, counts, related);
             self.with_sums(relation, direction, add, |counts, shards| {
                 let shards: Vec<_> = shards.iter().map(RwLock::read).collect();
-                let degree = |id| shards.iter().map(|shard| u64::from(shard.norms.get(id).subjects)).sum();
+                let degree = |id| shards.iter().map(|shard| u64::from(shard.norms.subjects(id))).sum();
                 let own: u64 = degree(id.0);
                 let itself = PairCount { object: id, count: own, degree: own };
                 found.extend((own > 0).then_some(itself));

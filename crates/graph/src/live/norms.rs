@@ -78,6 +78,12 @@ impl Norms {
         *self.wide.get(&object).expect("a sum that is not here is among the wide ones")
     }
 
+    /// How many subjects an object is related to.
+    #[inline]
+    pub(super) fn subjects(&self, object: u32) -> u32 {
+        self.objects.get(object as usize).map_or(0, |norm| norm.subjects)
+    }
+
     /// The sum of an object's squares, of norms that are narrow.
     #[inline]
     pub(super) fn squares(&self, object: u32) -> i64 {

@@ -24,11 +24,12 @@ impl Shard {
 
     /// Appends the shown edges to an object.
     pub(super) fn edges_to(&self, shard: u16, object: u32, edges: &mut Vec<Edge>) {
-        let subjects = self.inverted.candidates(object);
+        let (layout, subjects) = (self.edges.layout, self.inverted.candidates(object));
         for (index, &subject) in subjects.iter().enumerate() {
             self.prefetch_subject(subjects, index);
-            let to_object = self.shown(subject).filter(|edge| edge.object == object);
-            edges.extend(to_object.map(|edge| seen(&edge, subject, shard)));
+            let words = self.shown_words(subject);
+            let give = |place, _| edges.push(seen(&layout.edge(words, place), subject, shard));
+            layout.each_to(words, object, give);
         }
     }
 

@@ -153,9 +153,10 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
             return;
         }
         let (meeting, back) = (self.meeting(jump, start), jump.hops().1.back());
-        for reached in list {
-            let right = self.degree(&back, reached.object) as f64;
-            reached.score = Meeting { both: reached.score, right, ..meeting }.score(&jump.merger);
+        let degrees = self.degrees(&back, list);
+        for (reached, degree) in list.iter_mut().zip(degrees) {
+            let meeting = Meeting { both: reached.score, right: degree as f64, ..meeting };
+            reached.score = meeting.score(&jump.merger);
         }
     }
 
@@ -193,6 +194,14 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
         let degree = list.len() as u64;
         self.scratch.keep_list(list);
         degree
+    }
+
+    /// The same for all objects of a list.
+    fn degrees(&mut self, hop: &Hop, list: &[Reached]) -> Vec<u64> {
+        if hop.select.is_weight() {
+            return self.known_degrees(hop.relation, hop.direction, list);
+        }
+        list.iter().map(|reached| self.degree(hop, reached.object)).collect()
     }
 
     fn sessions(&mut self, path: &Path, jump: &Jump, session: Session, start: ObjectId, list: &mut Vec<Reached>) {

@@ -5,7 +5,7 @@ use super::memo::{Keeping, Key};
 use super::order::{Found, by_score, keep_first, ranked};
 use super::scratch::{Reached, Scratch};
 use super::spec::{Hop, Path, Shape, Step};
-use crate::graph::{Graph, ObjectId, Version};
+use crate::graph::{Direction, Graph, ObjectId, RelationId, Version};
 
 /// An evaluation under way.
 pub(super) struct Walk<'a, G: ?Sized> {
@@ -83,19 +83,28 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
     }
 
     fn shape(&self, shape: &Shape, last: &Hop, list: &mut [Reached]) {
+        if !shape.needs_degrees() {
+            return list.iter_mut().for_each(|reached| reached.score = rounded(reached.score * shape.decay));
+        }
         let all = if shape.idf { self.graph.population(last.from) } else { 0 };
-        for reached in list {
-            let mut score = reached.score;
-            if shape.needs_degrees() {
-                let degree = self.graph.degree(last.relation, last.direction.back(), reached.object) as f64;
-                if shape.idf {
-                    score *= (all as f64 / degree).ln();
-                }
-                if shape.popularity != 0.0 {
-                    score /= degree.powf(shape.popularity);
-                }
+        let degrees = self.known_degrees(last.relation, last.direction.back(), list);
+        for (reached, degree) in list.iter_mut().zip(degrees) {
+            let (mut score, degree) = (reached.score, degree as f64);
+            if shape.idf {
+                score *= (all as f64 / degree).ln();
+            }
+            if shape.popularity != 0.0 {
+                score /= degree.powf(shape.popularity);
             }
             reached.score = rounded(score * shape.decay);
         }
+    }
+
+    /// The degrees of all objects of a list that the graph knows of.
+    pub(super) fn known_degrees(&self, relation: RelationId, direction: Direction, list: &[Reached]) -> Vec<u64> {
+        let ids: Vec<ObjectId> = list.iter().map(|reached| reached.object).collect();
+        let mut degrees = Vec::with_capacity(ids.len());
+        self.graph.degrees(relation, direction, &ids, &mut degrees);
+        degrees
     }
 }
