@@ -4,7 +4,7 @@ use crate::recommend::Request;
 use crate::shop::Shop;
 use crate::spec::Rules;
 use hashbrown::{HashMap, HashSet};
-use proxima_graph::Value;
+use proxima_graph::{ObjectId, Value};
 use std::sync::Arc;
 
 /// Says which items may be shown.
@@ -12,20 +12,21 @@ pub(crate) struct Gate<'a, S: Shop + ?Sized> {
     shop: &'a S,
     rules: &'a Rules,
     request: &'a Request<'a>,
-    dropped: HashSet<Arc<str>>,
+    dropped: HashSet<ObjectId>,
 }
 
 impl<'a, S: Shop + ?Sized> Gate<'a, S> {
-    pub(crate) fn new(shop: &'a S, rules: &'a Rules, request: &'a Request<'a>) -> Self {
-        let related = rules.drop.iter().flat_map(|drop| shop.related(drop, request.subject));
-        let dropped = related.chain(request.seen.iter().cloned()).collect();
+    /// `seen` are the items that the question names as just seen.
+    pub(crate) fn new(shop: &'a S, rules: &'a Rules, request: &'a Request<'a>, seen: &[ObjectId]) -> Self {
+        let mut dropped: HashSet<ObjectId> = seen.iter().copied().collect();
+        rules.drop.iter().for_each(|drop| dropped.extend(shop.related(drop, request.subject)));
         Self { shop, rules, request, dropped }
     }
 
     /// Whether nothing speaks against an item.
-    pub(crate) fn admits(&self, item: &str) -> bool {
+    pub(crate) fn admits(&self, item: ObjectId) -> bool {
         let has = |attribute: &str, is: &crate::spec::Is| is.holds(&self.shop.item_attribute(item, attribute));
-        !self.dropped.contains(item)
+        !self.dropped.contains(&item)
             && self.rules.require.iter().all(|require| has(&require.attribute, &require.is))
             && self.request.filters.iter().all(|(attribute, is)| has(attribute, is))
     }
@@ -40,7 +41,7 @@ pub(crate) struct Places<'a, S: Shop + ?Sized, T> {
     next: usize,
     /// How many items of each value there are, for each cap.
     counts: Vec<HashMap<Key, usize>>,
-    shown: HashSet<Arc<str>>,
+    shown: HashSet<ObjectId>,
 }
 
 /// A value that can be counted. Numbers of one size are one value.
@@ -70,20 +71,25 @@ impl<'a, S: Shop + ?Sized, T> Places<'a, S, T> {
     }
 
     /// Puts an item at a place, from 1. Pins come before all else.
-    pub(crate) fn pin(&mut self, item: &Arc<str>, place: usize, value: T) {
+    pub(crate) fn pin(&mut self, item: ObjectId, place: usize, value: T) {
         if (1..=self.places.len()).contains(&place) && self.places[place - 1].is_none() && self.take(item) {
             self.places[place - 1] = Some(value);
         }
     }
 
     /// Puts an item at the next free place, unless it is shown or its values are used up.
-    pub(crate) fn push(&mut self, item: &Arc<str>, value: impl FnOnce() -> T) {
+    pub(crate) fn push(&mut self, item: ObjectId, value: impl FnOnce() -> T) {
         while self.places.get(self.next).is_some_and(Option::is_some) {
             self.next += 1;
         }
         if self.next < self.places.len() && self.take(item) {
             self.places[self.next] = Some(value());
         }
+    }
+
+    /// How many places there are.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
     }
 
     /// Whether every place is taken.
@@ -97,8 +103,8 @@ impl<'a, S: Shop + ?Sized, T> Places<'a, S, T> {
     }
 
     /// Counts an item in. Says whether it may be shown.
-    fn take(&mut self, item: &Arc<str>) -> bool {
-        if self.shown.contains(item) {
+    fn take(&mut self, item: ObjectId) -> bool {
+        if self.shown.contains(&item) {
             return false;
         }
         let value = |cap: &crate::spec::Cap| key(self.shop.item_attribute(item, &cap.attribute));
@@ -115,6 +121,6 @@ impl<'a, S: Shop + ?Sized, T> Places<'a, S, T> {
                 *counts.entry(key).or_default() += 1;
             }
         }
-        self.shown.insert(Arc::clone(item))
+        self.shown.insert(item)
     }
 }

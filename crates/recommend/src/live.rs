@@ -6,9 +6,10 @@ use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use proxima_graph::path::{Keeping, Memo, Path, Scratch};
-use proxima_graph::{Attribute, AttributeKind, Catalogue, Direction, Graph, KindId, RelationId, Value};
+use proxima_graph::path::{Keeping, Memo, Path, Reached, Scratch};
+use proxima_graph::{Attribute, AttributeKind, Catalogue, Direction, Graph, KindId, ObjectId, RelationId, Value};
 use proxima_model::{Encoder, LiveModel};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,8 +24,10 @@ pub struct LiveShop {
     item: KindId,
     paths: BTreeMap<String, Arc<Path>>,
     models: BTreeMap<String, Ranker>,
-    /// What earlier questions left behind; as many as were ever asked at the same time.
-    scratch: Mutex<Vec<Scratch>>,
+    /// The names of the items' attributes, in their order.
+    names: Vec<Arc<str>>,
+    /// What earlier questions left behind, and an empty list; as many as were ever asked at the same time.
+    scratch: Mutex<Vec<(Scratch, Vec<Reached>)>>,
     keeping: Option<Keeping>,
 }
 
@@ -38,7 +41,8 @@ impl LiveShop {
         paths: BTreeMap<String, Arc<Path>>,
         models: BTreeMap<String, Ranker>,
     ) -> Self {
-        Self { graph, catalogue, subject, item, paths, models, scratch: Mutex::default(), keeping: None }
+        let names = catalogue[item].attributes.iter().map(|attribute| attribute.name.as_str().into()).collect();
+        Self { graph, catalogue, subject, item, paths, models, names, scratch: Mutex::default(), keeping: None }
     }
 
     /// The same, keeping lists for later questions, together with others that ask paths of the same job and graph: an
@@ -48,78 +52,100 @@ impl LiveShop {
         Self { keeping: Some(Keeping::patient(memo, PATIENCE_US)), ..self }
     }
 
-    fn attribute(&self, kind: KindId, object: &str, attribute: &str) -> Value {
-        let place = self.catalogue[kind].attributes.iter().position(|known| known.name == attribute);
-        let found = place.and_then(|place| Some(self.graph.attribute(kind, self.graph.id(kind, object)?, place)));
-        found.unwrap_or(Value::Null)
+    /// The place of an attribute among those of its kind.
+    fn place(&self, kind: KindId, attribute: &str) -> Option<usize> {
+        self.catalogue[kind].attributes.iter().position(|known| known.name == attribute)
     }
 
-    fn with_scratch<T>(&self, work: impl FnOnce(&mut Scratch) -> T) -> T {
+    fn with_scratch<T>(&self, work: impl FnOnce(&mut Scratch, &mut Vec<Reached>) -> T) -> T {
         let lent = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = lent().pop();
-        let mut scratch = taken.unwrap_or_else(|| Scratch::keeping(self.keeping.clone()));
-        let done = work(&mut scratch);
-        lent().push(scratch);
+        let (mut scratch, mut list) = taken.unwrap_or_else(|| (Scratch::keeping(self.keeping.clone()), Vec::new()));
+        let done = work(&mut scratch, &mut list);
+        list.clear();
+        lent().push((scratch, list));
         done
     }
 
     /// The rows that a model ranks: one for each item.
-    fn rows(&self, ranker: &Ranker, request: &Request<'_>, items: &[Arc<str>]) -> RecordBatch {
+    fn rows(&self, ranker: &Ranker, request: &Request<'_>, items: &[ObjectId]) -> RecordBatch {
         let of_subject = |name: &str| {
             let told = request.attributes.iter().find(|(told, _)| told == name).map(|(_, value)| value.clone());
             told.unwrap_or_else(|| self.subject_attribute(request.subject, name))
         };
         let columns = ranker.columns.iter().map(|(end, attribute)| {
-            let value = |item: &Arc<str>| match end {
-                End::Subject => of_subject(&attribute.name),
-                End::Item => self.item_attribute(item, &attribute.name),
+            let values = match end {
+                End::Subject => vec![of_subject(&attribute.name); items.len()],
+                End::Item => self.items_attribute(items, &attribute.name),
             };
-            column(attribute.kind, items.iter().map(value))
+            column(attribute.kind, values.into_iter())
         });
         RecordBatch::try_new(Arc::clone(&ranker.schema), columns.collect()).expect("a column has a value for each item")
     }
 }
 
 impl Shop for LiveShop {
+    fn item(&self, text: &str) -> Option<ObjectId> {
+        self.graph.id(self.item, text)
+    }
+
+    fn text(&self, item: ObjectId) -> Option<Arc<str>> {
+        self.graph.name(self.item, item)
+    }
+
+    fn compare(&self, left: ObjectId, right: ObjectId) -> Ordering {
+        self.graph.compare_names(self.item, left, right)
+    }
+
     fn candidates(&self, path: &str, start: &str, n: usize) -> Vec<Candidate> {
         let Some(path) = self.paths.get(path) else { return Vec::new() };
         let Some(id) = self.graph.id(path.from, start) else { return Vec::new() };
-        let found = self.with_scratch(|scratch| path.find(&*self.graph, id, n, scratch));
-        found.into_iter().map(|found| Candidate { item: found.name, score: found.score }).collect()
+        self.with_scratch(|scratch, list| {
+            path.first(&*self.graph, id, n, scratch, list);
+            list.iter().map(|reached| Candidate { item: reached.object, score: reached.score }).collect()
+        })
     }
 
-    fn related(&self, relation: &str, subject: &str) -> Vec<Arc<str>> {
+    fn related(&self, relation: &str, subject: &str) -> Vec<ObjectId> {
         let Some((relation, direction)) = walk(&self.catalogue, relation, self.subject, self.item) else {
             return Vec::new();
         };
         let Some(id) = self.graph.id(self.subject, subject) else { return Vec::new() };
         let mut edges = Vec::new();
         self.graph.edges(relation, direction, id, &mut edges);
-        edges.into_iter().filter_map(|edge| self.graph.name(self.item, edge.other)).collect()
+        edges.into_iter().map(|edge| edge.other).collect()
     }
 
     fn subject_attribute(&self, subject: &str, attribute: &str) -> Value {
-        self.attribute(self.subject, subject, attribute)
+        let (place, id) = (self.place(self.subject, attribute), self.graph.id(self.subject, subject));
+        let found = place.zip(id).map(|(place, id)| self.graph.attribute(self.subject, id, place));
+        found.unwrap_or(Value::Null)
     }
 
-    fn item_attribute(&self, item: &str, attribute: &str) -> Value {
-        self.attribute(self.item, item, attribute)
+    fn item_attribute(&self, item: ObjectId, attribute: &str) -> Value {
+        let place = self.place(self.item, attribute);
+        place.map_or(Value::Null, |place| self.graph.attribute(self.item, item, place))
     }
 
-    fn item_attributes(&self, item: &str) -> Vec<(String, Value)> {
-        let attributes = self.catalogue[self.item].attributes.iter();
-        let value = |attribute: &Attribute| (attribute.name.clone(), self.item_attribute(item, &attribute.name));
-        attributes.map(value).filter(|(_, value)| *value != Value::Null).collect()
+    fn items_attribute(&self, items: &[ObjectId], attribute: &str) -> Vec<Value> {
+        let place = self.place(self.item, attribute);
+        let value = |&item| place.map_or(Value::Null, |place| self.graph.attribute(self.item, item, place));
+        items.iter().map(value).collect()
     }
 
-    fn rank(&self, model: &str, request: &Request<'_>, items: &[Arc<str>]) -> Vec<i64> {
+    fn item_attributes(&self, item: ObjectId) -> Vec<(Arc<str>, Value)> {
+        let values = (0..).zip(&self.names).map(|(place, name)| (name, self.graph.attribute(self.item, item, place)));
+        values.filter(|(_, value)| *value != Value::Null).map(|(name, value)| (Arc::clone(name), value)).collect()
+    }
+
+    fn rank(&self, model: &str, request: &Request<'_>, items: &[ObjectId]) -> Vec<i64> {
         let Some(ranker) = self.models.get(model) else { return vec![0; items.len()] };
         ranker.model.units(&ranker.encoder, &self.rows(ranker, request, items))
     }
 
-    fn rank_parts(&self, model: &str, request: &Request<'_>, item: &str) -> Vec<(String, i64)> {
+    fn rank_parts(&self, model: &str, request: &Request<'_>, item: ObjectId) -> Vec<(String, i64)> {
         let Some(ranker) = self.models.get(model) else { return Vec::new() };
-        ranker.model.parts(&ranker.encoder, &self.rows(ranker, request, &[item.into()]))
+        ranker.model.parts(&ranker.encoder, &self.rows(ranker, request, &[item]))
     }
 }
 

@@ -1,11 +1,11 @@
 //! A question and its answer: the steps of a recommendation, one after the other.
 
 use crate::deal::{Gate, Places};
-use crate::gather::{Gathered, gather};
+use crate::gather::{Gathered, gather, in_order};
 use crate::score::{Part, Scorer, to_units};
-use crate::shop::Shop;
+use crate::shop::{Items, Shop};
 use crate::spec::{Fallback, Is, Recommendation};
-use proxima_graph::Value;
+use proxima_graph::{ObjectId, Value};
 use std::sync::Arc;
 
 /// A question.
@@ -41,6 +41,8 @@ pub enum Origin {
 pub struct Item {
     /// Its text.
     pub item: Arc<str>,
+    /// Its number in the shop.
+    pub object: ObjectId,
     /// Its score in units; of an item that filled up that of its path.
     pub units: i64,
     /// Where it comes from.
@@ -57,31 +59,31 @@ pub struct Answer {
 /// Candidates that a fallback path is asked for, for each item that is wanted: rules drop some.
 const FALLBACK_CANDIDATES: usize = 4;
 
+/// Ranked items that are put in order at first, for each item that is wanted: as a rule more are not looked at.
+const LOOKED_AT: usize = 4;
+
+/// An item that has a place: its units and where it comes from.
+type Shown = (ObjectId, i64, Origin);
+
 /// Answers a question.
 pub fn recommend<S: Shop + ?Sized>(shop: &S, spec: &Recommendation, request: &Request<'_>) -> Answer {
     let number = request.number.unwrap_or(spec.number);
-    let gathered = gather(shop, spec, request);
+    let mut items = Items::new(shop);
+    let mut all_of = |texts: &[Arc<str>]| texts.iter().map(|text| items.of(text)).collect::<Vec<_>>();
+    let (named, seen) = (request.candidates.map(&mut all_of), all_of(request.seen));
+    let pins: Vec<ObjectId> = spec.rules.pin.iter().map(|pin| items.of(&pin.item)).collect();
+    let gathered = gather(spec, request, (shop, &items), named.as_deref());
     let scores = Scorer { shop, spec, request }.scores(&gathered);
-    let gate = Gate::new(shop, &spec.rules, request);
+    let gate = Gate::new(shop, &spec.rules, request, &seen);
     let mut places = Places::new(shop, &spec.rules, number);
-    pin(spec, request, (&gathered, &scores), &gate, &mut places);
-    let mut ranked: Vec<(i64, &Arc<str>)> = scores.into_iter().zip(gathered.iter().map(|of| &of.item)).collect();
-    let least = spec.rules.min_score.map_or(i64::MIN, to_units);
-    ranked.retain(|(units, _)| *units >= least);
-    ranked.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
-    for (units, item) in ranked {
-        if places.is_full() {
-            break;
-        }
-        if gate.admits(item) {
-            places.push(item, || Item { item: Arc::clone(item), units, origin: Origin::Ranked });
-        }
-    }
+    pin((spec, &pins, named.is_some()), (&gathered, &scores), &gate, &mut places);
+    rank(spec, &items, (&gathered, &scores), &gate, &mut places);
     // Where the question names candidates, no others are wanted.
-    if request.candidates.is_none() {
-        fill(shop, spec, request, number, &gate, &mut places);
+    if named.is_none() {
+        fill(spec, request, (shop, &items), number, &gate, &mut places);
     }
-    Answer { items: places.into_list() }
+    let told = |(object, units, origin)| Some(Item { item: items.text(object)?, object, units, origin });
+    Answer { items: places.into_list().into_iter().filter_map(told).collect() }
 }
 
 /// The parts of the score of an item, which sum to it; `None` where no path leads to the item and it is not asked for.
@@ -91,10 +93,13 @@ pub fn explain<S: Shop + ?Sized>(
     request: &Request<'_>,
     item: &str,
 ) -> Option<(i64, Vec<Part>)> {
-    let gathered = gather(shop, spec, request);
-    let scorer = Scorer { shop, spec, request };
-    if let Some(of) = gathered.iter().find(|of| *of.item == *item) {
-        let parts = scorer.parts(of);
+    let mut items = Items::new(shop);
+    let named: Option<Vec<ObjectId>> =
+        request.candidates.map(|named| named.iter().map(|text| items.of(text)).collect());
+    let object = items.of(item);
+    let gathered = gather(spec, request, (shop, &items), named.as_deref());
+    if let Some(place) = gathered.items.iter().position(|gathered| *gathered == object) {
+        let parts = Scorer { shop, spec, request }.parts(&gathered, place);
         return Some((parts.iter().map(|part| part.units).sum(), parts));
     }
     let answer = recommend(shop, spec, request);
@@ -106,32 +111,59 @@ pub fn explain<S: Shop + ?Sized>(
     Some((shown.units, vec![Part { name, units: shown.units }]))
 }
 
+/// Puts pinned items at their places. Where the question names candidates (`only`), only those.
 fn pin<S: Shop + ?Sized>(
-    spec: &Recommendation,
-    request: &Request<'_>,
-    (gathered, scores): (&[Gathered], &[i64]),
+    (spec, pins, only): (&Recommendation, &[ObjectId], bool),
+    (gathered, scores): (&Gathered, &[i64]),
     gate: &Gate<'_, S>,
-    places: &mut Places<'_, S, Item>,
+    places: &mut Places<'_, S, Shown>,
 ) {
-    for pin in &spec.rules.pin {
-        let at = gathered.iter().position(|of| *of.item == *pin.item);
-        let wanted = request.candidates.is_none() || at.is_some();
-        if wanted && gate.admits(&pin.item) {
-            let item: Arc<str> = pin.item.as_str().into();
+    for (pin, &item) in spec.rules.pin.iter().zip(pins) {
+        let at = gathered.items.iter().position(|gathered| *gathered == item);
+        if (!only || at.is_some()) && gate.admits(item) {
             let units = at.map_or(0, |at| scores[at]);
-            places.pin(&item, pin.place, Item { item: Arc::clone(&item), units, origin: Origin::Pinned });
+            places.pin(item, pin.place, (item, units, Origin::Pinned));
         }
+    }
+}
+
+/// Gives the next places to those with the highest scores, equals by their texts.
+fn rank<S: Shop + ?Sized>(
+    spec: &Recommendation,
+    items: &Items<'_, S>,
+    (gathered, scores): (&Gathered, &[i64]),
+    gate: &Gate<'_, S>,
+    places: &mut Places<'_, S, Shown>,
+) {
+    let least = spec.rules.min_score.map_or(i64::MIN, to_units);
+    let ranked = scores.iter().copied().zip(gathered.items.iter().copied());
+    let mut ranked: Vec<(i64, ObjectId)> = ranked.filter(|(units, _)| *units >= least).collect();
+    let order = |a: &(i64, ObjectId), b: &(i64, ObjectId)| b.0.cmp(&a.0).then_with(|| items.compare(a.1, b.1));
+    let (mut rest, mut next) = (&mut ranked[..], places.len().saturating_mul(LOOKED_AT).max(1));
+    while !places.is_full() && !rest.is_empty() {
+        let cut = next.min(rest.len());
+        if cut < rest.len() {
+            rest.select_nth_unstable_by(cut, order);
+        }
+        let (first, behind) = rest.split_at_mut(cut);
+        first.sort_unstable_by(order);
+        for &(units, item) in first.iter() {
+            if gate.admits(item) {
+                places.push(item, || (item, units, Origin::Ranked));
+            }
+        }
+        (rest, next) = (behind, next.saturating_mul(LOOKED_AT));
     }
 }
 
 /// Fills up from the fallback paths.
 fn fill<S: Shop + ?Sized>(
-    shop: &S,
     spec: &Recommendation,
     request: &Request<'_>,
+    (shop, items): (&S, &Items<'_, S>),
     number: usize,
     gate: &Gate<'_, S>,
-    places: &mut Places<'_, S, Item>,
+    places: &mut Places<'_, S, Shown>,
 ) {
     for fallback in &spec.fallback {
         if places.is_full() {
@@ -140,10 +172,11 @@ fn fill<S: Shop + ?Sized>(
         let Some(start) = start_of(shop, fallback, request) else { continue };
         let mut wanted = number.saturating_mul(FALLBACK_CANDIDATES);
         loop {
-            let found = shop.candidates(&fallback.path, &start, wanted);
-            for candidate in found.iter().filter(|candidate| gate.admits(&candidate.item)) {
-                let (item, units) = (Arc::clone(&candidate.item), to_units(candidate.score));
-                places.push(&candidate.item, || Item { item, units, origin: Origin::Fallback(fallback.path.clone()) });
+            let mut found = shop.candidates(&fallback.path, &start, wanted);
+            in_order(items, &mut found);
+            for candidate in found.iter().filter(|candidate| gate.admits(candidate.item)) {
+                let shown = || (candidate.item, to_units(candidate.score), Origin::Fallback(fallback.path.clone()));
+                places.push(candidate.item, shown);
             }
             // Rules may have dropped nearly all: those behind them come next.
             if places.is_full() || found.len() < wanted {

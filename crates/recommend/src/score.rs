@@ -3,8 +3,7 @@
 use crate::gather::Gathered;
 use crate::recommend::Request;
 use crate::shop::Shop;
-use crate::spec::Recommendation;
-use std::sync::Arc;
+use crate::spec::{Boost, Recommendation};
 
 /// Units in a score of 1.
 pub const UNIT: f64 = 4_294_967_296.0;
@@ -39,44 +38,49 @@ pub(crate) struct Scorer<'a, S: Shop + ?Sized> {
 
 impl<S: Shop + ?Sized> Scorer<'_, S> {
     /// The score of each gathered item.
-    pub(crate) fn scores(&self, gathered: &[Gathered]) -> Vec<i64> {
-        let ranks = self.spec.model.as_ref().map(|model| {
-            let items: Vec<Arc<str>> = gathered.iter().map(|gathered| Arc::clone(&gathered.item)).collect();
-            self.shop.rank(model, self.request, &items)
-        });
-        let base = |at: usize| match &ranks {
-            Some(ranks) => ranks[at],
-            None => self.blend(&gathered[at]).map(|(_, units)| units).sum(),
+    pub(crate) fn scores(&self, gathered: &Gathered) -> Vec<i64> {
+        let mut scores = match &self.spec.model {
+            Some(model) => self.shop.rank(model, self.request, &gathered.items),
+            None => {
+                let blend = |place| self.blend(gathered.scores(place)).map(|(_, units)| units).sum();
+                (0..gathered.items.len()).map(blend).collect()
+            }
         };
-        let boosts = |item| self.boosts(item).map(|(_, units)| units).sum::<i64>();
-        gathered.iter().enumerate().map(|(at, of)| base(at).saturating_add(boosts(&of.item))).collect()
+        // Boosts are added up by themselves, so that only the sum of all is held to the bounds of units.
+        let mut boosts = vec![0_i64; scores.len()];
+        for boost in &self.spec.rules.boost {
+            let by = to_units(boost.by);
+            let values = self.shop.items_attribute(&gathered.items, &boost.attribute);
+            let boosted = boosts.iter_mut().zip(values).filter(|(_, value)| boost.is.holds(value));
+            boosted.for_each(|(sum, _)| *sum += by);
+        }
+        scores.iter_mut().zip(boosts).for_each(|(score, boost)| *score = score.saturating_add(boost));
+        scores
     }
 
-    /// The parts of an item's score; those that add nothing are left out.
-    pub(crate) fn parts(&self, gathered: &Gathered) -> Vec<Part> {
+    /// The parts of the score of the item at a place; those that add nothing are left out.
+    pub(crate) fn parts(&self, gathered: &Gathered, place: usize) -> Vec<Part> {
+        let item = gathered.items[place];
         let base: Vec<Part> = match &self.spec.model {
             Some(model) => {
-                let parts = self.shop.rank_parts(model, self.request, &gathered.item).into_iter();
+                let parts = self.shop.rank_parts(model, self.request, item).into_iter();
                 parts.map(|(feature, units)| Part { name: format!("feature {feature}"), units }).collect()
             }
-            None => self.blend(gathered).map(|(path, units)| Part { name: format!("path {path}"), units }).collect(),
+            None => {
+                let parts = self.blend(gathered.scores(place));
+                parts.map(|(path, units)| Part { name: format!("path {path}"), units }).collect()
+            }
         };
-        let boosts = self.boosts(&gathered.item).map(|(name, units)| Part { name: format!("boost {name}"), units });
+        let holds = |boost: &&Boost| boost.is.holds(&self.shop.item_attribute(item, &boost.attribute));
+        let boosts = self.spec.rules.boost.iter().filter(holds);
+        let boosts = boosts.map(|boost| Part { name: format!("boost {}", boost.name), units: to_units(boost.by) });
         base.into_iter().chain(boosts).filter(|part| part.units != 0).collect()
     }
 
     /// What each path adds.
-    fn blend(&self, gathered: &Gathered) -> impl Iterator<Item = (&str, i64)> {
+    fn blend(&self, scores: &[f64]) -> impl Iterator<Item = (&str, i64)> {
         let shares: f64 = self.spec.from.iter().map(|from| from.share).sum();
-        let part = move |(of, &score): (&crate::spec::Feed, &f64)| to_units(of.share / shares * score);
-        let paths = self.spec.from.iter().zip(&gathered.scores);
-        paths.map(move |(from, score)| (from.path.as_str(), part((from, score))))
-    }
-
-    fn boosts(&self, item: &str) -> impl Iterator<Item = (&str, i64)> {
-        let boosts = self.spec.rules.boost.iter();
-        let holds =
-            move |boost: &&crate::spec::Boost| boost.is.holds(&self.shop.item_attribute(item, &boost.attribute));
-        boosts.filter(holds).map(|boost| (boost.name.as_str(), to_units(boost.by)))
+        let paths = self.spec.from.iter().zip(scores);
+        paths.map(move |(from, score)| (from.path.as_str(), to_units(from.share / shares * score)))
     }
 }

@@ -51,7 +51,7 @@ pub struct Recommended {
     /// The items.
     pub answer: Answer,
     /// The attributes of each item.
-    pub attributes: Vec<Vec<(String, Value)>>,
+    pub attributes: Vec<Vec<(Arc<str>, Value)>>,
 }
 
 impl Service {
@@ -88,7 +88,7 @@ impl Service {
         if let Some(judge) = self.judges.get(name) {
             judge.shown(request.subject, &variant, answer.items.iter().map(|item| Arc::clone(&item.item)));
         }
-        let attributes = answer.items.iter().map(|item| recommender.shop.item_attributes(&item.item)).collect();
+        let attributes = answer.items.iter().map(|item| recommender.shop.item_attributes(item.object)).collect();
         Some(Recommended { variant, answer, attributes })
     }
 

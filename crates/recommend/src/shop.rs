@@ -1,40 +1,94 @@
-//! What a recommendation asks: paths, relations, attributes and models, by their names in the job.
+//! What a recommendation asks: paths, relations, attributes and models, by their names in the job. Items have numbers here;
+//! their texts are looked up where they come in, where they decide, and where they go out.
 
 use crate::recommend::Request;
-use proxima_graph::Value;
+use proxima_graph::{ObjectId, Value};
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// An object that a path leads to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
-    /// Its text.
-    pub item: Arc<str>,
+    /// Its number.
+    pub item: ObjectId,
     /// The path's score.
     pub score: f64,
 }
 
 /// Answers a recommendation's questions. An object that is not known has no candidates, relations and attributes.
 pub trait Shop {
-    /// The `n` best objects that a path leads to, the best first.
+    /// The item of a text, if it is known.
+    fn item(&self, text: &str) -> Option<ObjectId>;
+
+    /// The text of an item, unless it was forgotten since.
+    fn text(&self, item: ObjectId) -> Option<Arc<str>>;
+
+    /// The order of the texts of two items.
+    fn compare(&self, left: ObjectId, right: ObjectId) -> Ordering {
+        self.text(left).cmp(&self.text(right))
+    }
+
+    /// The `n` best objects that a path leads to, in no particular order; texts decide which of equals these are.
     fn candidates(&self, path: &str, start: &str, n: usize) -> Vec<Candidate>;
 
     /// The objects that a relation leads to from an object.
-    fn related(&self, relation: &str, subject: &str) -> Vec<Arc<str>>;
+    fn related(&self, relation: &str, subject: &str) -> Vec<ObjectId>;
 
     /// An attribute of the object that is recommended to.
     fn subject_attribute(&self, subject: &str, attribute: &str) -> Value;
 
     /// An attribute of an item.
-    fn item_attribute(&self, item: &str, attribute: &str) -> Value;
+    fn item_attribute(&self, item: ObjectId, attribute: &str) -> Value;
+
+    /// An attribute of many items.
+    fn items_attribute(&self, items: &[ObjectId], attribute: &str) -> Vec<Value> {
+        items.iter().map(|&item| self.item_attribute(item, attribute)).collect()
+    }
 
     /// The attributes of an item that are known, for those who show it.
-    fn item_attributes(&self, _item: &str) -> Vec<(String, Value)> {
+    fn item_attributes(&self, _item: ObjectId) -> Vec<(Arc<str>, Value)> {
         Vec::new()
     }
 
     /// The units of the log odds that a model gives each item for who asks.
-    fn rank(&self, model: &str, request: &Request<'_>, items: &[Arc<str>]) -> Vec<i64>;
+    fn rank(&self, model: &str, request: &Request<'_>, items: &[ObjectId]) -> Vec<i64>;
 
     /// The features of a model and what each adds for an item: these sum to what [`rank`](Self::rank) gives.
-    fn rank_parts(&self, model: &str, request: &Request<'_>, item: &str) -> Vec<(String, i64)>;
+    fn rank_parts(&self, model: &str, request: &Request<'_>, item: ObjectId) -> Vec<(String, i64)>;
+}
+
+/// The items of a question: those that the shop knows, and those that are only named.
+pub(crate) struct Items<'a, S: ?Sized> {
+    shop: &'a S,
+    unknown: Vec<Arc<str>>,
+}
+
+impl<'a, S: Shop + ?Sized> Items<'a, S> {
+    pub(crate) fn new(shop: &'a S) -> Self {
+        Self { shop, unknown: Vec::new() }
+    }
+
+    /// The item of a text. Those that are not known get numbers from above, which a shop gives last.
+    pub(crate) fn of(&mut self, text: &str) -> ObjectId {
+        self.shop.item(text).unwrap_or_else(|| {
+            let known = self.unknown.iter().position(|unknown| **unknown == *text);
+            let place = known.unwrap_or_else(|| {
+                self.unknown.push(text.into());
+                self.unknown.len() - 1
+            });
+            ObjectId(u32::MAX - u32::try_from(place).expect("a question names fewer than 2^32 items"))
+        })
+    }
+
+    pub(crate) fn text(&self, item: ObjectId) -> Option<Arc<str>> {
+        self.shop.text(item).or_else(|| self.unknown.get((u32::MAX - item.0) as usize).cloned())
+    }
+
+    /// The order of the texts of two items.
+    pub(crate) fn compare(&self, left: ObjectId, right: ObjectId) -> Ordering {
+        match self.unknown.is_empty() {
+            true => self.shop.compare(left, right),
+            false => self.text(left).cmp(&self.text(right)),
+        }
+    }
 }

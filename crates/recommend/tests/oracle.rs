@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-use proxima_graph::Value;
+use proxima_graph::{ObjectId, Value};
 use proxima_recommend::{
     Boost, Candidate, Cap, Fallback, Feed, Is, Origin, Pin, Recommendation, Request, Require, Rules, Shop, Start, UNIT,
     explain, recommend,
@@ -20,20 +20,31 @@ const CATEGORIES: [&str; 3] = ["toys", "tea", "garden"];
 #[derive(Default)]
 struct Maps {
     paths: BTreeMap<(String, String), Vec<Candidate>>,
-    bought: BTreeMap<String, BTreeSet<Arc<str>>>,
-    items: BTreeMap<String, BTreeMap<&'static str, Value>>,
+    bought: BTreeMap<String, BTreeSet<ObjectId>>,
+    items: BTreeMap<ObjectId, BTreeMap<&'static str, Value>>,
     country: BTreeMap<String, Value>,
 }
 
 impl Shop for Maps {
-    fn candidates(&self, path: &str, start: &str, n: usize) -> Vec<Candidate> {
-        let found = self.paths.get(&(path.to_owned(), start.to_owned()));
-        found.into_iter().flatten().take(n).cloned().collect()
+    fn item(&self, text: &str) -> Option<ObjectId> {
+        let number: u32 = text.strip_prefix('i')?.parse().ok()?;
+        (number < ITEMS as u32).then_some(ObjectId(number))
     }
 
-    fn related(&self, relation: &str, subject: &str) -> Vec<Arc<str>> {
+    fn text(&self, item: ObjectId) -> Option<Arc<str>> {
+        (item.0 < ITEMS as u32).then(|| text(item.0 as usize))
+    }
+
+    fn candidates(&self, path: &str, start: &str, n: usize) -> Vec<Candidate> {
+        let found = self.paths.get(&(path.to_owned(), start.to_owned()));
+        // In another order than that of their scores.
+        let found = found.map(|found| &found[..n.min(found.len())]);
+        found.unwrap_or_default().iter().rev().copied().collect()
+    }
+
+    fn related(&self, relation: &str, subject: &str) -> Vec<ObjectId> {
         assert_eq!(relation, "bought");
-        self.bought.get(subject).into_iter().flatten().cloned().collect()
+        self.bought.get(subject).into_iter().flatten().copied().collect()
     }
 
     fn subject_attribute(&self, subject: &str, attribute: &str) -> Value {
@@ -41,32 +52,41 @@ impl Shop for Maps {
         self.country.get(subject).cloned().unwrap_or(Value::Null)
     }
 
-    fn item_attribute(&self, item: &str, attribute: &str) -> Value {
-        self.items.get(item).and_then(|item| item.get(attribute).cloned()).unwrap_or(Value::Null)
+    fn item_attribute(&self, item: ObjectId, attribute: &str) -> Value {
+        self.items.get(&item).and_then(|item| item.get(attribute).cloned()).unwrap_or(Value::Null)
     }
 
-    fn rank(&self, model: &str, request: &Request<'_>, items: &[Arc<str>]) -> Vec<i64> {
-        items.iter().map(|item| self.rank_parts(model, request, item).iter().map(|(_, units)| units).sum()).collect()
+    fn rank(&self, model: &str, request: &Request<'_>, items: &[ObjectId]) -> Vec<i64> {
+        items.iter().map(|&item| self.rank_parts(model, request, item).iter().map(|(_, units)| units).sum()).collect()
     }
 
-    fn rank_parts(&self, _model: &str, _request: &Request<'_>, item: &str) -> Vec<(String, i64)> {
-        let number: i64 = item[1..].parse().unwrap();
+    fn rank_parts(&self, _model: &str, _request: &Request<'_>, item: ObjectId) -> Vec<(String, i64)> {
+        let number = if item.0 < ITEMS as u32 { i64::from(item.0) } else { 0 };
         vec![("number".into(), number * 7919 % 1_000), ("bias".into(), -500)]
     }
 }
 
-fn item(number: usize) -> Arc<str> {
+fn text(number: usize) -> Arc<str> {
     format!("i{number}").into()
+}
+
+impl Maps {
+    /// The number of a text; one that nothing has where the shop does not know it.
+    fn number(&self, text: &str) -> ObjectId {
+        self.item(text).unwrap_or(ObjectId(u32::MAX))
+    }
 }
 
 fn candidates(rng: &mut ChaCha8Rng) -> Vec<Candidate> {
     let mut found = Vec::new();
     for number in 0..ITEMS {
         if rng.random_range(0..3) == 0 {
-            found.push(Candidate { item: item(number), score: f64::from(rng.random_range(1..9)) / 4.0 });
+            found.push(Candidate { item: ObjectId(number as u32), score: f64::from(rng.random_range(1..9)) / 4.0 });
         }
     }
-    found.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.item.cmp(&b.item)));
+    found.sort_by(|a, b| {
+        b.score.total_cmp(&a.score).then_with(|| text(a.item.0 as usize).cmp(&text(b.item.0 as usize)))
+    });
     found
 }
 
@@ -77,14 +97,17 @@ fn shop(rng: &mut ChaCha8Rng) -> Maps {
             shop.paths.insert((path.into(), start.into()), candidates(rng));
         }
     }
-    shop.bought.insert("ann".into(), (0..ITEMS).filter(|_| rng.random_range(0..6) == 0).map(item).collect());
+    shop.bought.insert(
+        "ann".into(),
+        (0..ITEMS).filter(|_| rng.random_range(0..6) == 0).map(|number| ObjectId(number as u32)).collect(),
+    );
     shop.country.insert("ann".into(), Value::Text("uk".into()));
     for number in 0..ITEMS {
         let mut attributes = BTreeMap::from([("stock", Value::Int(rng.random_range(0..4)))]);
         if rng.random_range(0..5) > 0 {
             attributes.insert("category", Value::Text(CATEGORIES[rng.random_range(0..3)].into()));
         }
-        shop.items.insert(item(number).to_string(), attributes);
+        shop.items.insert(ObjectId(number as u32), attributes);
     }
     shop
 }
@@ -129,7 +152,7 @@ fn naive(shop: &Maps, spec: &Recommendation, request: &Request<'_>) -> Vec<(Arc<
         let mut sums: BTreeMap<Arc<str>, f64> = BTreeMap::new();
         for start in starts {
             for found in shop.candidates(&from.path, start, from.candidates) {
-                *sums.entry(found.item).or_default() += found.score;
+                *sums.entry(text(found.item.0 as usize)).or_default() += found.score;
             }
         }
         let mut sums: Vec<_> = sums.into_iter().collect();
@@ -149,10 +172,10 @@ fn naive(shop: &Maps, spec: &Recommendation, request: &Request<'_>) -> Vec<(Arc<
     let units = |number: f64| (number * UNIT).round() as i64;
     let score = |item: &Arc<str>, parts: &BTreeMap<usize, f64>| {
         let base = match &spec.model {
-            Some(model) => shop.rank(model, request, std::slice::from_ref(item))[0],
+            Some(model) => shop.rank(model, request, &[shop.number(item)])[0],
             None => parts.values().map(|part| units(*part)).sum(),
         };
-        let holds = |boost: &&Boost| boost.is.holds(&shop.item_attribute(item, &boost.attribute));
+        let holds = |boost: &&Boost| boost.is.holds(&shop.item_attribute(shop.number(item), &boost.attribute));
         base + spec.rules.boost.iter().filter(holds).map(|boost| units(boost.by)).sum::<i64>()
     };
     let scores: BTreeMap<Arc<str>, i64> =
@@ -163,9 +186,16 @@ fn naive(shop: &Maps, spec: &Recommendation, request: &Request<'_>) -> Vec<(Arc<
                 .rules
                 .drop
                 .iter()
-                .any(|relation| shop.related(relation, request.subject).iter().any(|had| **had == *item))
-            && spec.rules.require.iter().all(|require| require.is.holds(&shop.item_attribute(item, &require.attribute)))
-            && request.filters.iter().all(|(attribute, is)| is.holds(&shop.item_attribute(item, attribute)))
+                .any(|relation| shop.related(relation, request.subject).contains(&shop.number(item)))
+            && spec
+                .rules
+                .require
+                .iter()
+                .all(|require| require.is.holds(&shop.item_attribute(shop.number(item), &require.attribute)))
+            && request
+                .filters
+                .iter()
+                .all(|(attribute, is)| is.holds(&shop.item_attribute(shop.number(item), attribute)))
     };
     let mut order: Vec<(Arc<str>, i64)> = scores
         .iter()
@@ -180,21 +210,19 @@ fn naive(shop: &Maps, spec: &Recommendation, request: &Request<'_>) -> Vec<(Arc<
                 _ => None,
             });
             let Some(start) = country.or_else(|| fallback.at.clone()) else { continue };
-            order.extend(
-                shop.candidates(&fallback.path, &start, usize::MAX)
-                    .into_iter()
-                    .map(|found| (found.item, units(found.score))),
-            );
+            let found = shop.candidates(&fallback.path, &start, usize::MAX).into_iter().rev();
+            order.extend(found.map(|found| (text(found.item.0 as usize), units(found.score))));
         }
     }
     let number = request.number.unwrap_or(spec.number);
     let mut list: Vec<Option<(Arc<str>, i64)>> = vec![None; number];
     let mut shown: Vec<Arc<str>> = Vec::new();
     let fits = |shown: &[Arc<str>], item: &str| {
-        spec.rules.at_most.iter().all(|cap| match shop.item_attribute(item, &cap.attribute) {
+        spec.rules.at_most.iter().all(|cap| match shop.item_attribute(shop.number(item), &cap.attribute) {
             Value::Null => true,
             value => {
-                shown.iter().filter(|other| shop.item_attribute(other, &cap.attribute) == value).count() < cap.most
+                let alike = |other: &&Arc<str>| shop.item_attribute(shop.number(other), &cap.attribute) == value;
+                shown.iter().filter(alike).count() < cap.most
             }
         })
     };
@@ -225,8 +253,9 @@ fn answers_are_those_of_the_definition_and_explain_themselves() {
     for seed in 0..2_000 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (shop, spec) = (shop(&mut rng), spec(&mut rng));
-        let seen = [item(1), item(2)];
-        let named: Vec<Arc<str>> = (0..ITEMS).filter(|_| rng.random_range(0..3) == 0).map(item).collect();
+        let seen = [text(1), text(2)];
+        // Some of them are not known.
+        let named: Vec<Arc<str>> = (0..ITEMS + 3).filter(|_| rng.random_range(0..3) == 0).map(text).collect();
         let filters = [("category".to_owned(), Is::Equal(Value::Text("tea".into())))];
         let request = Request {
             subject: if rng.random_range(0..4) == 0 { "nobody" } else { "ann" },
@@ -261,8 +290,13 @@ fn who_is_not_known_gets_what_is_popular_where_the_question_says() {
     let shop = shop(&mut rng);
     let fallback = Fallback { path: "popular".into(), own: false, by: Some("country".into()), at: Some("all".into()) };
     let spec = Recommendation { fallback: vec![fallback], number: 3, ..Recommendation::default() };
-    let first =
-        |start: &str| shop.candidates("popular", start, 3).into_iter().map(|found| found.item).collect::<Vec<_>>();
+    let first = |start: &str| {
+        shop.candidates("popular", start, 3)
+            .into_iter()
+            .rev()
+            .map(|found| text(found.item.0 as usize))
+            .collect::<Vec<_>>()
+    };
     let ask = |attributes: &[(String, Value)]| {
         let request = Request { subject: "nobody", attributes, ..Request::default() };
         recommend(&shop, &spec, &request).items.into_iter().map(|item| item.item).collect::<Vec<_>>()

@@ -58,10 +58,9 @@ impl Path {
 
 impl<G: Graph + ?Sized> Walk<'_, G> {
     fn score_of(&mut self, path: &Path, start: ObjectId, object: ObjectId) -> Option<f64> {
-        let mut list = self.scratch.list();
-        self.path(path, start, &mut list);
+        let list = self.all(path, start);
         let found = list.iter().find(|reached| reached.object == object).map(|reached| reached.score);
-        self.scratch.keep_list(list);
+        self.scratch.take_back(list);
         found
     }
 

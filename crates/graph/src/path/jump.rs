@@ -84,7 +84,6 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
         }
         let itself = jump.leaves_out(path, start);
         let mut table = self.scratch.table::<F>();
-        let mut right = self.scratch.list();
         for (rank, middle) in (0_u32..).zip(&left) {
             if let Step::Hop(hop) = &jump.right.step
                 && jump.right.shape.changes_nothing()
@@ -93,14 +92,13 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
                 self.fold_plain(hop, rank, middle, itself, &mut table);
                 continue;
             }
-            right.clear();
-            self.path(&jump.right, middle.object, &mut right);
+            let right = self.all(&jump.right, middle.object);
             for reached in right.iter().filter(|reached| Some(reached.object) != itself) {
                 table.at(reached.object).add(rank, middle.score, reached);
             }
+            self.scratch.take_back(right);
         }
         self.scratch.keep_list(left);
-        self.scratch.keep_list(right);
         self.scratch.entries(table)
     }
 

@@ -60,7 +60,7 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
     pub(super) fn counts(&mut self, path: &Path, jump: &Jump, start: ObjectId, list: &mut Vec<Reached>) {
         let mut left = self.scratch.list();
         self.path(&jump.left, start, &mut left);
-        let (mut gather, mut ends) = (self.scratch.gather(), self.scratch.list());
+        let mut gather = self.scratch.gather();
         let right = Right::of(&jump.right);
         gather.begin(Each::One);
         for middle in &left {
@@ -69,9 +69,9 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
                     self.graph.gather(hop.relation, hop.direction, middle.object, &mut gather);
                 }
                 _ => {
-                    ends.clear();
-                    self.path(&jump.right, middle.object, &mut ends);
+                    let ends = self.all(&jump.right, middle.object);
                     gather.extend(ends.iter().map(|end| (end.object, 1)));
+                    self.scratch.take_back(ends);
                 }
             }
         }
@@ -82,7 +82,7 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
             }
         });
         self.scratch.keep_gather(gather);
-        [left, ends].into_iter().for_each(|list| self.scratch.keep_list(list));
+        self.scratch.keep_list(left);
     }
 
     fn add_weights(&self, hop: &Hop, middle: ObjectId, times: i64, gather: &mut Gather) -> bool {
@@ -120,12 +120,11 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
     }
 
     fn add_list(&mut self, path: &Path, middle: &Reached, gather: &mut Gather) -> bool {
-        let mut ends = self.scratch.list();
-        self.path(path, middle.object, &mut ends);
+        let ends = self.all(path, middle.object);
         let mut product = once_for_equals(|score: f64| narrow_units(middle.score * score));
         gather.begin(Each::Times(1));
         gather.extend(ends.iter().map(|end| (end.object, product(end.score))));
-        self.scratch.keep_list(ends);
+        self.scratch.take_back(ends);
         gather.end_sums()
     }
 }

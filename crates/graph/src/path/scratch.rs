@@ -5,6 +5,8 @@ use crate::gather::Gather;
 use crate::graph::{Edge, ObjectId};
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// An object on the way, and its score there.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,6 +17,23 @@ pub struct Reached {
     pub time_us: i64,
     /// Its score.
     pub score: f64,
+}
+
+/// Objects that were reached: in memory that is used again, or as somebody keeps them.
+pub(super) enum List {
+    Own(Vec<Reached>),
+    Kept(Arc<[Reached]>),
+}
+
+impl Deref for List {
+    type Target = [Reached];
+
+    fn deref(&self) -> &[Reached] {
+        match self {
+            Self::Own(list) => list,
+            Self::Kept(list) => list,
+        }
+    }
 }
 
 /// What evaluations leave behind for the next ones. One for each thread.
@@ -66,6 +85,13 @@ impl Scratch {
     /// Takes one back that is empty.
     pub(super) fn keep_gather(&mut self, gather: Gather) {
         self.gathers.push(gather);
+    }
+
+    /// Takes a list back, if it is one that is used again.
+    pub(super) fn take_back(&mut self, list: List) {
+        if let List::Own(list) = list {
+            self.keep_list(list);
+        }
     }
 
     pub(super) fn table<P: Default + Send + 'static>(&mut self) -> Table<P> {

@@ -43,15 +43,13 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
         self.path(&jump.left, start, &mut left);
         let mut table = self.scratch.table::<Leaders>();
         let mut sizes = Vec::with_capacity(left.len());
-        let mut right = self.scratch.list();
         for (place, middle) in (0_u32..).zip(&left) {
-            right.clear();
-            self.path(&jump.right, middle.object, &mut right);
+            let right = self.all(&jump.right, middle.object);
             sizes.push(u32::try_from(right.len()).expect("there are fewer objects than ids"));
             right.iter().for_each(|reached| table.at(reached.object).push(place));
+            self.scratch.take_back(right);
         }
         self.scratch.keep_list(left);
-        self.scratch.keep_list(right);
         (self.scratch.entries(table), sizes)
     }
 }

@@ -3,9 +3,10 @@
 use super::fixed::rounded;
 use super::memo::{Keeping, Key};
 use super::order::{Found, by_score, keep_first, ranked};
-use super::scratch::{Reached, Scratch};
+use super::scratch::{List, Reached, Scratch};
 use super::spec::{Hop, Path, Shape, Step};
 use crate::graph::{Direction, Graph, ObjectId, RelationId, Version};
+use std::sync::Arc;
 
 /// An evaluation under way.
 pub(super) struct Walk<'a, G: ?Sized> {
@@ -21,6 +22,20 @@ impl Path {
         let found = ranked(graph, self.to, &mut list, n);
         scratch.keep_list(list);
         found
+    }
+
+    /// Puts the `n` objects with the highest scores that the path leads to into an empty list, in no particular order;
+    /// texts decide which of equal scores these are.
+    pub fn first<G: Graph + ?Sized>(
+        &self,
+        graph: &G,
+        start: ObjectId,
+        n: usize,
+        scratch: &mut Scratch,
+        list: &mut Vec<Reached>,
+    ) {
+        Walk { graph, scratch }.best(self, start, n, list);
+        keep_first(graph, self.to, list, n, by_score);
     }
 
     /// Appends all objects that the path leads to, each once, in no particular order.
@@ -45,17 +60,44 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
     /// Puts at least the first `n` objects that a path leads to, and all that tie with them, into an empty list.
     pub(super) fn best(&mut self, path: &Path, start: ObjectId, n: usize, list: &mut Vec<Reached>) {
         debug_assert!(list.is_empty(), "each path has a list of its own");
-        let key = self.scratch.kept().and_then(|_| path.kept_by(start, n));
-        match key.zip(self.graph.version()) {
-            Some((key, version)) => self.kept(path, (key, version), list),
-            None => self.evaluate(path, start, n, list),
+        match self.kept(path, start, n) {
+            Ok(kept) => list.extend_from_slice(&kept),
+            Err(key) => self.make(path, start, (n, key), list),
         }
     }
 
-    fn kept(&mut self, path: &Path, (key, version): (Key<'_>, Version), list: &mut Vec<Reached>) {
-        if let Some(kept) = self.keeping().get(key, version) {
-            return list.extend_from_slice(&kept);
+    /// The objects that a path leads to. What is kept is not copied.
+    pub(super) fn all(&mut self, path: &Path, start: ObjectId) -> List {
+        match self.kept(path, start, usize::MAX) {
+            Ok(kept) => List::Kept(kept),
+            Err(key) => {
+                let mut list = self.scratch.list();
+                self.make(path, start, (usize::MAX, key), &mut list);
+                List::Own(list)
+            }
         }
+    }
+
+    /// A list that is kept, or else what it is to be kept by, if it is.
+    fn kept<'p>(
+        &self,
+        path: &'p Path,
+        start: ObjectId,
+        n: usize,
+    ) -> Result<Arc<[Reached]>, Option<(Key<'p>, Version)>> {
+        let Some(keeping) = self.scratch.kept() else { return Err(None) };
+        let Some((key, version)) = path.kept_by(start, n).zip(self.graph.version()) else { return Err(None) };
+        keeping.get(key, version).ok_or(Some((key, version)))
+    }
+
+    fn make(
+        &mut self,
+        path: &Path,
+        start: ObjectId,
+        (n, key): (usize, Option<(Key<'_>, Version)>),
+        list: &mut Vec<Reached>,
+    ) {
+        let Some((key, version)) = key else { return self.evaluate(path, start, n, list) };
         let (begin_us, (_, start, n)) = (self.keeping().now_us(), key);
         self.evaluate(path, start, n, list);
         keep_first(self.graph, path.to, list, n, by_score);

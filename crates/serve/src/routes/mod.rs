@@ -8,6 +8,7 @@ mod pages;
 mod queries;
 pub(crate) mod recommend;
 mod similar;
+mod told;
 
 use crate::error::ApiError;
 use crate::pretty::pretty;

@@ -1,5 +1,6 @@
 //! Recommendations: lists for an object, why an item is in one, and which variant an object gets.
 
+use super::told::answer;
 use super::{json, parse_object};
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -9,7 +10,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use proxima_graph::Value as Attribute;
-use proxima_recommend::{Is, Origin, Recommended, Request, Service, SwitchError, to_number};
+use proxima_recommend::{Is, Request, Service, SwitchError, to_number};
 use serde::Deserialize;
 use serde_json::{Map, Value, json as value};
 use std::sync::Arc;
@@ -52,7 +53,7 @@ pub(super) async fn recommend(
     let (asked, whom) = (name.clone(), object.clone());
     let found = state.read_memory(move || service.recommend(&asked, &context.request(&whom, number))).await?;
     let found = found.ok_or_else(|| unknown(&state.recommendations, &name))?;
-    Ok(json(answer(&name, &object, found).to_string(), for_people(params.pretty.as_deref())))
+    Ok(json(answer(&name, &object, &found), for_people(params.pretty.as_deref())))
 }
 
 /// The parts of an item's score.
@@ -131,34 +132,6 @@ fn unknown(service: &Service, name: &str) -> ApiError {
 
 fn for_people(pretty: Option<&str>) -> bool {
     pretty.is_some_and(|value| value != "false")
-}
-
-fn answer(name: &str, object: &str, found: Recommended) -> Value {
-    let items = found.answer.items.into_iter().zip(found.attributes).map(|(item, attributes)| {
-        let origin = match item.origin {
-            Origin::Ranked => "ranked".to_owned(),
-            Origin::Pinned => "pinned".to_owned(),
-            Origin::Fallback(path) => format!("fallback {path}"),
-        };
-        let mut told = value!({ "id": &*item.item, "score": to_number(item.units), "origin": origin });
-        if !attributes.is_empty() {
-            let attributes = attributes.into_iter().map(|(name, attribute)| (name, attribute_value(attribute)));
-            told["attributes"] = Value::Object(attributes.collect());
-        }
-        told
-    });
-    let items: Vec<Value> = items.collect();
-    value!({ "recommendation": name, "variant": found.variant, "object": object, "items": items })
-}
-
-fn attribute_value(attribute: Attribute) -> Value {
-    match attribute {
-        Attribute::Null => Value::Null,
-        Attribute::Bool(truth) => Value::from(truth),
-        Attribute::Int(number) => Value::from(number),
-        Attribute::Float(number) => Value::from(number),
-        Attribute::Text(text) => Value::from(&*text),
-    }
 }
 
 impl Context {
@@ -241,19 +214,30 @@ fn plain(value: &Value) -> Result<Attribute, ApiError> {
 pub(crate) mod tests {
     use super::*;
     use crate::{AppState, Limits, Status};
+    use proxima_graph::ObjectId;
     use proxima_recommend::{Candidate, Feed, Recommendation, Recommender, Shop, Split, Start};
     use std::collections::BTreeMap;
 
     /// Leads everybody to the same two items.
     struct Two;
 
+    const TWO: [&str; 2] = ["{item}", "b/c"];
+
     impl Shop for Two {
-        fn candidates(&self, _path: &str, _start: &str, n: usize) -> Vec<Candidate> {
-            let candidate = |(item, score): (&str, f64)| Candidate { item: item.into(), score };
-            [("{item}", 2.0), ("b/c", 1.0)].map(candidate).into_iter().take(n).collect()
+        fn item(&self, text: &str) -> Option<ObjectId> {
+            (0..).zip(TWO).find(|(_, known)| *known == text).map(|(place, _)| ObjectId(place))
         }
 
-        fn related(&self, _relation: &str, _subject: &str) -> Vec<Arc<str>> {
+        fn text(&self, item: ObjectId) -> Option<Arc<str>> {
+            TWO.get(item.0 as usize).map(|text| (*text).into())
+        }
+
+        fn candidates(&self, _path: &str, _start: &str, n: usize) -> Vec<Candidate> {
+            let candidate = |(item, score)| Candidate { item: ObjectId(item), score };
+            [(0, 2.0), (1, 1.0)].map(candidate).into_iter().take(n).collect()
+        }
+
+        fn related(&self, _relation: &str, _subject: &str) -> Vec<ObjectId> {
             Vec::new()
         }
 
@@ -261,19 +245,19 @@ pub(crate) mod tests {
             Attribute::Null
         }
 
-        fn item_attribute(&self, item: &str, _attribute: &str) -> Attribute {
-            if item == "b/c" { Attribute::Int(5) } else { Attribute::Null }
+        fn item_attribute(&self, item: ObjectId, _attribute: &str) -> Attribute {
+            if item == ObjectId(1) { Attribute::Int(5) } else { Attribute::Null }
         }
 
-        fn item_attributes(&self, item: &str) -> Vec<(String, Attribute)> {
-            vec![("price".to_owned(), self.item_attribute(item, "price"))]
+        fn item_attributes(&self, item: ObjectId) -> Vec<(Arc<str>, Attribute)> {
+            vec![("price".into(), self.item_attribute(item, "price"))]
         }
 
-        fn rank(&self, _model: &str, _request: &Request<'_>, items: &[Arc<str>]) -> Vec<i64> {
+        fn rank(&self, _model: &str, _request: &Request<'_>, items: &[ObjectId]) -> Vec<i64> {
             vec![0; items.len()]
         }
 
-        fn rank_parts(&self, _model: &str, _request: &Request<'_>, _item: &str) -> Vec<(String, i64)> {
+        fn rank_parts(&self, _model: &str, _request: &Request<'_>, _item: ObjectId) -> Vec<(String, i64)> {
             Vec::new()
         }
     }
