@@ -21,9 +21,8 @@ pub fn app(state: Arc<AppState>) -> Router {
         .fallback(route_not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(body_bytes))
-        .layer(middleware::from_fn_with_state(Arc::clone(&state), limit_time))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(Arc::clone(&state), count))
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), watch))
         .with_state(state)
 }
 
@@ -37,18 +36,6 @@ async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
 }
 
-/// Answers for a handler that does not come to an end. The time includes the reading of a slow body.
-async fn limit_time(State(state): State<Arc<AppState>>, request: Request, next: Next) -> Response {
-    let timeout = state.limits.timeout;
-    match tokio::time::timeout(timeout, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            let message = format!("no answer within {timeout:?}");
-            ApiError::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message).into_response()
-        }
-    }
-}
-
 fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
     let text = cause.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| cause.downcast_ref::<String>().cloned()).unwrap_or_default();
@@ -56,11 +43,15 @@ fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
     ApiError::internal().into_response()
 }
 
-/// Counts each request by its route, not by its address: names and ids would make labels without end.
-async fn count(State(state): State<Arc<AppState>>, request: Request, next: Next) -> Response {
-    let start = Instant::now();
+/// Answers for a handler that does not come to an end; the time includes the reading of a slow body. Counts each request by
+/// its route, not by its address: names and ids would make labels without end.
+async fn watch(State(state): State<Arc<AppState>>, request: Request, next: Next) -> Response {
+    let (start, timeout) = (Instant::now(), state.limits.timeout);
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
+    let response = tokio::time::timeout(timeout, next.run(request)).await.unwrap_or_else(|_| {
+        let message = format!("no answer within {timeout:?}");
+        ApiError::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message).into_response()
+    });
     let route = route.as_ref().map_or("other", MatchedPath::as_str);
     let elapsed = start.elapsed();
     state.requests.add(route, response.status().as_u16(), elapsed);

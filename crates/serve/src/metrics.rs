@@ -14,13 +14,12 @@ const BOUNDS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0
 pub(crate) struct Requests(Mutex<Counts>);
 
 #[derive(Default)]
-struct Counts {
-    answers: BTreeMap<(String, u16), u64>,
-    times: BTreeMap<String, Times>,
-}
+struct Counts(BTreeMap<String, Route>);
 
-#[derive(Clone, Copy, Default)]
-struct Times {
+/// The answers of a route, by status, and their times.
+#[derive(Default)]
+struct Route {
+    answers: BTreeMap<u16, u64>,
     /// For each bound the answers that took no longer than it and longer than the one before.
     within: [u64; BOUNDS.len()],
     count: u64,
@@ -32,13 +31,21 @@ impl Requests {
     pub(crate) fn add(&self, route: &str, status: u16, elapsed: Duration) {
         let seconds = elapsed.as_secs_f64();
         let mut counts = self.0.lock();
-        *counts.answers.entry((route.to_owned(), status)).or_default() += 1;
-        let times = counts.times.entry(route.to_owned()).or_default();
-        if let Some(bound) = BOUNDS.iter().position(|&bound| seconds <= bound) {
-            times.within[bound] += 1;
+        match counts.0.get_mut(route) {
+            Some(known) => known.add(status, seconds),
+            None => counts.0.entry(route.to_owned()).or_default().add(status, seconds),
         }
-        times.count += 1;
-        times.seconds += seconds;
+    }
+}
+
+impl Route {
+    fn add(&mut self, status: u16, seconds: f64) {
+        *self.answers.entry(status).or_default() += 1;
+        if let Some(bound) = BOUNDS.iter().position(|&bound| seconds <= bound) {
+            self.within[bound] += 1;
+        }
+        self.count += 1;
+        self.seconds += seconds;
     }
 }
 
@@ -246,12 +253,14 @@ fn render_judges(out: &mut Text, status: &Status) {
 
 fn render_requests(out: &mut Text, counts: &Counts) {
     out.family("proxima_http_requests_total", "counter", "Answers by route and status");
-    for ((route, status), count) in &counts.answers {
-        let labels = [("route", route.as_str()), ("status", &status.to_string())];
-        out.sample("proxima_http_requests_total", &labels, count);
+    for (route, counts) in &counts.0 {
+        for (status, count) in &counts.answers {
+            let labels = [("route", route.as_str()), ("status", &status.to_string())];
+            out.sample("proxima_http_requests_total", &labels, count);
+        }
     }
     out.family("proxima_http_request_seconds", "histogram", "Time from a request to its answer");
-    for (route, times) in &counts.times {
+    for (route, times) in &counts.0 {
         let mut sum = 0;
         for (bound, within) in BOUNDS.iter().zip(times.within) {
             sum += within;

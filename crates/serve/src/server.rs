@@ -8,6 +8,8 @@ use axum::http::Request;
 use axum::serve::ListenerExt;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZero;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,9 +21,9 @@ use tower::ServiceExt;
 /// How long requests that are under way may take after the stop. A stopping run must be gone within two seconds.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
-/// Threads that read requests and write answers. Searches run on others, so two go a long way; as many may be reading
-/// memory.
-pub(crate) const THREADS: usize = 4;
+/// Threads that read requests and write answers: as many as there are cores, since more would only take turns, but at
+/// least so many, and no more than that. Searches run on others.
+const THREADS: RangeInclusive<usize> = 2..=4;
 
 /// A server on threads of its own.
 pub struct Server {
@@ -40,7 +42,7 @@ impl Server {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
-        let runtime = Builder::new_multi_thread().worker_threads(THREADS).thread_name("http").enable_all().build()?;
+        let runtime = Builder::new_multi_thread().worker_threads(threads()).thread_name("http").enable_all().build()?;
         let serving = move || {
             let shutdown = async {
                 // A server that was dropped stops as well.
@@ -71,6 +73,11 @@ impl Server {
         let _ = self.stop.send(());
         self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the HTTP server panicked")))
     }
+}
+
+fn threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(*THREADS.start(), NonZero::get);
+    cores.clamp(*THREADS.start(), *THREADS.end())
 }
 
 /// Serves `app` on `listener` until `shutdown` comes to its end, and for a moment longer for requests under way.

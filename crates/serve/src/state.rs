@@ -6,17 +6,19 @@ use crate::forget::ForgetRoute;
 use crate::ingest::IngestRoute;
 use crate::metrics::Requests;
 use crate::queries::NamedQuery;
-use crate::server::THREADS;
 use crate::status::StatusSource;
 use axum::http::StatusCode;
 use proxima_recommend::Service;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
-/// Reads of memory on threads that answer requests, at the same time: half of these threads.
-const HERE: usize = THREADS / 2;
+/// Reads of memory that take longer than this, in microseconds, are kept off the threads that answer requests: few of
+/// these would be left for those who wait.
+const SLOW_US: u64 = 2_000;
 
 /// What a request may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +49,23 @@ pub struct AppState {
     pub(crate) limits: Limits,
     pub(crate) requests: Requests,
     searches: Arc<Semaphore>,
-    here: Semaphore,
+    memory: Pace,
+}
+
+/// How long something took lately, in microseconds: about the mean of the last 16 times.
+#[derive(Default)]
+struct Pace(AtomicU64);
+
+impl Pace {
+    fn mean_us(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    /// Of what ends at the same moment on two threads one may be left out.
+    fn add(&self, took: Duration) {
+        let (mean_us, took_us) = (self.mean_us(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        self.0.store(mean_us - mean_us / 16 + took_us / 16, Relaxed);
+    }
 }
 
 impl AppState {
@@ -64,8 +82,8 @@ impl AppState {
         let recommendations = Arc::default();
         let requests = Requests::default();
         let forget = None;
-        let here = Semaphore::new(HERE);
-        Self { status, indexes, paths, queries, ingests, forget, recommendations, limits, requests, searches, here }
+        let memory = Pace::default();
+        Self { status, indexes, paths, queries, ingests, forget, recommendations, limits, requests, searches, memory }
     }
 
     /// The same routes with these queries.
@@ -116,16 +134,16 @@ impl AppState {
         find(&self.paths, name, "path_not_found", "path")
     }
 
-    /// Reads what lies in memory, which mostly takes less time than handing it to another thread: here, unless others do
-    /// already and few threads would be left for those who wait.
+    /// Reads what lies in memory, which mostly takes less time than handing it to another thread: here, unless it took
+    /// long lately.
     pub(crate) async fn read_memory<T: Send + 'static>(
         &self,
         read: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        match self.here.try_acquire() {
-            Ok(_place) => Ok(read()),
-            Err(_) => self.read(read).await,
-        }
+        let begin = Instant::now();
+        let answer = if self.memory.mean_us() < SLOW_US { read() } else { self.read(read).await? };
+        self.memory.add(begin.elapsed());
+        Ok(answer)
     }
 
     /// Reads a store on a thread where that may take its time. When too many do already, the caller is told to come
@@ -165,4 +183,21 @@ fn find<T: ?Sized>(
         let known = if known.is_empty() { "there is none".to_owned() } else { format!("there are: {known}") };
         ApiError::not_found(code, format!("no {what} is named \"{name}\"; {known}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_long_for_a_while_is_slow_until_it_no_longer_does() {
+        let pace = Pace::default();
+        let add = |took_ms, times| (0..times).for_each(|_| pace.add(Duration::from_millis(took_ms)));
+        add(10, 3);
+        assert!(pace.mean_us() < SLOW_US);
+        add(10, 30);
+        assert!((8_000..10_000).contains(&pace.mean_us()));
+        add(0, 40);
+        assert!(pace.mean_us() < SLOW_US);
+    }
 }
