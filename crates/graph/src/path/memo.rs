@@ -1,7 +1,8 @@
 //! Lists of named paths, kept for later questions: what many questions lead over is not evaluated for each of them.
 //!
 //! A list is given again as long as the graph has not changed. Who can wait for a change may be given a list that is a
-//! little older, in milliseconds, but never one from before an object was forgotten.
+//! little older, but never one from before an object was forgotten. Where lists that change all the time would take too
+//! much of the time to make, they are made anew one after the other, and given up to a bound meanwhile.
 
 use super::scratch::Reached;
 use super::spec::{Path, Step};
@@ -9,6 +10,8 @@ use crate::graph::{ObjectId, Version};
 use hashbrown::HashMap;
 use parking_lot::RwLock;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Parts, each with a lock: so many threads that ask hardly meet.
 const PARTS: usize = 16;
@@ -20,10 +23,12 @@ const REACHED: usize = 128 << 10;
 /// times here.
 const WORTH_US: u64 = 4;
 
-/// Of the time that passes, a list that changes all the time takes one in so many parts …
-const SHARE: u64 = 10;
-/// … unless it would be older than this.
-const OLDEST_US: u64 = 400_000;
+/// Of the time that passes, making lists anew that could be given takes one in so many parts …
+const SHARE: u64 = 4;
+/// … unless they would be older than this …
+const OLDEST_US: u64 = 2_000_000;
+/// … or take less time than this: what leads from who asks is such a list, and those are many.
+const CHEAP_US: u64 = 50;
 
 /// Tells the time in microseconds, from any beginning; it does not go back.
 pub type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
@@ -32,6 +37,8 @@ pub type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
 pub struct Memo {
     parts: [RwLock<Part>; PARTS],
     clock: Clock,
+    /// When the next list is made anew that could be given.
+    next_us: AtomicU64,
 }
 
 /// A memo, for somebody who can wait for changes.
@@ -74,8 +81,8 @@ impl Keeping {
         Self { memo, patience_us: 0 }
     }
 
-    /// With lists that may be as old as this, in microseconds; where one takes longer than a tenth of that to make, up to
-    /// ten times as old as that takes, and not above 400 ms.
+    /// With lists that may be as old as this, in microseconds; and up to two seconds while making such lists anew takes a
+    /// quarter of the time that passes.
     #[must_use]
     pub fn patient(memo: Arc<Memo>, patience_us: u64) -> Self {
         Self { memo, patience_us }
@@ -103,8 +110,12 @@ impl Keeping {
         if self.patience_us == 0 || kept.version.forgotten != version.forgotten {
             return false;
         }
-        let may_be_us = self.patience_us.max(kept.took_us * SHARE).min(OLDEST_US);
-        self.now_us().saturating_sub(kept.made_us) <= may_be_us
+        let now_us = self.now_us();
+        match now_us.saturating_sub(kept.made_us) {
+            age_us if age_us <= self.patience_us => true,
+            age_us if age_us > OLDEST_US || kept.took_us < CHEAP_US => false,
+            _ => !self.memo.takes_turn(now_us, kept.took_us),
+        }
     }
 
     /// Keeps the list of a path that was begun to be made at a time when the graph had this version, if that is worth it.
@@ -121,7 +132,14 @@ impl Memo {
     /// Without any list, with a clock.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { parts: Default::default(), clock }
+        Self { parts: Default::default(), clock, next_us: AtomicU64::new(0) }
+    }
+
+    /// Whether a list that takes so long can be made anew now. If so, the next one has to wait.
+    fn takes_turn(&self, now_us: u64, took_us: u64) -> bool {
+        let next_us = self.next_us.load(Relaxed);
+        let after_us = now_us + took_us * SHARE;
+        next_us <= now_us && self.next_us.compare_exchange(next_us, after_us, Relaxed, Relaxed).is_ok()
     }
 
     fn part(&self, (name, start, _): Key<'_>) -> &RwLock<Part> {
@@ -178,7 +196,6 @@ impl Path {
 mod tests {
     use super::*;
     use crate::graph::NO_TIME;
-    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
     const V: Version = Version { changes: 3, forgotten: 1 };
 
@@ -222,20 +239,25 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_long_may_be_older_up_to_a_bound() {
+    fn lists_that_take_long_are_made_anew_by_turns() {
         let (memo, time_us) = memo();
         let patient = Keeping::patient(memo, 5_000);
-        let (slow, slowest) = (("slow", ObjectId(7), 10), ("slowest", ObjectId(7), 10));
+        let lists = ["one", "two", "quick"].map(|name| (name, ObjectId(7), 10));
         let later = Version { changes: 4, ..V };
         time_us.store(1_000_000, Relaxed);
-        patient.put(slow, V, 999_000, &list(5));
-        patient.put(slowest, V, 0, &list(5));
-        for (age_us, slow_is_there, slowest_is_there) in
-            [(10_000, true, true), (10_001, false, true), (OLDEST_US, false, true), (OLDEST_US + 1, false, false)]
-        {
+        for (key, took_us) in lists.into_iter().zip([1_000, 1_000, CHEAP_US - 1]) {
+            patient.put(key, V, 1_000_000 - took_us, &list(5));
+        }
+        for (age_us, there) in [
+            (5_000, [true, true, true]),
+            // The first that is asked for is made anew, and the next one when that has taken a quarter of the time.
+            (5_001, [false, true, false]),
+            (9_000, [true, true, false]),
+            (9_001, [false, true, false]),
+            (OLDEST_US + 1, [false, false, false]),
+        ] {
             time_us.store(1_000_000 + age_us, Relaxed);
-            assert_eq!(patient.get(slow, later).is_some(), slow_is_there, "slow, {age_us}");
-            assert_eq!(patient.get(slowest, later).is_some(), slowest_is_there, "slowest, {age_us}");
+            assert_eq!(lists.map(|key| patient.get(key, later).is_some()), there, "{age_us}");
         }
     }
 
