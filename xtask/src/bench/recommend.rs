@@ -49,7 +49,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
     let figures = json!({
         "bench": "recommend",
         "runs": args.runs,
-        "load_generator": "own, 8 connections that stay open",
+        "load_generator": "own, one thread, 8 connections that stay open",
         "requests_per_s": alone.median().round(),
         "best_requests_per_s": alone.best(Better::More).round(),
         "p99_ms": alone_p99.median(),
