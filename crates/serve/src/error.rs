@@ -79,7 +79,10 @@ impl IntoResponse for ApiError {
 impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if status.is_server_error() {
+        // Who waits for a store asks again and again.
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            tracing::debug!(code = failure.code, message = failure.message, "a store is away");
+        } else if status.is_server_error() {
             tracing::error!(code = failure.code, message = failure.message, "a store could not answer");
         }
         Self::new(status, failure.code, failure.message)
