@@ -5,10 +5,10 @@ use crate::graph::{Edge, ObjectId};
 use crate::sums::Sums;
 
 /// Up to here floats hold all whole numbers.
-pub(crate) const WHOLE: u128 = 1 << 53;
+pub(crate) const WHOLE: u64 = 1 << 53;
 
 /// Sums stay below this.
-const GREATEST: u128 = 1 << 62;
+const GREATEST: u64 = 1 << 62;
 
 /// Takes in edges and adds up what they count. Keeps its memory from one question to the next.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub struct Gather {
     /// How many these edges are.
     edges: u64,
     /// No sum is further from zero than this.
-    bound: u128,
+    bound: u64,
     /// For graphs that make a list after all.
     list: Vec<Edge>,
 }
@@ -70,20 +70,20 @@ impl Gather {
     /// whole number that floats hold, and all sums are right so far.
     pub(crate) fn end(&mut self, rows: Rows) -> bool {
         let Each::Times(times) = self.each else { return true };
-        let most = u128::from(times.unsigned_abs()) * u128::from(self.weights);
+        let most = times.unsigned_abs().saturating_mul(self.weights);
         let most = match rows {
             Rows::One => most,
-            Rows::Many => most.saturating_mul(u128::from(self.edges)),
+            Rows::Many => most.saturating_mul(self.edges),
         };
         most < WHOLE && self.grow(most)
     }
 
     /// As [`Gather::end`], where each number is what was to be added, and no product.
     pub(crate) fn end_sums(&mut self) -> bool {
-        self.grow(u128::from(self.weights))
+        self.grow(self.weights)
     }
 
-    fn grow(&mut self, most: u128) -> bool {
+    fn grow(&mut self, most: u64) -> bool {
         self.bound = self.bound.saturating_add(most);
         self.bound < GREATEST
     }

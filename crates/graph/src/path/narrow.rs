@@ -114,7 +114,7 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
             once_for_equals(|weight: i64| narrow_units(middle.score * rounded(weight as f64 / total as f64)));
         gather.begin(Each::Times(1));
         gather.extend(edges.iter().map(|edge| (edge.other, share(edge.weight))));
-        let is_whole = u128::from(most) * (edges.len() as u128) < WHOLE;
+        let is_whole = most.saturating_mul(edges.len() as u64) < WHOLE;
         self.scratch.keep_edges(edges);
         is_whole && gather.end_sums()
     }
