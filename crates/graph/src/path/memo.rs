@@ -26,7 +26,7 @@ const WORTH_US: u64 = 4;
 /// Of the time that passes, making lists anew that could be given takes one in so many parts …
 const SHARE: u64 = 4;
 /// … unless they would be older than this …
-const OLDEST_US: u64 = 2_000_000;
+const OLDEST_US: u64 = 800_000;
 /// … or take less time than this: what leads from who asks is such a list, and those are many.
 const CHEAP_US: u64 = 50;
 
@@ -81,7 +81,7 @@ impl Keeping {
         Self { memo, patience_us: 0 }
     }
 
-    /// With lists that may be as old as this, in microseconds; and up to two seconds while making such lists anew takes a
+    /// With lists that may be as old as this, in microseconds; and up to 0.8 s while making such lists anew takes a
     /// quarter of the time that passes.
     #[must_use]
     pub fn patient(memo: Arc<Memo>, patience_us: u64) -> Self {
