@@ -53,7 +53,7 @@ impl Model {
     fn graph(&self, rng: &mut ChaCha8Rng) -> TextGraph {
         let mut rows = Vec::new();
         for ((edges, rules), newest_us) in self.edges.iter().zip(&self.rules).zip(&self.newest_us) {
-            let bound = rules.lifetime_us.map_or(i64::MIN, |lifetime| newest_us - lifetime);
+            let bound = rules.lifetime_us.map_or(i64::MIN, |lifetime| newest_us.saturating_sub(lifetime));
             let mut shown = BTreeMap::<&str, u32>::new();
             for row in edges.values().filter(|row| row.weight != 0 && row.time_us >= bound) {
                 let shown = shown.entry(&row.subject).or_default();
