@@ -4,6 +4,7 @@
 use crate::recommend::Request;
 use proxima_graph::{ObjectId, Value};
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// An object that a path leads to.
@@ -61,22 +62,26 @@ pub trait Shop {
 pub(crate) struct Items<'a, S: ?Sized> {
     shop: &'a S,
     unknown: Vec<Arc<str>>,
+    /// The places of those that are not known: a question may name very many.
+    places: HashMap<Arc<str>, u32>,
 }
 
 impl<'a, S: Shop + ?Sized> Items<'a, S> {
     pub(crate) fn new(shop: &'a S) -> Self {
-        Self { shop, unknown: Vec::new() }
+        Self { shop, unknown: Vec::new(), places: HashMap::new() }
     }
 
     /// The item of a text. Those that are not known get numbers from above, which a shop gives last.
     pub(crate) fn of(&mut self, text: &str) -> ObjectId {
         self.shop.item(text).unwrap_or_else(|| {
-            let known = self.unknown.iter().position(|unknown| **unknown == *text);
-            let place = known.unwrap_or_else(|| {
-                self.unknown.push(text.into());
-                self.unknown.len() - 1
+            let place = self.places.get(text).copied().unwrap_or_else(|| {
+                let place = u32::try_from(self.unknown.len()).expect("a question names fewer than 2^32 items");
+                let text: Arc<str> = text.into();
+                self.unknown.push(Arc::clone(&text));
+                self.places.insert(text, place);
+                place
             });
-            ObjectId(u32::MAX - u32::try_from(place).expect("a question names fewer than 2^32 items"))
+            ObjectId(u32::MAX - place)
         })
     }
 
