@@ -237,18 +237,22 @@ impl Ordered {
         }
         let before = if behind { Vec::new() } else { partition.first(self.limit) };
         let held = partition.rows.len();
-        for &(row, weight) in net {
-            let row = partition.add(row, weight, self.dirty.is_some());
-            if let (Some(dirty), Some((row, fresh))) = (&mut self.dirty, row) {
+        let tracked = self.dirty.is_some();
+        let mut note = |row, fresh| {
+            if let Some(dirty) = &mut self.dirty {
                 dirty.push(Dirty { of: self.table.key_group(of.partition), partition: of.partition, row, fresh });
             }
-        }
-        while self.append_only && partition.rows.len() > self.limit {
-            let Some((row, _)) = partition.rows.pop_last() else { break };
-            if let Some(dirty) = &mut self.dirty {
-                let of_group = self.table.key_group(of.partition);
-                dirty.push(Dirty { of: of_group, partition: of.partition, row, fresh: false });
+        };
+        for &(row, weight) in net {
+            if let Some((row, fresh)) = partition.add(row, weight, tracked) {
+                note(row, fresh);
             }
+        }
+        while self.append_only
+            && partition.rows.len() > self.limit
+            && let Some((row, _)) = partition.rows.pop_last()
+        {
+            note(row, false);
         }
         self.held = self.held + partition.rows.len() - held;
         if !behind {

@@ -22,7 +22,7 @@ pub struct NetSpec {
     pub input: SchemaRef,
     /// The key columns of the target.
     pub key: Vec<usize>,
-    /// Whether a key holds at most one row at a time, as the planner has proved: then no state is kept.
+    /// Whether a key holds at most one row at a time, as the planner has proved or the job says: then no state is kept.
     pub unique: bool,
     /// Rows are never taken back, so that only the greatest of a key is kept.
     pub append_only: bool,
@@ -32,8 +32,8 @@ pub struct NetSpec {
 
 /// Nets the changes of an epoch by key: +1 the row that the key holds now, −1 the key holds none any more.
 ///
-/// Where several rows may share a key, all are kept and the greatest is shown (by all columns from the first on, NULLs
-/// least), so that the result does not depend on which came first.
+/// Where several rows may share a key, the greatest is shown (by all columns from the first on, NULLs least), so that the
+/// result does not depend on which came first. All are kept for that, where any may be taken back.
 pub struct Net {
     inner: Inner,
 }
