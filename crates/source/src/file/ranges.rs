@@ -18,8 +18,9 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// How many bytes a range has: with the columns that they are decoded to they stay in a core's cache.
-const RANGE_BYTES: u64 = 256 * 1024;
+/// How many bytes a range has: with the columns that they are decoded to they stay in a core's cache. What each batch
+/// costs beside its rows is a twelfth of the time with half as many.
+const RANGE_BYTES: u64 = 512 * 1024;
 
 /// A range holds at most so many records, for each takes a byte and a line end. Where fewer are wanted in a chunk they
 /// must be counted before, so a [`Reader`](super::reader::Reader) reads.
