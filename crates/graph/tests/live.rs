@@ -62,6 +62,33 @@ fn state_is_taken_up_by_any_number_of_workers() {
     }
 }
 
+/// Edges that a later save has added are written only when all workers have loaded, as the first epoch ends: whoever asks
+/// before would miss them, and must be told so.
+#[test]
+fn a_graph_is_whole_when_every_worker_has_written_what_it_loaded() {
+    let mut rng = ChaCha8Rng::seed_from_u64(17);
+    let shape = Shape { timed: true, attributed: false, rules: RelationRules::default() };
+    let rows = random_rows(&mut rng, &shape);
+    let (before, after) = rows.split_at(rows.len() / 2);
+    let mut mesh = LiveMesh::new(shape, 1);
+    mesh.feed(before, &mut rng);
+    assert!(mesh.graph.is_whole(), "nothing was loaded");
+    mesh.save(&KeyGroupSet::none());
+    mesh.feed(after, &mut rng);
+    mesh.save(&KeyGroupSet::none());
+    let edges = mesh.graph.edge_count(VIEWED);
+
+    let mut mesh = mesh.restart(2);
+    let loaded = mesh.graph.edge_count(VIEWED);
+    assert!(!mesh.graph.is_whole() && loaded != edges, "{loaded} of {edges} edges");
+    mesh.end_epoch_of(0);
+    assert!(!mesh.graph.is_whole(), "the other worker's edges are missing");
+    mesh.end_epoch_of(1);
+    assert!(mesh.graph.is_whole());
+    mesh.epoch(&[], &[]);
+    assert_graph(&mesh.graph, &rows, &shape, "when it is whole");
+}
+
 /// Rows as if the forgotten objects had not been there before.
 fn without(rows: &[Row], kind: &str, id: &str) -> Vec<Row> {
     let is_of = |row: &&Row| if kind == "user" { row.subject != id } else { row.object != id };

@@ -372,6 +372,13 @@ impl LiveMesh {
         self.epoch += 1;
     }
 
+    /// Ends an epoch on one worker alone, as far as it writes edges.
+    pub(crate) fn end_epoch_of(&mut self, worker: usize) {
+        let end = EpochEnd { epoch: Epoch(self.epoch), last: false };
+        self.workers[worker].relate.finish(end, &mut Outbox::default());
+        self.epoch += 1;
+    }
+
     /// Saves what has changed, and some key groups whole; the first time all.
     pub(crate) fn save(&mut self, rewrite: &KeyGroupSet) {
         let workers = self.workers.len();
