@@ -37,9 +37,11 @@ pub fn lines(address: SocketAddr, indexes: &[(String, IndexInfo)], path: Option<
 
 /// The same for a process that serves lists alone. What objects there are only a person knows.
 #[must_use]
-pub fn of_lists(address: SocketAddr, paths: &[String]) -> String {
-    let line = |path: &String| format!("  curl -s 'http://{address}/v1/similar/{}/ID?n=5&pretty'\n", encode(path));
-    let lines: String = paths.iter().map(line).collect();
+pub fn of_lists(address: SocketAddr, paths: &[String], recommendations: &[String]) -> String {
+    let line =
+        |route, name: &String| format!("  curl -s 'http://{address}/v1/{route}/{}/ID?n=5&pretty'\n", encode(name));
+    let paths = paths.iter().map(|path| line("similar", path));
+    let lines: String = paths.chain(recommendations.iter().map(|name| line("recommend", name))).collect();
     format!("Serving lists on http://{address}. Ask, with an object's id for ID:\n{lines}")
 }
 
@@ -115,10 +117,12 @@ mod tests {
 
     #[test]
     fn lists_are_asked_for_with_ids() {
-        let text = of_lists(([127, 0, 0, 1], 80).into(), &["also".to_owned(), "for you".to_owned()]);
+        let paths = ["also".to_owned(), "for you".to_owned()];
+        let text = of_lists(([127, 0, 0, 1], 80).into(), &paths, &["home".to_owned()]);
         let expected = "Serving lists on http://127.0.0.1:80. Ask, with an object's id for ID:
   curl -s 'http://127.0.0.1:80/v1/similar/also/ID?n=5&pretty'
   curl -s 'http://127.0.0.1:80/v1/similar/for%20you/ID?n=5&pretty'
+  curl -s 'http://127.0.0.1:80/v1/recommend/home/ID?n=5&pretty'
 ";
         assert_eq!(text, expected);
     }

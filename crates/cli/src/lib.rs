@@ -23,6 +23,7 @@ pub mod page;
 pub mod progress;
 pub mod rejected;
 pub mod remains;
+pub mod remote;
 pub mod run;
 pub mod splits;
 pub mod stop;

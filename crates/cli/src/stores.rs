@@ -1,12 +1,12 @@
-//! Opens a job's result stores for reading alone: those in its data folder, and its lists in Redis.
+//! Opens a job's result stores for reading alone: those in its data folder.
 
 use crate::data::DataFolder;
-use crate::job::{JobPlan, PathPlan, SinkKind};
+use crate::job::{JobPlan, PathPlan};
+use crate::remote::remote_lists;
 use anyhow::{Context, Result};
 use proxima_event::KeyValueScan;
 use proxima_graph::{PathReader, list_table};
 use proxima_publish::ListReader;
-use proxima_redis::RedisReader;
 use proxima_serve::{AppState, Limits, Search, SimilarPath, Status};
 use proxima_sink::{IndexError, IndexReader, KvReader};
 use std::collections::BTreeMap;
@@ -48,35 +48,6 @@ pub fn lists_only(data: &DataFolder, name: &str) -> Result<AppState> {
     let store = Arc::new(KvReader::open(&data.key_values()).context("the job has no results here")?);
     let lists: Arc<dyn SimilarPath> = Arc::new(ListReader::new(store, list_table(name)));
     Ok(state(BTreeMap::new(), BTreeMap::from([(name.to_owned(), lists)])))
-}
-
-/// The lists of a job that are in Redis.
-pub struct RemoteLists {
-    /// The sinks that they are read from.
-    pub stores: Vec<Arc<RedisReader>>,
-    /// The paths whose lists they are.
-    pub paths: BTreeMap<String, Arc<dyn SimilarPath>>,
-}
-
-/// What reads a job's lists in Redis; nothing is connected yet.
-#[must_use]
-pub fn remote_lists(plan: &JobPlan) -> RemoteLists {
-    let (mut stores, mut paths) = (Vec::new(), BTreeMap::<String, Arc<dyn SimilarPath>>::new());
-    for (sink, kind) in &plan.sinks {
-        let SinkKind::Redis(redis) = kind else { continue };
-        let outputs = plan.outputs.iter().filter(|(_, output)| output.sink.as_ref() == Some(sink));
-        let names: Vec<&String> = outputs.map(|(name, _)| name).collect();
-        if names.is_empty() {
-            continue;
-        }
-        let store = Arc::new(RedisReader::new(redis.servers.clone(), redis.layout, redis.pattern.clone()));
-        for name in names {
-            // There the table of the lists has the path's own name.
-            paths.insert(name.clone(), Arc::new(ListReader::new(Arc::clone(&store) as _, name)));
-        }
-        stores.push(store);
-    }
-    RemoteLists { stores, paths }
 }
 
 /// The routes over the lists that a job keeps in Redis.

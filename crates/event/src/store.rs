@@ -9,6 +9,14 @@ pub trait KeyValueRead: Send + Sync {
     /// # Errors
     /// When the store cannot be read.
     fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The values of several keys. A store that is far away is asked for all of them at once.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn get_many(&self, table: &str, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        keys.iter().map(|key| self.get(table, key)).collect()
+    }
 }
 
 /// A store that keeps its keys in order. A server that hashes them would have to look at all it holds.

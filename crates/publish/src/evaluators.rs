@@ -1,11 +1,11 @@
 //! The threads: one sends what the supervisors' windows give out, others answer from the graph. Here, and nowhere else in
 //! this crate, a clock is read.
 
-use crate::evaluate::Memory;
+use crate::content::Memory;
 use crate::message::Request;
 use crate::publisher::{Clock, Publisher};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use proxima_graph::{LiveGraph, RelationId, Touched, Watch};
+use proxima_graph::{KindId, LiveGraph, RelationId, Touched, Watch};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
@@ -45,6 +45,10 @@ impl Watch for Publishers {
     fn touched(&self, relation: RelationId, touched: &Touched) {
         self.0.iter().for_each(|publisher| publisher.touched(relation, touched));
     }
+
+    fn described(&self, kind: KindId, objects: &[u32]) {
+        self.0.iter().for_each(|publisher| publisher.described(kind, objects));
+    }
 }
 
 /// What publishers are made with.
@@ -78,9 +82,10 @@ impl Evaluators {
         (threads, faults): (usize, Faults),
     ) -> Self {
         let relations: BTreeSet<RelationId> = publishers.iter().flat_map(|publisher| publisher.relations()).collect();
+        let kinds: BTreeSet<KindId> = publishers.iter().filter_map(|publisher| publisher.described_kind()).collect();
         let publishers = Arc::new(Publishers(publishers));
         let watch: Weak<Publishers> = Arc::downgrade(&publishers);
-        graph.watch(watch, relations);
+        graph.watch(watch, relations, kinds);
         let (queue, requests) = bounded(QUEUE);
         let (stop, losses) = (Arc::new(AtomicBool::new(false)), Arc::new(Losses::new(faults)));
         let Setting { wake, woken, .. } = setting;

@@ -11,6 +11,7 @@
 //! worker; [`evaluators`] has the threads, [`operator`] the place in the dataflow, by which sinks and checkpoints treat
 //! lists as all other results.
 
+mod content;
 mod evaluate;
 pub mod evaluators;
 pub mod message;
@@ -18,12 +19,15 @@ pub mod operator;
 pub mod publisher;
 pub mod reader;
 pub mod rows;
+mod shares;
 pub mod trace;
 pub mod window;
 
+pub use content::Content;
 pub use evaluators::{Evaluators, Faults, Setting};
 pub use operator::{Publish, lower_publish};
 pub use publisher::{Clock, PUBLISHES, PublishFigures, PublishRules, Publisher};
-pub use reader::{Item, ListReader};
+pub use reader::{AttributeReader, Item, ListReader, ShareReader};
 pub use rows::list_schema;
+pub use shares::{Shares, SharesOf, lower_shares};
 pub use window::{Figures, WindowRules};

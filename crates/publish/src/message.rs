@@ -1,6 +1,7 @@
 //! What supervisors and evaluators say to each other: plain data, in one process over bounded queues.
 
 use crate::trace::Place;
+use proxima_graph::Value;
 use std::sync::Arc;
 
 /// "What does the path lead to from this master?"
@@ -57,13 +58,33 @@ pub enum Found {
     Nearer(Place, Vec<u32>),
 }
 
-/// What a path leads to from an object.
+/// What is kept of an object: mostly what a path leads to from it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct List {
     /// The object's text.
     pub name: Arc<str>,
     /// The newest event time that was known, if any was.
     pub time_us: Option<i64>,
+    /// What it holds.
+    pub holds: Holds,
+}
+
+/// What is kept of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Holds {
     /// Texts and scores, in order.
-    pub items: Vec<(Arc<str>, f64)>,
+    Items(Vec<(Arc<str>, f64)>),
+    /// Its attributes, in the order of the catalogue.
+    Attributes(Vec<Value>),
+}
+
+impl Holds {
+    /// Whether there is nothing to keep.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Items(items) => items.is_empty(),
+            Self::Attributes(values) => values.iter().all(|value| *value == Value::Null),
+        }
+    }
 }

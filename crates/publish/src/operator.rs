@@ -1,8 +1,8 @@
 //! The operator that puts lists out, and keeps in checkpoints what is still to do.
 
-use crate::message::{Changed, List};
+use crate::message::{Changed, Holds, List};
 use crate::publisher::Publisher;
-use crate::rows::batch;
+use crate::rows::Rows;
 use crate::trace::Place;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt16Array, UInt32Array};
 use arrow::datatypes::{UInt16Type, UInt32Type};
@@ -12,6 +12,7 @@ use proxima_engine::{
 };
 use proxima_event::hash::{combine, hash_str};
 use proxima_event::{Changes, KEY_GROUPS, KeyGroupSet};
+use proxima_graph::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ mod forget {
 /// not.
 pub struct Publish {
     publisher: Arc<Publisher>,
+    rows: Rows,
     worker: usize,
     forget: Option<usize>,
     forgotten: BTreeSet<String>,
@@ -70,7 +72,8 @@ impl Publish {
         let [owned, loaded, saved] = [KeyGroupSet::none(); 3];
         let (forgotten, standing) = (BTreeSet::new(), HashMap::new());
         let (worker, is_saved, is_first) = (0, false, true);
-        Self { publisher, worker, forget, forgotten, standing, owned, loaded, saved, is_saved, is_first }
+        let rows = Rows::of(publisher.content(), publisher.graph().catalogue());
+        Self { publisher, rows, worker, forget, forgotten, standing, owned, loaded, saved, is_saved, is_first }
     }
 
     fn put_out(&mut self, lists: impl Iterator<Item = (u32, Option<List>)>, out: &mut Outbox) {
@@ -88,7 +91,7 @@ impl Publish {
                 continue;
             }
             let digest = digest(&list);
-            match (list.items.is_empty(), self.standing.insert(master, digest)) {
+            match (list.holds.is_empty(), self.standing.insert(master, digest)) {
                 (_, Some(before)) if before == digest => {}
                 (true, None) if !self.publisher.is_resumed() => {}
                 (true, _) => deletes.push(list),
@@ -96,10 +99,12 @@ impl Publish {
             }
         }
         let forgotten = forgotten.into_iter();
-        deletes.extend(forgotten.map(|name| List { name: name.into(), time_us: None, items: Vec::new() }));
+        deletes.extend(forgotten.map(|name| self.rows.nothing(name.into())));
         self.publisher.count_written(puts.len() as u64);
-        puts.chunks(BATCH_ROWS).for_each(|lists| out.push(Changes::inserts(batch(lists))));
-        deletes.chunks(BATCH_ROWS).for_each(|lists| out.push(Changes::weighted(batch(lists), vec![-1; lists.len()])));
+        let rows = &self.rows;
+        puts.chunks(BATCH_ROWS).for_each(|lists| out.push(Changes::inserts(rows.batch(lists))));
+        let delete = |lists: &[List]| Changes::weighted(rows.batch(lists), vec![-1; lists.len()]);
+        deletes.chunks(BATCH_ROWS).for_each(|lists| out.push(delete(lists)));
     }
 
     /// Nothing of who is forgotten stands any more, also if the text has come again.
@@ -128,7 +133,22 @@ impl Publish {
 
 /// A hash of what a list holds. Its time is not part of it: a list that stays the same is not written again.
 fn digest(list: &List) -> u64 {
-    list.items.iter().fold(0, |hash, (name, score)| combine(combine(hash, hash_str(name)), score.to_bits()))
+    match &list.holds {
+        Holds::Items(items) => {
+            items.iter().fold(0, |hash, (name, score)| combine(combine(hash, hash_str(name)), score.to_bits()))
+        }
+        Holds::Attributes(values) => values.iter().fold(0, |hash, value| combine(hash, digest_of(value))),
+    }
+}
+
+fn digest_of(value: &Value) -> u64 {
+    match value {
+        Value::Null => 0,
+        Value::Bool(truth) => combine(1, u64::from(*truth)),
+        Value::Int(number) => combine(2, number.cast_unsigned()),
+        Value::Float(number) => combine(3, number.to_bits()),
+        Value::Text(text) => combine(4, hash_str(text)),
+    }
 }
 
 impl Operator for Publish {

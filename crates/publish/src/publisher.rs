@@ -4,7 +4,8 @@
 //! master stays marked until its list has been put out, by the operator, in an epoch of its own; a change stays known until
 //! all that it leads to has been marked, and one save longer: whose save was a moment earlier does not have these marks.
 
-use crate::evaluate::{Memory, Subject};
+use crate::content::{Content, Memory};
+use crate::evaluate::Subject;
 use crate::message::{Changed, Found, List, ReqDirect, ReqIndirect, Request, RetDirect};
 use crate::trace::{End, Place, Traces};
 use crate::window::{Figures, SendWindow, WindowRules};
@@ -13,7 +14,6 @@ use hashbrown::HashSet;
 use parking_lot::Mutex;
 use proxima_event::{Epoch, KEY_GROUPS, KeyGroup};
 use proxima_graph::graph::NO_TIME;
-use proxima_graph::path::Path;
 use proxima_graph::{Graph, KindId, LiveGraph, ObjectId, RelationId, Touched};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,10 +45,10 @@ pub struct PublishRules {
 /// Tells the time in microseconds, from any beginning.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
-/// Keeps the lists of one path.
+/// Keeps the lists of one path, or what else is kept of each object of a kind.
 pub struct Publisher {
     graph: Arc<LiveGraph>,
-    path: Arc<Path>,
+    content: Content,
     rules: PublishRules,
     traces: Traces,
     clock: Clock,
@@ -105,10 +105,17 @@ pub struct PublishFigures {
 }
 
 impl Publisher {
-    /// Keeps a path's lists over a graph; `wake` wakes who calls [`Publisher::poll`].
+    /// Keeps lists over a graph; `wake` wakes who calls [`Publisher::poll`].
     #[must_use]
-    pub fn new(graph: Arc<LiveGraph>, path: Arc<Path>, rules: PublishRules, clock: Clock, wake: Sender<()>) -> Self {
-        let traces = Traces::of(&path);
+    pub fn new(
+        graph: Arc<LiveGraph>,
+        content: impl Into<Content>,
+        rules: PublishRules,
+        clock: Clock,
+        wake: Sender<()>,
+    ) -> Self {
+        let content = content.into();
+        let traces = content.traces();
         let supervisor = || Supervisor {
             state: Mutex::new(State {
                 masters: SendWindow::new(rules.window),
@@ -127,7 +134,21 @@ impl Publisher {
         let supervisors = (0..graph.workers()).map(|_| supervisor()).collect();
         let [hurry, stopped, broken, resumed, emptied] = [(); 5].map(|()| AtomicBool::new(false));
         let written = AtomicU64::new(0);
-        Self { graph, path, rules, traces, clock, supervisors, hurry, stopped, broken, resumed, emptied, written, wake }
+        Self {
+            graph,
+            content,
+            rules,
+            traces,
+            clock,
+            supervisors,
+            hurry,
+            stopped,
+            broken,
+            resumed,
+            emptied,
+            written,
+            wake,
+        }
     }
 
     /// An earlier run has put lists out: what stands in the store is not known. To be called before the run begins.
@@ -158,12 +179,25 @@ impl Publisher {
     #[must_use]
     pub fn identity(&self) -> String {
         let PublishRules { n, began, .. } = &self.rules;
-        format!("{PUBLISHES}{n} since {} of {}", began.0, self.path.describe(self.graph.catalogue()))
+        format!("{PUBLISHES}{n} since {} of {}", began.0, self.content.describe(self.graph.catalogue()))
     }
 
     /// The relations whose edges matter.
     pub(crate) fn relations(&self) -> impl Iterator<Item = RelationId> {
         self.traces.relations().into_iter()
+    }
+
+    /// The kind whose attributes matter, if any does.
+    pub(crate) fn described_kind(&self) -> Option<KindId> {
+        match self.content {
+            Content::Attributes(kind) => Some(kind),
+            Content::Path(_) | Content::Related { .. } => None,
+        }
+    }
+
+    /// What is put out.
+    pub(crate) fn content(&self) -> &Content {
+        &self.content
     }
 
     pub(crate) fn graph(&self) -> &LiveGraph {
@@ -172,7 +206,7 @@ impl Publisher {
 
     /// The kind of the masters.
     pub(crate) fn kind(&self) -> KindId {
-        self.path.from
+        self.content.kind(self.graph.catalogue())
     }
 
     pub(crate) fn workers(&self) -> usize {
@@ -203,6 +237,14 @@ impl Publisher {
         self.wake();
     }
 
+    /// Attributes of objects of a kind have changed.
+    pub(crate) fn described(&self, kind: KindId, objects: &[u32]) {
+        if self.described_kind() == Some(kind) {
+            self.mark(Place::MASTER, objects);
+            self.wake();
+        }
+    }
+
     /// Objects have changed at a place: of masters the list, of others the edges.
     pub(crate) fn mark(&self, place: Place, objects: &[u32]) {
         let mut parts = vec![Vec::new(); self.supervisors.len()];
@@ -224,7 +266,7 @@ impl Publisher {
     /// Marks all masters of these key groups that have texts.
     pub(crate) fn mark_all(&self, groups: impl Iterator<Item = KeyGroup>) {
         for group in groups {
-            let masters: Vec<u32> = self.graph.named(self.path.from, group).iter().map(|object| object.0).collect();
+            let masters: Vec<u32> = self.graph.named(self.kind(), group).iter().map(|object| object.0).collect();
             self.mark(Place::MASTER, &masters);
         }
         self.wake();
@@ -233,7 +275,7 @@ impl Publisher {
     /// A master was forgotten: answers about it as it was do not count. If its text has come again, it
     /// begins anew, by the number that is returned.
     pub(crate) fn forget(&self, worker: usize, name: &str) -> Option<u32> {
-        let id = self.graph.id(self.path.from, name);
+        let id = self.graph.id(self.kind(), name);
         let mut state = self.state(worker);
         let returned = state.returned.iter().filter(|(_, list)| list.as_ref().is_some_and(|list| *list.name == *name));
         let known: Vec<u32> = returned.map(|(master, _)| *master).chain(id.map(|id| id.0)).collect();
@@ -301,7 +343,7 @@ impl Publisher {
 
     /// Answers a request of a worker's supervisor, if it is still of use.
     pub(crate) fn answer(&self, worker: usize, request: Request, memory: &mut Memory) -> Option<RetDirect> {
-        let subject = Subject { graph: &self.graph, path: &self.path, traces: &self.traces, n: self.rules.n };
+        let subject = Subject { graph: &self.graph, content: &self.content, traces: &self.traces, n: self.rules.n };
         self.expects(worker, request).then(|| subject.answer(request, memory))
     }
 

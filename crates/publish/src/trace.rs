@@ -66,6 +66,13 @@ impl Traces {
         traces
     }
 
+    /// The traces of all that a relation leads to.
+    #[must_use]
+    pub fn of_edges(relation: RelationId, direction: Direction) -> Self {
+        let end = if direction == Direction::Forward { End::Subject } else { End::Object };
+        Self { starts: vec![(relation, end, Place::MASTER)], ..Self::default() }
+    }
+
     /// Where a relation's edges have places when they change.
     pub fn starts(&self, relation: RelationId) -> impl Iterator<Item = (End, Place)> {
         self.starts.iter().filter(move |(of, _, _)| *of == relation).map(|(_, end, place)| (*end, *place))

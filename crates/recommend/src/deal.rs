@@ -23,6 +23,14 @@ impl<'a, S: Shop + ?Sized> Gate<'a, S> {
         Self { shop, rules, request, dropped }
     }
 
+    /// Makes ready for items that are about to be asked for.
+    pub(crate) fn prepare(&self, items: impl Iterator<Item = ObjectId>) {
+        let Rules { require, at_most, .. } = self.rules;
+        if !require.is_empty() || !at_most.is_empty() || !self.request.filters.is_empty() {
+            self.shop.prepare(&items.collect::<Vec<_>>());
+        }
+    }
+
     /// Whether nothing speaks against an item.
     pub(crate) fn admits(&self, item: ObjectId) -> bool {
         let has = |attribute: &str, is: &crate::spec::Is| is.holds(&self.shop.item_attribute(item, attribute));

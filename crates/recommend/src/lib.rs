@@ -16,7 +16,8 @@
 //! Scores are whole numbers of units of 2^-32: every part of a score is rounded before it is added, so that the parts that
 //! an explanation shows sum to the score exactly.
 //!
-//! This crate does no I/O and reads no clock. What it asks is behind [`Shop`]; [`LiveShop`] answers from the live graph.
+//! This crate does no I/O and reads no clock. What it asks is behind [`Shop`]: [`LiveShop`] answers from the live graph,
+//! [`StoredShop`] from what a run keeps in a store for processes without one.
 
 mod deal;
 pub mod evaluate;
@@ -28,11 +29,13 @@ mod service;
 mod shop;
 mod spec;
 mod split;
+mod stored;
 
 pub use live::{LiveShop, Ranker, walk};
 pub use recommend::{Answer, Item, Origin, Request, explain, recommend};
 pub use score::{Part, UNIT, to_number};
-pub use service::{Explained, Keep, Recommended, Recommender, Service, SwitchError};
+pub use service::{AskError, Asks, Explained, Keep, Recommended, Recommender, Service, SwitchError};
 pub use shop::{Candidate, Shop};
 pub use spec::{Boost, Cap, Fallback, Feed, Is, Pin, Recommendation, Require, Rules, Start};
 pub use split::Split;
+pub use stored::StoredShop;

@@ -118,6 +118,7 @@ fn pin<S: Shop + ?Sized>(
     gate: &Gate<'_, S>,
     places: &mut Places<'_, S, Shown>,
 ) {
+    gate.prepare(pins.iter().copied());
     for (pin, &item) in spec.rules.pin.iter().zip(pins) {
         let at = gathered.items.iter().position(|gathered| *gathered == item);
         if (!only || at.is_some()) && gate.admits(item) {
@@ -147,6 +148,7 @@ fn rank<S: Shop + ?Sized>(
         }
         let (first, behind) = rest.split_at_mut(cut);
         first.sort_unstable_by(order);
+        gate.prepare(first.iter().map(|(_, item)| *item));
         for &(units, item) in first.iter() {
             if gate.admits(item) {
                 places.push(item, || (item, units, Origin::Ranked));
@@ -174,6 +176,7 @@ fn fill<S: Shop + ?Sized>(
         loop {
             let mut found = shop.candidates(&fallback.path, &start, wanted);
             in_order(items, &mut found);
+            gate.prepare(found.iter().map(|candidate| candidate.item));
             for candidate in found.iter().filter(|candidate| gate.admits(candidate.item)) {
                 let shown = || (candidate.item, to_units(candidate.score), Origin::Fallback(fallback.path.clone()));
                 places.push(candidate.item, shown);

@@ -6,7 +6,9 @@ use crate::score::Part;
 use crate::shop::Shop;
 use crate::spec::Recommendation;
 use crate::split::Split;
+use proxima_event::StoreError;
 use proxima_graph::Value;
+use proxima_publish::ShareReader;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -15,7 +17,28 @@ pub struct Recommender {
     /// What the job says of it.
     pub spec: Recommendation,
     /// What it asks.
-    pub shop: Arc<dyn Shop + Send + Sync>,
+    pub shop: Arc<dyn Asks>,
+}
+
+/// Gives a shop to who asks. One that is far away may fail to answer.
+pub trait Asks: Send + Sync {
+    /// Does some work with the shop. Where there is an error the work was in vain.
+    ///
+    /// # Errors
+    /// When the shop could not be read.
+    fn ask(&self, work: &mut dyn FnMut(&dyn Shop)) -> Result<(), StoreError>;
+
+    /// Whether who asks may have to wait for another machine.
+    fn is_far(&self) -> bool {
+        false
+    }
+}
+
+impl<S: Shop + Send + Sync> Asks for S {
+    fn ask(&self, work: &mut dyn FnMut(&dyn Shop)) -> Result<(), StoreError> {
+        work(self);
+        Ok(())
+    }
 }
 
 /// A score in units, and the parts that sum to it.
@@ -32,6 +55,27 @@ pub struct Service {
     /// One change of shares after the other; questions go on meanwhile.
     keep: Mutex<Option<Keep>>,
     judges: BTreeMap<String, Arc<LiveJudge>>,
+    /// What only others can answer, and why.
+    elsewhere: BTreeMap<String, String>,
+    /// Where shares are decided, if not here.
+    shares: Option<ShareReader>,
+}
+
+/// Why a question has no answer.
+#[derive(Debug)]
+pub enum AskError {
+    /// There is no recommendation or split of this name.
+    Unknown,
+    /// There is, but it is not answered here, for this reason.
+    Elsewhere(String),
+    /// The store cannot be read.
+    Store(StoreError),
+}
+
+impl From<StoreError> for AskError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 /// Why a split is as it was.
@@ -41,6 +85,8 @@ pub enum SwitchError {
     Refused(String),
     /// The change cannot be kept.
     NotKept(String),
+    /// Shares are changed elsewhere.
+    Elsewhere,
 }
 
 /// An answer, and which variant gave it.
@@ -59,13 +105,26 @@ impl Service {
     #[must_use]
     pub fn new(recommenders: BTreeMap<String, Recommender>, splits: BTreeMap<String, Split>) -> Self {
         let splits = splits.into_iter().map(|(name, split)| (name, RwLock::new(split))).collect();
-        Self { recommenders, splits, keep: Mutex::default(), judges: BTreeMap::new() }
+        Self { recommenders, splits, ..Self::default() }
     }
 
     /// The same, telling these judges what is shown by the recommendation or split of their name.
     #[must_use]
     pub fn judged_by(self, judges: BTreeMap<String, Arc<LiveJudge>>) -> Self {
         Self { judges, ..self }
+    }
+
+    /// The same without a run: what is `elsewhere` is not answered here, for the reason that is given, and splits deal by
+    /// the shares that a run keeps in a store.
+    #[must_use]
+    pub fn without_run(self, elsewhere: BTreeMap<String, String>, shares: Option<ShareReader>) -> Self {
+        Self { elsewhere, shares, ..self }
+    }
+
+    /// Whether who asks may have to wait for another machine.
+    #[must_use]
+    pub fn is_far(&self) -> bool {
+        self.shares.is_some() || self.recommenders.values().any(|recommender| recommender.shop.is_far())
     }
 
     /// The same, with something that keeps changes of shares for the next run.
@@ -77,34 +136,77 @@ impl Service {
     /// All names that can be asked for.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
-        self.recommenders.keys().chain(self.splits.keys()).map(String::as_str).collect()
+        let all = self.recommenders.keys().chain(self.splits.keys()).chain(self.elsewhere.keys());
+        all.map(String::as_str).collect()
     }
 
-    /// Answers a question to a recommendation or a split; `None` where there is none of this name.
-    #[must_use]
-    pub fn recommend(&self, name: &str, request: &Request<'_>) -> Option<Recommended> {
-        let (variant, recommender) = self.of(name, request.subject)?;
-        let answer = recommend(&*recommender.shop, &recommender.spec, request);
+    /// Those that are answered here.
+    pub fn answered(&self) -> impl Iterator<Item = &str> {
+        self.recommenders.keys().map(String::as_str)
+    }
+
+    /// Answers a question to a recommendation or a split.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it cannot be asked here or now.
+    pub fn recommend(&self, name: &str, request: &Request<'_>) -> Result<Recommended, AskError> {
+        let (variant, Recommender { spec, shop }) = self.of(name, request.subject)?;
+        let (mut answer, mut attributes) = (Answer::default(), Vec::new());
+        shop.ask(&mut |shop| {
+            answer = recommend(shop, spec, request);
+            shop.prepare(&answer.items.iter().map(|item| item.object).collect::<Vec<_>>());
+            attributes = answer.items.iter().map(|item| shop.item_attributes(item.object)).collect();
+        })?;
         if let Some(judge) = self.judges.get(name) {
             judge.shown(request.subject, &variant, answer.items.iter().map(|item| Arc::clone(&item.item)));
         }
-        let attributes = answer.items.iter().map(|item| recommender.shop.item_attributes(item.object)).collect();
-        Some(Recommended { variant, answer, attributes })
+        Ok(Recommended { variant, answer, attributes })
     }
 
-    /// Explains an item's score: the variant, the score and its parts. The outer `None` is an unknown name, the inner one
-    /// an item that nothing leads to.
-    #[must_use]
-    pub fn explain(&self, name: &str, request: &Request<'_>, item: &str) -> Option<(String, Option<Explained>)> {
-        let (variant, recommender) = self.of(name, request.subject)?;
-        Some((variant, explain(&*recommender.shop, &recommender.spec, request, item)))
+    /// Explains an item's score: the variant, the score and its parts; these are `None` for an item that nothing leads to.
+    ///
+    /// # Errors
+    /// As for [`Service::recommend`].
+    pub fn explain(
+        &self,
+        name: &str,
+        request: &Request<'_>,
+        item: &str,
+    ) -> Result<(String, Option<Explained>), AskError> {
+        let (variant, Recommender { spec, shop }) = self.of(name, request.subject)?;
+        let mut explained = None;
+        shop.ask(&mut |shop| explained = explain(shop, spec, request, item))?;
+        Ok((variant, explained))
     }
 
-    /// The variants of a split with their shares.
+    /// The variants of a split with their shares; `None` where there is none of this name.
+    ///
+    /// # Errors
+    /// When the store that holds them cannot be read.
+    pub fn split(&self, name: &str) -> Result<Option<Vec<(String, f64)>>, StoreError> {
+        Ok(self.split_now(name)?.map(|split| split.variants().to_vec()))
+    }
+
+    /// Whether there is a split of this name.
     #[must_use]
-    pub fn split(&self, name: &str) -> Option<Vec<(String, f64)>> {
-        let split = self.splits.get(name)?;
-        Some(split.read().unwrap_or_else(PoisonError::into_inner).variants().to_vec())
+    pub fn has_split(&self, name: &str) -> bool {
+        self.splits.contains_key(name)
+    }
+
+    /// A split as it deals now. Where nobody has kept its shares yet, those of the job hold.
+    fn split_now(&self, name: &str) -> Result<Option<Split>, StoreError> {
+        let Some(split) = self.splits.get(name) else { return Ok(None) };
+        let split = split.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(shares) = &self.shares else { return Ok(Some(split)) };
+        let kept = shares.read(name)?.and_then(|kept| Split::new(name, kept));
+        Ok(Some(kept.unwrap_or(split)))
+    }
+
+    /// The shares of all splits, as they are changed here.
+    #[must_use]
+    pub fn shares(&self) -> BTreeMap<String, Vec<(String, f64)>> {
+        let shares = |split: &RwLock<Split>| split.read().unwrap_or_else(PoisonError::into_inner).variants().to_vec();
+        self.splits.iter().map(|(name, split)| (name.clone(), shares(split))).collect()
     }
 
     /// Changes the shares of a split from the next question on, once they are kept. Variants that are not named get nothing.
@@ -114,6 +216,9 @@ impl Service {
     pub fn switch(&self, name: &str, shares: &[(String, f64)]) -> Result<(), SwitchError> {
         let refused = |reason: String| Err(SwitchError::Refused(reason));
         let Some(split) = self.splits.get(name) else { return refused(format!("no split is named \"{name}\"")) };
+        if self.shares.is_some() {
+            return Err(SwitchError::Elsewhere);
+        }
         let keep = self.keep.lock().unwrap_or_else(PoisonError::into_inner);
         let known = split.read().unwrap_or_else(PoisonError::into_inner).variants().to_vec();
         if let Some((variant, _)) = shares.iter().find(|(variant, _)| !known.iter().any(|(known, _)| known == variant))
@@ -134,12 +239,19 @@ impl Service {
         Ok(())
     }
 
-    fn of(&self, name: &str, subject: &str) -> Option<(String, &Recommender)> {
-        let variant = match self.splits.get(name) {
-            Some(split) => split.read().unwrap_or_else(PoisonError::into_inner).of(subject).to_owned(),
-            None => name.to_owned(),
+    fn of(&self, name: &str, subject: &str) -> Result<(String, &Recommender), AskError> {
+        let variant = match &self.shares {
+            Some(_) => self.split_now(name)?.map(|split| split.of(subject).to_owned()),
+            None => self
+                .splits
+                .get(name)
+                .map(|split| split.read().unwrap_or_else(PoisonError::into_inner).of(subject).to_owned()),
         };
-        let recommender = self.recommenders.get(&variant)?;
-        Some((variant, recommender))
+        let variant = variant.unwrap_or_else(|| name.to_owned());
+        match (self.recommenders.get(&variant), self.elsewhere.get(&variant)) {
+            (Some(recommender), _) => Ok((variant, recommender)),
+            (None, Some(reason)) => Err(AskError::Elsewhere(format!("recommendation \"{variant}\" {reason}"))),
+            (None, None) => Err(AskError::Unknown),
+        }
     }
 }

@@ -38,6 +38,9 @@ pub trait Shop {
     /// An attribute of the object that is recommended to.
     fn subject_attribute(&self, subject: &str, attribute: &str) -> Value;
 
+    /// Says which items' attributes are asked for next: a shop that is far away reads them at once.
+    fn prepare(&self, _items: &[ObjectId]) {}
+
     /// An attribute of an item.
     fn item_attribute(&self, item: ObjectId, attribute: &str) -> Value;
 

@@ -42,26 +42,31 @@ impl Link {
 
     /// Sends commands, each for one slot, and waits for all answers.
     pub(crate) fn send(&mut self, commands: Vec<Cmd>) -> RedisResult<()> {
+        self.ask_all(commands).map(drop)
+    }
+
+    /// The same, with the answers.
+    pub(crate) fn ask_all(&mut self, commands: Vec<Cmd>) -> RedisResult<Vec<Value>> {
         if commands.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let sent = match self {
+        let answers = match self {
             Self::Server(connection) => {
                 let mut pipeline = pipe();
                 for command in commands {
                     pipeline.add_command(command);
                 }
-                pipeline.exec(connection.as_mut())
+                pipeline.query(connection.as_mut())
             }
             Self::Cluster(connection) => {
                 let mut pipeline = cluster_pipe();
                 for command in commands {
                     pipeline.add_command(command);
                 }
-                pipeline.exec(connection)
+                pipeline.query(connection)
             }
         };
-        sent.map_err(first_answer)
+        answers.map_err(first_answer)
     }
 
     /// Sends one command; in a cluster to the master of its key, or to all masters where it has none.

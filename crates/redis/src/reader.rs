@@ -11,7 +11,7 @@ use crate::link::Link;
 use crate::pattern::KeyPattern;
 use parking_lot::Mutex;
 use proxima_event::{KeyValueRead, StoreError};
-use redis::{FromRedisValue, RedisResult, cmd};
+use redis::{Cmd, FromRedisValue, RedisResult, Value, cmd};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -80,6 +80,10 @@ impl RedisReader {
         Ok((client, patience))
     }
 
+    fn not_read(&self, table: &str, fault: Fault) -> StoreError {
+        failed("read", format!("table {table} of {}", self.servers.name()), fault)
+    }
+
     fn end(&self, client: Client, fault: Option<&Fault>) {
         let mut state = self.state.lock();
         state.idle.push(client);
@@ -98,16 +102,36 @@ impl KeyValueRead for RedisReader {
     /// A row as a JSON object; one that stands as a hash with all its values as texts.
     fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let key = self.pattern.key(table, &String::from_utf8_lossy(key));
-        let row = self.read(|link| row(link, self.layout, &key));
-        row.map_err(|fault| failed("read", format!("table {table} of {}", self.servers.name()), fault))
+        let row = self.read(|link| row(self.layout, link.ask(&command(self.layout, &key))?));
+        row.map_err(|fault| self.not_read(table, fault))
+    }
+
+    /// All in one pipeline.
+    fn get_many(&self, table: &str, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let keys = keys.iter().map(|key| self.pattern.key(table, &String::from_utf8_lossy(key)));
+        let commands: Vec<Cmd> = keys.map(|key| command(self.layout, &key)).collect();
+        let rows = self.read(|link| {
+            let answers = link.ask_all(commands.clone())?;
+            answers.into_iter().map(|answer| row(self.layout, answer)).collect()
+        });
+        rows.map_err(|fault| self.not_read(table, fault))
     }
 }
 
-fn row(link: &mut Link, layout: Layout, key: &str) -> RedisResult<Option<Vec<u8>>> {
+fn command(layout: Layout, key: &str) -> Cmd {
+    let mut command = cmd(match layout {
+        Layout::Json => "GET",
+        Layout::Hash => "HGETALL",
+    });
+    command.arg(key);
+    command
+}
+
+fn row(layout: Layout, answer: Value) -> RedisResult<Option<Vec<u8>>> {
     match layout {
-        Layout::Json => Ok(Option::from_redis_value(link.ask(cmd("GET").arg(key))?)?),
+        Layout::Json => Ok(Option::from_redis_value(answer)?),
         Layout::Hash => {
-            let fields: BTreeMap<String, String> = BTreeMap::from_redis_value(link.ask(cmd("HGETALL").arg(key))?)?;
+            let fields: BTreeMap<String, String> = BTreeMap::from_redis_value(answer)?;
             let object = || serde_json::to_vec(&fields).expect("texts become JSON");
             Ok((!fields.is_empty()).then(object))
         }

@@ -25,6 +25,7 @@ pub(crate) const CODES: &[&str] = &[
     "path_not_found",
     "query_not_found",
     "recommendation_not_found",
+    "recommendation_not_here",
     "route_not_found",
     "source_not_found",
     "store_exception",

@@ -1,13 +1,17 @@
-//! The lists of paths that are kept in a store.
+//! The lists of paths that are kept in a store, and what else recommendations are answered from there.
 
 use super::{Assembly, Before};
 use crate::data::DataFolder;
-use crate::job::{JobPlan, OutputPlan, SinkKind};
+use crate::job::kept::SHARES;
+use crate::job::redis::RedisPlan;
+use crate::job::{JobPlan, Kept, OutputPlan, SinkKind};
 use anyhow::{Context, Result};
 use proxima_engine::{NodeId, SinkNode, Topology};
 use proxima_event::{Epoch, Sink};
 use proxima_graph::{LiveGraph, ObjectSpec, list_table, lower_objects};
-use proxima_publish::{Evaluators, Faults, PublishRules, Publisher, Setting, WindowRules, lower_publish};
+use proxima_publish::{
+    Content, Evaluators, Faults, PublishRules, Publisher, Setting, Shares, WindowRules, lower_publish, lower_shares,
+};
 use proxima_redis::RedisSink;
 use proxima_sink::KvStore;
 use std::sync::Arc;
@@ -18,6 +22,8 @@ pub(super) struct Lists {
     setting: Setting,
     /// Each path's supervisors, and its lists as its sink takes them.
     outputs: Vec<(Arc<Publisher>, NodeId)>,
+    /// The shares of splits, where they are kept as well.
+    shares: Option<(Arc<Shares>, NodeId)>,
 }
 
 /// Adds the operators of all lists behind the nodes that end their epochs when the graph holds them.
@@ -29,18 +35,37 @@ pub(super) fn add_lists(
 ) -> Lists {
     let setting = Setting::default();
     let outputs = job.outputs.iter().map(|(name, output)| {
-        let path = job.walks.get(name).expect("outputs are those of paths");
         let interval_us = u64::try_from(output.every.as_micros()).unwrap_or(u64::MAX);
         let window = WindowRules { interval_us, ..WindowRules::default() };
         let rules = PublishRules { name: name.clone(), n: output.n, began, window };
         let (clock, wake) = (Arc::clone(&setting.clock), setting.wake.clone());
-        let publisher = Arc::new(Publisher::new(Arc::clone(graph), Arc::clone(path), rules, clock, wake));
+        let publisher = Arc::new(Publisher::new(Arc::clone(graph), content(job, name, output), rules, clock, wake));
         let lists = lower_publish(topology, &publisher, ends, forget);
         let rows = if output.sink.is_some() { lists } else { add_documents(name, lists, topology) };
         (publisher, rows)
     });
     let outputs = outputs.collect();
-    Lists { graph: Arc::clone(graph), setting, outputs }
+    let shares = shares_sink(job).zip(ends.first()).map(|(_, after)| {
+        let shares = Arc::<Shares>::default();
+        let node = lower_shares(topology, &shares, *after);
+        (shares, node)
+    });
+    Lists { graph: Arc::clone(graph), setting, outputs, shares }
+}
+
+fn content(job: &JobPlan, name: &str, output: &OutputPlan) -> Content {
+    match output.kept {
+        Kept::Path => Content::Path(Arc::clone(job.walks.get(name).expect("the output is that of a path"))),
+        Kept::Related(relation, direction) => Content::Related { relation, direction },
+        Kept::Attributes(kind) => Content::Attributes(kind),
+    }
+}
+
+/// Where the shares of splits are kept: beside what the recommendations that they deal to are answered from.
+fn shares_sink(job: &JobPlan) -> Option<&str> {
+    let plans = &job.recommendations;
+    let sink = plans.plain.values().find_map(|plan| plan.sink.as_deref());
+    sink.filter(|_| !plans.splits.is_empty())
 }
 
 /// Lists as the key-value store takes them.
@@ -60,7 +85,7 @@ impl Lists {
         (before, anew, workers): (Before, bool, usize),
         assembly: &mut Assembly,
     ) -> Result<()> {
-        let Self { graph, setting, outputs } = self;
+        let Self { graph, setting, outputs, shares } = self;
         let was_there = data.key_values().exists();
         for (publisher, input) in &outputs {
             let name = publisher.name();
@@ -68,7 +93,7 @@ impl Lists {
             if before != Before::Nothing {
                 publisher.resume();
             }
-            let sink: Box<dyn Sink> = match redis(job, output)? {
+            let sink: Box<dyn Sink> = match output.sink.as_deref().map(|sink| redis(job, sink)).transpose()? {
                 Some(plan) => Box::new(RedisSink::open(plan.servers.clone(), plan.target(name, &[0]))?),
                 None => {
                     if !was_there {
@@ -83,16 +108,22 @@ impl Lists {
             };
             assembly.topology.sink(SinkNode { name: list_table(name), input: *input, sink });
         }
+        if let Some(((shares, input), sink)) = shares.zip(shares_sink(job)) {
+            let plan = redis(job, sink)?;
+            let sink = Box::new(RedisSink::open(plan.servers.clone(), plan.target(SHARES, &[0]))?);
+            assembly.topology.sink(SinkNode { name: SHARES.to_owned(), input, sink });
+            let service = Arc::clone(&assembly.recommendations);
+            shares.tell(move || service.shares());
+        }
         let publishers = outputs.into_iter().map(|(publisher, _)| publisher).collect();
         assembly.evaluators = Some(Evaluators::start(&graph, publishers, setting, (workers, Faults::default())));
         Ok(())
     }
 }
 
-fn redis<'a>(job: &'a JobPlan, output: &OutputPlan) -> Result<Option<&'a crate::job::redis::RedisPlan>> {
-    let Some(name) = &output.sink else { return Ok(None) };
+fn redis<'a>(job: &'a JobPlan, name: &str) -> Result<&'a RedisPlan> {
     match job.sinks.get(name) {
-        Some(SinkKind::Redis(plan)) => Ok(Some(plan)),
+        Some(SinkKind::Redis(plan)) => Ok(plan),
         _ => Err(anyhow::anyhow!("sink \"{name}\" is no Redis")).context("an output cannot be written"),
     }
 }

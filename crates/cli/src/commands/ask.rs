@@ -6,7 +6,7 @@ use crate::args::{JobArgs, PlaceArgs, SearchArgs, SimilarArgs};
 use crate::client::{Ask, encode, serves};
 use crate::data::DataFolder;
 use crate::failure::Failure;
-use crate::job::{JobPlan, Overlay};
+use crate::job::{JobPlan, Kept, Overlay};
 use crate::stores;
 use anyhow::{Context, anyhow};
 use proxima_serve::{Answer, AppState};
@@ -28,7 +28,8 @@ pub(super) fn similar(args: &SimilarArgs) -> Result<(), Failure> {
     let (path, id) = (encode(&args.path), encode(&args.id));
     let ask = Ask::get(format!("/v1/similar/{path}/{id}?n={}&pretty", args.n));
     let known = plan.paths.get(&args.path);
-    let open = |folder: &Path| match plan.outputs.get(&args.path) {
+    let output = plan.outputs.get(&args.path).filter(|output| output.kept == Kept::Path);
+    let open = |folder: &Path| match output {
         // Only now it is known that a password is needed.
         Some(output) if output.sink.is_some() => Ok(stores::remote_only(&job_with(&args.job, true)?)),
         Some(_) => Ok(stores::lists_only(&results(folder)?, &args.path)?),

@@ -10,7 +10,7 @@ use super::raw::{RawCheckpoint, RawEpoch, RawHttp, RawJob, RawPath, RawQuery, Ra
 use super::sql::{self, Purpose, Query};
 use super::tree::Text;
 use super::{
-    Overlay, functions, index_name, inputs, judges, links, models, outputs, paths as walks_of, queries,
+    Overlay, functions, index_name, inputs, judges, kept, links, models, outputs, paths as walks_of, queries,
     recommendations, relations,
 };
 use chrono_tz::Tz;
@@ -44,7 +44,7 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         let formulas = walks_of::Formulas { zone: zone.unwrap_or(Tz::UTC), functions: &functions };
         walks_of::check(&raw.walks, catalogue, &formulas, problems)
     });
-    let outputs = walks.as_ref().zip(views.as_ref()).map(|(paths, views)| {
+    let mut outputs = walks.as_ref().zip(views.as_ref()).map(|(paths, views)| {
         let known = outputs::Known { sinks: &raw.sinks, paths, views };
         outputs::check(&raw.walks, &known, problems)
     });
@@ -53,6 +53,12 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         let known = recommendations::Known { catalogue, paths, models: &models };
         recommendations::check(&raw.recommendations, &known, problems)
     });
+    if let (Some(outputs), Some(plans), Some(catalogue)) = (&mut outputs, &recommendations, &catalogue)
+        && let (Some(paths), Some(views)) = (&walks, &views)
+    {
+        let known = outputs::Known { sinks: &raw.sinks, paths, views };
+        kept::check((&raw.recommendations, &raw.walks), (plans, catalogue), &known, outputs, problems);
+    }
     let judges = catalogue
         .as_ref()
         .zip(recommendations.as_ref())
@@ -216,8 +222,9 @@ fn check_sinks(
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, SinkKind> {
     let holds_lists = |name: &str| {
-        let mut outputs = raw.walks.iter().filter_map(|(_, walk)| walk.output.as_ref());
-        outputs.any(|output| output.sink() == Some(name))
+        let of_paths = raw.walks.iter().filter_map(|(_, walk)| walk.output.as_ref()?.sink());
+        let others = raw.recommendations.iter().filter_map(|(_, raw)| raw.kept()?.sink());
+        of_paths.chain(others).any(|sink| sink == name)
     };
     let mut check = |name: &str, sink: &RawSink| match sink.kind.as_ref()?.value {
         SinkWord::Index => Some(SinkKind::Index),

@@ -13,6 +13,7 @@ pub mod http_source;
 pub mod inputs;
 pub mod judges;
 pub mod kafka;
+pub mod kept;
 pub mod links;
 pub mod models;
 pub mod nearest;
@@ -32,7 +33,7 @@ pub mod tree;
 pub mod units;
 
 pub use elastic::ElasticPlan;
-pub use outputs::OutputPlan;
+pub use outputs::{Kept, OutputPlan};
 pub use plan::{
     CheckpointPlace, CheckpointPlan, EpochPlan, HttpPlan, JobPlan, PathPlan, QueryPlan, RelationPlan, SinkKind,
     SourcePlan,

@@ -1,6 +1,7 @@
 //! `[recommendations.NAME]`: read, and checked against the paths, relations, attributes and models that it names.
 
 use super::fields::{Fields, Located, advise_word};
+use super::kept::RawKept;
 use super::problem::{Place, Problem};
 use super::tree::Text;
 use proxima_graph::path::Paths;
@@ -37,6 +38,7 @@ pub struct RawRecommendation {
     min_score: Option<Located<f64>>,
     fallback: Option<Located<Vec<Text>>>,
     begin: Vec<(String, Located<String>)>,
+    kept: Option<RawKept>,
 }
 
 #[derive(Debug)]
@@ -67,6 +69,8 @@ pub struct RecommendationPlan {
     pub subject: KindId,
     /// The kind that it recommends.
     pub item: KindId,
+    /// The sink that holds what it is answered from where there is no run.
+    pub sink: Option<String>,
 }
 
 /// What recommendations may name.
@@ -101,6 +105,7 @@ impl RawRecommendation {
             min_score: None,
             fallback: None,
             begin: Vec::new(),
+            kept: None,
         };
         if raw.split.is_some() {
             return raw;
@@ -122,11 +127,18 @@ impl RawRecommendation {
         raw.min_score = fields.float("min_score");
         raw.fallback = fields.texts("fallback");
         raw.begin = fields.any_texts("begin");
+        raw.kept = RawKept::read(fields);
         raw
     }
 }
 
 impl RawRecommendation {
+    /// What is kept so that it is answered without a run.
+    #[must_use]
+    pub fn kept(&self) -> Option<&RawKept> {
+        self.kept.as_ref()
+    }
+
     /// The relations that it names.
     pub fn relations(&self) -> impl Iterator<Item = &str> {
         self.drop.iter().flat_map(|drop| drop.value.iter().map(|relation| relation.text.as_str()))
@@ -170,7 +182,8 @@ impl Check<'_, '_> {
         let number = self.raw.number.as_ref().map_or(NUMBER, |number| number.value);
         let number = usize::try_from(number).unwrap_or(usize::MAX);
         let spec = Recommendation { name: self.name.to_owned(), from, model, rules, fallback, number };
-        (self.problems.len() == before).then_some(RecommendationPlan { spec, subject, item })
+        let sink = self.raw.kept().and_then(|kept| kept.sink()).map(str::to_owned);
+        (self.problems.len() == before).then_some(RecommendationPlan { spec, subject, item, sink })
     }
 
     /// Whose items are given to whom: all paths lead to one kind; it is for the kind that the job names, or else for that

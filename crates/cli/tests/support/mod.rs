@@ -37,6 +37,14 @@ impl Shop {
         self.go_on();
     }
 
+    /// Kills the run for good; its folder stays as long as what is returned.
+    #[allow(dead_code, reason = "not every test that shares this wants it")]
+    pub(crate) fn gone(mut self) -> TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+
     /// Ctrl-C: `look` sees the data folder while nobody runs.
     #[allow(dead_code, reason = "not every test that shares this wants it")]
     pub(crate) fn interrupt_and_go_on(&mut self, look: impl FnOnce(&TempDir)) {

@@ -5,6 +5,7 @@ use super::attributes::Given;
 use super::forget::Forgotten;
 use super::kind::group_of;
 use super::rows::{batch_of, ids_of, misfit};
+use super::watch::Ends;
 use crate::columns::{key_hashes, text};
 use crate::graph::KindId;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array};
@@ -24,6 +25,8 @@ pub struct Describe {
     group: Option<KeyGroup>,
     /// Where checkpoints are on: the objects that have changed since the last save.
     changed: Option<BTreeSet<u32>>,
+    /// Where somebody watches: the objects that have changed in this epoch.
+    told: Ends,
     described: u64,
     epoch: u64,
     forgotten: Forgotten,
@@ -33,8 +36,8 @@ impl Describe {
     /// For rows whose id is in column `id`; `attributes` are in the order of the catalogue.
     #[must_use]
     pub fn new(graph: Arc<LiveGraph>, kind: KindId, id: usize, attributes: Vec<usize>) -> Self {
-        let forgotten = Forgotten::default();
-        Self { graph, kind, id, attributes, group: None, changed: None, described: 0, epoch: 0, forgotten }
+        let (forgotten, told) = (Forgotten::default(), Ends::default());
+        Self { graph, kind, id, attributes, group: None, changed: None, told, described: 0, epoch: 0, forgotten }
     }
 
     fn set(&mut self, id: u32, given: Option<(&Given, usize)>) {
@@ -46,6 +49,16 @@ impl Describe {
             None => kind.undescribe(id),
         }
         self.described = self.described + u64::from(given.is_some()) - u64::from(before);
+    }
+
+    /// An object is not described as it was before this epoch.
+    fn note(&mut self, id: u32) {
+        if let Some(changed) = &mut self.changed {
+            changed.insert(id);
+        }
+        if self.graph.is_told_of(self.kind) {
+            self.told.note(id);
+        }
     }
 
     /// The attributes of some objects of one key group, in batches as [`Describe::read`] takes them.
@@ -73,9 +86,7 @@ impl Operator for Describe {
         for (row, &hash) in hashes.iter().enumerate().filter(|(row, _)| texts.is_valid(*row)) {
             let id = self.graph.kind(self.kind).intern(self.epoch, hash, texts.value(row));
             self.set(id, (changes.weight(row) > 0).then_some((&given, row)));
-            if let Some(changed) = &mut self.changed {
-                changed.insert(id);
-            }
+            self.note(id);
         }
         self.graph.changed();
     }
@@ -85,15 +96,14 @@ impl Operator for Describe {
             if let Some(id) = self.graph.kind(self.kind).leave(end.epoch.0, hash, &text) {
                 self.set(id, None);
                 self.graph.changed();
-                if let Some(changed) = &mut self.changed {
-                    changed.insert(id);
-                }
+                self.note(id);
             }
         }
         self.epoch = end.epoch.0 + 1;
         if let Some(group) = self.group {
             self.graph.kind(self.kind).settle(group);
         }
+        self.graph.tell_described(self.kind, std::mem::take(&mut self.told));
     }
 
     fn track(&mut self, _owned: &KeyGroupSet) {

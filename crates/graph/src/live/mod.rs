@@ -66,7 +66,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 
 /// Rows that are written under one lock: some ten microseconds, which a reader may have to wait.
 const PIECE: usize = 64;
@@ -76,8 +76,8 @@ pub struct LiveGraph {
     catalogue: Catalogue,
     kinds: Vec<KindStore>,
     relations: Vec<RelationStore>,
-    /// Who is told which edges change.
-    watch: OnceLock<Weak<dyn Watch>>,
+    /// Who is told what changes.
+    watch: OnceLock<watch::Watched>,
     workers: usize,
     /// Operators that have loaded changes and not made them yet.
     behind: AtomicUsize,

@@ -1,18 +1,28 @@
-//! Who wants to know which edges change: what follows from them may be kept elsewhere.
+//! Who wants to know which edges and attributes change: what follows from them may be kept elsewhere.
 
 use super::LiveGraph;
 use crate::graph::{KindId, ObjectId, RelationId};
 use proxima_event::KeyGroup;
+use std::collections::BTreeSet;
 use std::sync::Weak;
 
 /// Notes are sorted and made unique when there are so many, so that they are bounded by the objects that there are.
 const COMPACT_FROM: usize = 1 << 16;
 
-/// Is told which edges have changed.
+/// Is told which edges and attributes have changed.
 pub trait Watch: Send + Sync {
     /// Edges of a relation have come, gone or got another weight, as readers see them: those at these ends. Called by each
     /// worker at the end of an epoch, when what has changed can be read.
     fn touched(&self, relation: RelationId, touched: &Touched);
+
+    /// Attributes of objects of a kind have come, gone or changed, by rising id. Called as [`Watch::touched`].
+    fn described(&self, kind: KindId, objects: &[u32]);
+}
+
+/// Who watches, and the kinds whose attributes are told of.
+pub(super) struct Watched {
+    by: Weak<dyn Watch>,
+    kinds: BTreeSet<KindId>,
 }
 
 /// The ends of edges that have changed, each once.
@@ -41,8 +51,9 @@ impl Touched {
     }
 }
 
+/// Ids of objects, each once when they are told.
 #[derive(Debug, Default)]
-struct Ends {
+pub(super) struct Ends {
     ids: Vec<u32>,
     /// How many ids there were when they were made unique.
     unique: usize,
@@ -50,7 +61,7 @@ struct Ends {
 
 impl Ends {
     #[inline]
-    fn note(&mut self, id: u32) {
+    pub(super) fn note(&mut self, id: u32) {
         if self.ids.last() == Some(&id) {
             return;
         }
@@ -68,12 +79,19 @@ impl Ends {
 }
 
 impl LiveGraph {
-    /// Tells `watch` from now on which edges of these relations change. To be called before the graph is written.
+    /// Tells `watch` from now on which edges of these relations and which attributes of these kinds change. To be called
+    /// before the graph is written.
     ///
     /// # Panics
     /// When somebody watches already.
-    pub fn watch(&self, watch: Weak<dyn Watch>, relations: impl IntoIterator<Item = RelationId>) {
-        assert!(self.watch.set(watch).is_ok(), "one watches, and tells all others");
+    pub fn watch(
+        &self,
+        watch: Weak<dyn Watch>,
+        relations: impl IntoIterator<Item = RelationId>,
+        kinds: impl IntoIterator<Item = KindId>,
+    ) {
+        let watched = Watched { by: watch, kinds: kinds.into_iter().collect() };
+        assert!(self.watch.set(watched).is_ok(), "one watches, and tells all others");
         for relation in relations {
             self.store(relation).shards.iter().for_each(|shard| shard.write().watch());
         }
@@ -81,12 +99,26 @@ impl LiveGraph {
 
     /// An epoch has ended in the shard of a key group: says what it has changed.
     pub(super) fn tell_touched(&self, relation: RelationId, group: KeyGroup) {
-        let Some(watch) = self.watch.get().and_then(Weak::upgrade) else { return };
+        let Some(watch) = self.watch.get().and_then(|watched| watched.by.upgrade()) else { return };
         let touched = self.shard(relation, group).write().take_touched();
         if let Some(mut touched) = touched.filter(|touched| !touched.subjects.ids.is_empty()) {
             touched.subjects.compact();
             touched.objects.compact();
             watch.touched(relation, &touched);
+        }
+    }
+
+    /// Whether somebody is told of the attributes of a kind.
+    pub(super) fn is_told_of(&self, kind: KindId) -> bool {
+        self.watch.get().is_some_and(|watched| watched.kinds.contains(&kind))
+    }
+
+    /// An epoch has ended on a worker that has described these objects.
+    pub(super) fn tell_described(&self, kind: KindId, mut described: Ends) {
+        let Some(watch) = self.watch.get().and_then(|watched| watched.by.upgrade()) else { return };
+        described.compact();
+        if !described.ids.is_empty() {
+            watch.described(kind, &described.ids);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::told::answer;
 use super::{json, parse_object};
+use crate::answers::Failure;
 use crate::error::ApiError;
 use crate::state::AppState;
 use axum::body::Bytes;
@@ -10,7 +11,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use proxima_graph::Value as Attribute;
-use proxima_recommend::{Is, Request, Service, SwitchError, to_number};
+use proxima_recommend::{AskError, Is, Request, Service, SwitchError, to_number};
 use serde::Deserialize;
 use serde_json::{Map, Value, json as value};
 use std::sync::Arc;
@@ -51,8 +52,8 @@ pub(super) async fn recommend(
     }
     let service = Arc::clone(&state.recommendations);
     let (asked, whom) = (name.clone(), object.clone());
-    let found = state.read_memory(move || service.recommend(&asked, &context.request(&whom, number))).await?;
-    let found = found.ok_or_else(|| unknown(&state.recommendations, &name))?;
+    let ask = move || service.recommend(&asked, &context.request(&whom, number));
+    let found = read(&state, ask).await?.map_err(|error| refused(error, &state.recommendations, &name))?;
     Ok(json(answer(&name, &object, &found), for_people(params.pretty.as_deref())))
 }
 
@@ -68,8 +69,9 @@ pub(super) async fn explain(
     let number = params.n.or(context.n);
     let service = Arc::clone(&state.recommendations);
     let (asked, whom, which) = (name.clone(), object.clone(), item.clone());
-    let found = state.read_memory(move || service.explain(&asked, &context.request(&whom, number), &which)).await?;
-    let (variant, explained) = found.ok_or_else(|| unknown(&state.recommendations, &name))?;
+    let ask = move || service.explain(&asked, &context.request(&whom, number), &which);
+    let found = read(&state, ask).await?;
+    let (variant, explained) = found.map_err(|error| refused(error, &state.recommendations, &name))?;
     let (units, parts) = explained.ok_or_else(|| {
         ApiError::not_found("object_not_found", format!("nothing leads from \"{object}\" to \"{item}\""))
     })?;
@@ -91,7 +93,8 @@ pub(super) async fn split(
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, ApiError> {
     let Path(name) = name?;
-    let shares = state.recommendations.split(&name);
+    let (service, of) = (Arc::clone(&state.recommendations), name.clone());
+    let shares = read(&state, move || service.split(&of)).await?.map_err(Failure::from)?;
     let shares = shares.ok_or_else(|| {
         ApiError::not_found("recommendation_not_found", format!("no split of recommendations is named \"{name}\""))
     })?;
@@ -114,14 +117,36 @@ pub(super) async fn switch(
     });
     let shares = shares.collect::<Result<Vec<_>, _>>()?;
     // Without shares this is a question; without a split it is answered below.
-    if !shares.is_empty() && state.recommendations.split(&name).is_some() {
+    if !shares.is_empty() && state.recommendations.has_split(&name) {
         let (service, of) = (Arc::clone(&state.recommendations), name.clone());
         state.read(move || service.switch(&of, &shares)).await?.map_err(|error| match error {
             SwitchError::Refused(reason) => ApiError::bad_request(reason),
+            SwitchError::Elsewhere => not_here("shares are changed where the job runs"),
             SwitchError::NotKept(reason) => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "store_exception", reason),
         })?;
     }
     split(state, Ok(Path(name))).await
+}
+
+/// Reads memory, or a store that may have to be waited for.
+async fn read<T: Send + 'static>(state: &AppState, ask: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+    match state.recommendations.is_far() {
+        true => state.read(ask).await,
+        false => state.read_memory(ask).await,
+    }
+}
+
+fn refused(error: AskError, service: &Service, name: &str) -> ApiError {
+    match error {
+        AskError::Unknown => unknown(service, name),
+        AskError::Elsewhere(reason) => not_here(reason),
+        AskError::Store(error) => Failure::from(error).into(),
+    }
+}
+
+/// It is there, but not in this process.
+fn not_here(reason: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::NOT_IMPLEMENTED, "recommendation_not_here", reason)
 }
 
 fn unknown(service: &Service, name: &str) -> ApiError {
@@ -314,7 +339,7 @@ pub(crate) mod tests {
         assert!(answer["error"]["message"].as_str().unwrap().ends_with("the disk is full"), "{answer}");
         let full = full();
         full.switch("daily", &[("one".to_owned(), 3.0)]).unwrap_err();
-        assert_eq!(full.split("daily"), Some(vec![("one".to_owned(), 1.0)]));
+        assert_eq!(full.split("daily").unwrap(), Some(vec![("one".to_owned(), 1.0)]));
     }
 
     fn context(body: Value) -> Result<Context, ApiError> {

@@ -1,6 +1,7 @@
 //! Whole jobs: what a good one becomes, and what is said of bad ones.
 
 mod connectors;
+mod kept;
 mod models;
 mod outputs;
 mod recommendations;

@@ -43,9 +43,9 @@ output = false
     let folder = folder(&format!("{PARTS}{job}"), VIEWS);
     let plan = load(folder.path(), &overlay(&[])).unwrap_or_else(|problems| panic!("{problems}"));
     let every = Duration::from_secs(1);
-    assert_eq!(plan.outputs["again"], OutputPlan { sink: None, n: 100, every });
+    assert_eq!(plan.outputs["again"], OutputPlan { sink: None, n: 100, every, kept: Kept::Path });
     let every = Duration::from_millis(20);
-    assert_eq!(plan.outputs["few"], OutputPlan { sink: Some("redis".into()), n: 7, every });
+    assert_eq!(plan.outputs["few"], OutputPlan { sink: Some("redis".into()), n: 7, every, kept: Kept::Path });
     assert_eq!(plan.outputs.len(), 2);
 }
 
