@@ -186,5 +186,5 @@ fn a_source_that_waits_stops_promptly() {
     let mut following = Following::new("", &[]);
     let begin = Instant::now();
     following.stop();
-    assert!(begin.elapsed() < Duration::from_millis(100), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
 }
