@@ -163,11 +163,28 @@ struct Pending {
 /// What one worker gives to a checkpoint.
 #[derive(Default)]
 struct Part {
-    state: Vec<OperatorState>,
+    state: Vec<Saved>,
     /// How many operators have saved.
     saved: usize,
     counts: Option<Vec<SourceCounts>>,
     written: bool,
+}
+
+/// What one operator saved, not all of it encoded yet.
+struct Saved {
+    operator: String,
+    rewritten: KeyGroupSet,
+    state: StateWriter,
+}
+
+impl Saved {
+    /// What is to be written, if there is anything.
+    fn encode(self) -> Result<Option<OperatorState>, String> {
+        let Self { operator, rewritten, state } = self;
+        let sections = state.encode().map_err(|error| format!("the state of {operator} cannot be encoded: {error}"))?;
+        let is_empty = sections.is_empty() && rewritten.is_empty();
+        Ok((!is_empty).then_some(OperatorState { operator, rewritten, sections }))
+    }
 }
 
 /// Brings the parts of checkpoints together.
@@ -246,18 +263,26 @@ impl Checkpointer {
         epoch: u64,
         (operator, rewritten): (&str, KeyGroupSet),
         state: StateWriter,
-    ) -> Result<(), String> {
-        let sections = state.encode().map_err(|error| format!("the state of {operator} cannot be encoded: {error}"))?;
+    ) {
         let mut pending = self.pending.lock();
-        let Some(checkpoint) = pending.get_mut(&epoch) else { return Ok(()) };
-        checkpoint.bytes += sections.iter().map(|section| section.bytes.len() as u64).sum::<u64>();
+        let Some(checkpoint) = pending.get_mut(&epoch) else { return };
         let part = &mut checkpoint.workers[worker];
         part.saved += 1;
-        if !sections.is_empty() || !rewritten.is_empty() {
-            part.state.push(OperatorState { operator: operator.to_owned(), rewritten, sections });
-        }
+        part.state.push(Saved { operator: operator.to_owned(), rewritten, state });
         if part.saved == self.operators {
             self.changed.notify_all();
+        }
+    }
+
+    /// Encodes and writes what a worker has saved.
+    fn write(&self, epoch: u64, worker: usize, saved: Vec<Saved>) -> Result<(), String> {
+        let state = saved.into_iter().filter_map(|saved| saved.encode().transpose()).collect::<Result<Vec<_>, _>>()?;
+        let sections = state.iter().flat_map(|state| &state.sections);
+        let bytes: u64 = sections.map(|section| section.bytes.len() as u64).sum();
+        self.config.store.write_state(Epoch(epoch), worker, state)?;
+        if let Some(checkpoint) = self.pending.lock().get_mut(&epoch) {
+            checkpoint.bytes += bytes;
+            checkpoint.workers[worker].written = true;
         }
         Ok(())
     }
@@ -323,12 +348,7 @@ impl Checkpointer {
         let mut released = Vec::new();
         while !stopped() {
             match self.next() {
-                Some(Step::Write(epoch, worker, state)) => {
-                    self.config.store.write_state(Epoch(epoch), worker, state)?;
-                    if let Some(checkpoint) = self.pending.lock().get_mut(&epoch) {
-                        checkpoint.workers[worker].written = true;
-                    }
-                }
+                Some(Step::Write(epoch, worker, saved)) => self.write(epoch, worker, saved)?,
                 Some(Step::Commit(epoch)) => {
                     let oldest = self.commit(epoch, restored)?;
                     if oldest != released {
@@ -397,6 +417,6 @@ impl Checkpointer {
 
 /// What the checkpoint thread does next.
 enum Step {
-    Write(u64, usize, Vec<OperatorState>),
+    Write(u64, usize, Vec<Saved>),
     Commit(u64),
 }

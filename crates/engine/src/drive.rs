@@ -156,9 +156,7 @@ impl Driver {
         let rewritten = rewritten.intersection(&self.owned);
         let mut state = StateWriter::default();
         self.operator.save(&rewritten, &mut state);
-        if let Err(error) = checkpoints.save(self.worker, epoch, (&self.name, rewritten), state) {
-            intake.fail(error);
-        }
+        checkpoints.save(self.worker, epoch, (&self.name, rewritten), state);
     }
 
     fn apply(&mut self, input: usize, mut changes: Changes) {

@@ -15,6 +15,7 @@ use arrow::error::ArrowError;
 use encode::BatchEncoder;
 use proxima_event::KeyGroup;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use thiserror::Error;
 
@@ -45,7 +46,8 @@ pub struct Section {
 
 /// Collects what an operator saves: for each key group a list of Arrow batches, whose meaning is the operator's own.
 ///
-/// A batch is encoded when it is handed over: plain copies of its buffers, so that the cost is that of the memory.
+/// A batch is encoded when it is handed over: plain copies of its buffers, so that the cost is that of the memory. What
+/// takes longer and reads nothing that changes is left for [`later`](Self::later).
 #[derive(Debug, Default)]
 pub struct StateWriter {
     sections: BTreeMap<KeyGroup, (SectionKind, Vec<u8>)>,
@@ -55,6 +57,16 @@ pub struct StateWriter {
     failed: Option<ArrowError>,
     /// Where a batch is encoded before its section takes as much memory as it has bytes.
     encoded: Vec<u8>,
+    later: Vec<Later>,
+}
+
+/// Work that an operator leaves for the thread that writes checkpoints.
+struct Later(Box<dyn FnOnce(&mut StateWriter) + Send>);
+
+impl fmt::Debug for Later {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Later")
+    }
 }
 
 impl StateWriter {
@@ -85,6 +97,12 @@ impl StateWriter {
         }
     }
 
+    /// Leaves work for the thread that writes the checkpoint, while the worker goes on: it comes behind all that is handed
+    /// over at once.
+    pub fn later(&mut self, work: impl FnOnce(&mut Self) + Send + 'static) {
+        self.later.push(Later(Box::new(work)));
+    }
+
     /// Of so many rows of changes, `replaced` take the place of rows of earlier saves, or say that one is gone. Where
     /// nothing is said all do.
     pub fn replaces(&mut self, replaced: usize, rows: usize) {
@@ -92,11 +110,14 @@ impl StateWriter {
         self.known += rows;
     }
 
-    /// The sections, by key group.
+    /// The sections, by key group. Does what was left for later.
     ///
     /// # Errors
     /// When a batch could not be encoded.
-    pub fn encode(self) -> Result<Vec<Section>, ArrowError> {
+    pub fn encode(mut self) -> Result<Vec<Section>, ArrowError> {
+        for Later(work) in std::mem::take(&mut self.later) {
+            work(&mut self);
+        }
         match self.failed {
             Some(error) => Err(error),
             None => {

@@ -187,24 +187,6 @@ impl Relate {
         self.group.is_some_and(|group| store.shard_of(subject) == store.shard_of(u32::from(group.0)))
     }
 
-    fn save_added(&self, added: &[Added], rewrite: &KeyGroupSet, out: &mut StateWriter) {
-        for part in added.chunk_by(|a, b| matches!((a, b), (Added::Rows(_), Added::Rows(_)))) {
-            if let [Added::Forgotten(gone)] = part {
-                let batch = gone.to_batch();
-                let knows = |group: &KeyGroup| !gone.is_subject || *group == super::group_of(gone.id);
-                let groups = self.owned.iter().filter(|group| knows(group) && !rewrite.contains(*group));
-                groups.for_each(|group| out.changes(group, &batch));
-                continue;
-            }
-            let rows =
-                part.iter().filter_map(|added| if let Added::Rows(rows) = added { Some(rows.clone()) } else { None });
-            if let Some((rows, mut ranges)) = by_group(&rows.collect::<Vec<_>>()) {
-                ranges.retain(|(group, _)| !rewrite.contains(*group));
-                out.rows(SectionKind::Changes, &rows, &ranges);
-            }
-        }
-    }
-
     /// What waited until every worker had loaded.
     fn catch_up(&mut self) {
         let Some(all) = self.deferred.take() else { return };
@@ -265,7 +247,8 @@ impl Operator for Relate {
             }
         }
         let added = self.added.replace(Vec::new()).unwrap_or_default();
-        self.save_added(&added, rewrite, out);
+        let (owned, rewritten) = (self.owned, *rewrite);
+        out.later(move |out| save_added(&added, (&owned, &rewritten), out));
         if self.newest_us > NO_TIME {
             let (newest, rose) = (newest_batch(self.newest_us), self.newest_us > self.saved_us);
             rewrite.iter().for_each(|group| out.full(group, &newest));
@@ -306,5 +289,24 @@ impl Operator for Relate {
     fn stats(&self) -> OperatorStats {
         let (keys, bytes) = self.group.map_or((0, 0), |group| self.graph.shard_size(self.relation, group));
         OperatorStats { keys, bytes, late: self.late, ..OperatorStats::default() }
+    }
+}
+
+/// Writes what came since the last save, of the key groups that are not saved whole.
+fn save_added(added: &[Added], (owned, rewritten): (&KeyGroupSet, &KeyGroupSet), out: &mut StateWriter) {
+    for part in added.chunk_by(|a, b| matches!((a, b), (Added::Rows(_), Added::Rows(_)))) {
+        if let [Added::Forgotten(gone)] = part {
+            let batch = gone.to_batch();
+            let knows = |group: &KeyGroup| !gone.is_subject || *group == super::group_of(gone.id);
+            let groups = owned.iter().filter(|group| knows(group) && !rewritten.contains(*group));
+            groups.for_each(|group| out.changes(group, &batch));
+            continue;
+        }
+        let rows =
+            part.iter().filter_map(|added| if let Added::Rows(rows) = added { Some(rows.clone()) } else { None });
+        if let Some((rows, mut ranges)) = by_group(&rows.collect::<Vec<_>>()) {
+            ranges.retain(|(group, _)| !rewritten.contains(*group));
+            out.rows(SectionKind::Changes, &rows, &ranges);
+        }
     }
 }

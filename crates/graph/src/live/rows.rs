@@ -9,8 +9,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Arra
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt32Type};
 use proxima_engine::SnapshotError;
-use proxima_event::KeyGroup;
-use std::collections::BTreeMap;
+use proxima_event::{KEY_GROUPS, KeyGroup};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -105,17 +104,29 @@ type Grouped = (RecordBatch, Vec<(KeyGroup, Range<usize>)>);
 /// Batches that begin with a column of ids as one, by key group, and where each group's rows stand.
 pub(super) fn by_group(batches: &[RecordBatch]) -> Option<Grouped> {
     let all = concat_batches(&batches.first()?.schema(), batches).expect("the batches are alike");
-    let mut groups = BTreeMap::<KeyGroup, Vec<u32>>::new();
-    for (row, &id) in (0..).zip(all.column(0).as_primitive::<UInt32Type>().values()) {
-        groups.entry(group_of(id)).or_default().push(row);
+    let ids = all.column(0).as_primitive::<UInt32Type>().values();
+    let (order, ranges) = order_by_group(ids);
+    let rows = take_record_batch(&all, &UInt32Array::from(order)).expect("row numbers are within the batch");
+    Some((rows, ranges))
+}
+
+/// The places of ids by key group, in their order within each, and where each group's are.
+fn order_by_group(ids: &[u32]) -> (Vec<u32>, Vec<(KeyGroup, Range<usize>)>) {
+    let mut next = [0; KEY_GROUPS];
+    ids.iter().for_each(|&id| next[usize::from(group_of(id).0)] += 1);
+    let (mut ranges, mut end) = (Vec::new(), 0);
+    for (group, next) in (0..).map(KeyGroup).zip(&mut next) {
+        let start = end;
+        end += std::mem::replace(next, start);
+        ranges.extend((start < end).then_some((group, start..end)));
     }
-    let (mut end, mut ranges) = (0, Vec::with_capacity(groups.len()));
-    for (&group, rows) in &groups {
-        ranges.push((group, end..end + rows.len()));
-        end += rows.len();
+    let mut order = vec![0; ids.len()];
+    for (row, &id) in (0..).zip(ids) {
+        let next = &mut next[usize::from(group_of(id).0)];
+        order[*next] = row;
+        *next += 1;
     }
-    let order = UInt32Array::from(groups.into_values().flatten().collect::<Vec<_>>());
-    Some((take_record_batch(&all, &order).expect("row numbers are within the batch"), ranges))
+    (order, ranges)
 }
 
 /// The newest time of a relation, as a checkpoint holds it beside the rows: a batch of one column.
