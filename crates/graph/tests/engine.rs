@@ -119,7 +119,13 @@ fn objects_bring_their_attributes() {
 
 #[test]
 fn a_live_graph_in_the_engine_equals_its_definition() {
-    let rules = RelationRules { lifetime_us: Some(50_000_000), keep: Some(3), hot_work: Some(6), hot_counts: Some(6) };
+    let rules = RelationRules {
+        lifetime_us: Some(50_000_000),
+        keep: Some(3),
+        hot_work: Some(6),
+        hot_counts: Some(6),
+        ..Default::default()
+    };
     let shape = Shape { timed: true, attributed: true, rules };
     for (seed, workers, records) in [(1, 1, 7), (2, 2, 100_000), (3, 2, 50), (4, 4, 20), (5, 4, 1)] {
         let rows = random_rows(&mut ChaCha8Rng::seed_from_u64(seed), &shape);

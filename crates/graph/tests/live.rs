@@ -9,6 +9,7 @@ use proxima_event::KeyGroupSet;
 use proxima_graph::{Direction, Graph, LiveGraph, ObjectId, RelationRules};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeSet;
 use support::live::{ITEMS, LiveMesh, Row, Shape, USERS, VIEWED, assert_graph, assert_graph_but_newest, random_rows};
 
 /// Relations with and without times, attributes, a lifetime and a number of edges to keep.
@@ -19,7 +20,11 @@ fn shape(seed: u64) -> Shape {
     // All objects keep rows, none, or some.
     let hot = [Some(0), Some(u64::MAX), Some(20), Some(60), None];
     let (hot_work, hot_counts) = (hot[seed as usize % 5], hot[seed as usize / 5 % 5]);
-    Shape { timed, attributed: seed % 7 < 2, rules: RelationRules { lifetime_us, keep, hot_work, hot_counts } }
+    Shape {
+        timed,
+        attributed: seed % 7 < 2,
+        rules: RelationRules { lifetime_us, keep, hot_work, hot_counts, ..Default::default() },
+    }
 }
 
 #[test]
@@ -87,6 +92,32 @@ fn a_graph_is_whole_when_every_worker_has_written_what_it_loaded() {
     assert!(mesh.graph.is_whole());
     mesh.epoch(&[], &[]);
     assert_graph(&mesh.graph, &rows, &shape, "when it is whole");
+}
+
+/// Of rows that only ever come, what newer ones hide is dropped; what is shown is the same.
+#[test]
+fn what_is_never_shown_again_is_dropped() {
+    for seed in 700..780 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let keep = [1, 3, 20][seed as usize % 3];
+        let rules = RelationRules { keep: Some(keep), only_newest: true, ..shape(seed).rules };
+        let shape = Shape { timed: true, rules, ..shape(seed) };
+        let rows = random_rows(&mut rng, &shape).into_iter().map(|row| Row { weight: 1, times: 1, ..row });
+        let rows: Vec<Row> = rows.collect();
+        let mut mesh = LiveMesh::new(shape, 2);
+        for (part, rows) in rows.chunks(rows.len().div_ceil(3).max(1)).enumerate() {
+            mesh.feed(rows, &mut rng);
+            mesh.save(&KeyGroupSet::of_worker(part, 7));
+            if rng.random_bool(0.5) {
+                mesh = mesh.restart([1, 4, 2][part]);
+            }
+        }
+        mesh.epoch(&[], &[]);
+        assert_graph(&mesh.graph, &rows, &shape, &format!("seed {seed}, {shape:?}"));
+        let subjects: BTreeSet<&str> = rows.iter().map(|row| row.subject.as_str()).collect();
+        let most = subjects.len() as u64 * u64::from(keep);
+        assert!(mesh.graph.edge_count(VIEWED) <= most, "seed {seed}: {shape:?}");
+    }
 }
 
 /// Rows as if the forgotten objects had not been there before.

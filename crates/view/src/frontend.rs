@@ -131,6 +131,7 @@ fn finish(
     let query = |((name, _), &ix): (&(String, Ix), &Ix)| Query {
         name: name.clone(),
         schema: Arc::clone(pruned.tree.schema(ix)),
+        append_only: pruned.tree.facts(ix).append_only,
     };
     let queries = planned.queries.iter().zip(&pruned.results[targets.len()..]).map(query).collect();
     Plan { tables, targets, queries, table_names, tree: pruned.tree, results: pruned.results, script, zone }

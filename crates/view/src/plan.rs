@@ -136,6 +136,8 @@ pub struct Query {
     pub name: String,
     /// Its columns.
     pub schema: SchemaRef,
+    /// Whether rows only come and are never taken back.
+    pub append_only: bool,
 }
 
 /// Columns by table.

@@ -36,7 +36,8 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
     let models = models::check(&raw.models, views.as_ref(), problems);
     let queries = check_queries(&raw, views.as_ref(), problems);
     let http = check_http(raw.http, problems);
-    let relations = relations::check(&raw.relations, views.as_ref(), problems);
+    let forgets = raw.forget.queries().next().is_some();
+    let relations = relations::check(&raw.relations, views.as_ref(), forgets, problems);
     let objects = query_plans("objects", &raw.objects);
     let catalogue = views.as_ref().map(|views| relations::catalogue(&relations, &objects, views));
     let functions = functions::check(folder, &raw.functions, problems);

@@ -9,7 +9,7 @@ use arrow::datatypes::Schema;
 use proxima_graph::{
     Attribute, Catalogue, HOT_WORK, Kind, KindId, Relation, RelationColumns, RelationRules, object_attributes,
 };
-use proxima_view::Plan;
+use proxima_view::{Plan, Query};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -43,8 +43,9 @@ impl RawRelation {
         }
     }
 
-    /// Checks the relation against its query, whose columns are known unless the SQL is wrong.
-    fn check(&self, name: &str, schema: Option<&Schema>, problems: &mut Vec<Problem>) -> RelationPlan {
+    /// Checks the relation against its query, which is known unless the SQL is wrong. `forgets` says whether objects may be
+    /// forgotten.
+    fn check(&self, name: &str, query: Option<&Query>, forgets: bool, problems: &mut Vec<Problem>) -> RelationPlan {
         let mut kind = |written: Option<&Located<Text>>, end: &str| match written {
             Some(written) if !is_name(&written.value.text) => {
                 let problem = written.error(format!("\"{}\" is no name", written.value.text));
@@ -56,7 +57,7 @@ impl RawRelation {
             None => format!("{name}.{end}"),
         };
         let (subject, object) = (kind(self.subject.as_ref(), "subject"), kind(self.object.as_ref(), "object"));
-        if schema.is_some_and(|schema| schema.column_with_name("time").is_none()) {
+        if query.is_some_and(|query| !has_column(query, "time")) {
             let lifetime = self.lifetime.as_ref().map(|lifetime| lifetime.error("this goes by time"));
             let keep = self.keep.as_ref().map(|keep| keep.error("the newest are kept, which goes by time"));
             let advice = "add a column to the query: … AS time, a TIMESTAMP";
@@ -68,6 +69,9 @@ impl RawRelation {
         let rules = RelationRules {
             lifetime_us: self.lifetime.as_ref().map(|it| i64::try_from(it.value.as_micros()).unwrap_or(i64::MAX)),
             keep: self.keep.as_ref().map(|keep| u32::try_from(keep.value).unwrap_or(u32::MAX)),
+            only_newest: self.keep.is_some()
+                && !forgets
+                && query.is_some_and(|query| query.append_only && !has_column(query, "weight")),
             hot_work: Some(HOT_WORK),
             hot_counts: Some(HOT_WORK),
         };
@@ -79,11 +83,12 @@ impl RawRelation {
 pub fn check(
     relations: &[(String, RawRelation)],
     views: Option<&Plan>,
+    forgets: bool,
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, RelationPlan> {
     let check = |(name, relation): &(String, RawRelation)| {
-        let schema = views.and_then(|views| schema_of(views, &format!("relations.{name}")));
-        (name.clone(), relation.check(name, schema, problems))
+        let query = views.and_then(|views| query_of(views, &format!("relations.{name}")));
+        (name.clone(), relation.check(name, query, forgets, problems))
     };
     relations.iter().map(check).collect()
 }
@@ -120,5 +125,13 @@ fn kind_of(catalogue: &mut Catalogue, name: &str) -> KindId {
 }
 
 fn schema_of<'a>(views: &'a Plan, query: &str) -> Option<&'a Schema> {
-    views.queries.iter().find(|compiled| compiled.name == query).map(|compiled| compiled.schema.as_ref())
+    query_of(views, query).map(|compiled| compiled.schema.as_ref())
+}
+
+fn query_of<'a>(views: &'a Plan, query: &str) -> Option<&'a Query> {
+    views.queries.iter().find(|compiled| compiled.name == query)
+}
+
+fn has_column(query: &Query, name: &str) -> bool {
+    query.schema.column_with_name(name).is_some()
 }

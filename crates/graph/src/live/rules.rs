@@ -11,6 +11,9 @@ pub struct RelationRules {
     pub lifetime_us: Option<i64>,
     /// How many edges a subject shows: its newest, ties by the object's text.
     pub keep: Option<u32>,
+    /// Whether no row is ever taken back, no object forgotten and each row counts one: then what newer edges hide is never
+    /// shown again, and is dropped.
+    pub only_newest: bool,
     /// Where pair sums are asked for: objects that take more work to gather, in edges, have a row of sums.
     pub hot_work: Option<u64>,
     /// The same where pair counts are asked for.

@@ -1,6 +1,6 @@
 //! One shard of a relation: the edges of the subjects of one worker, and what follows from them.
 //!
-//! Of a relation that keeps the newest `k` edges of a subject all are held, since any of them may be taken back, and the
+//! Of a relation that keeps the newest `k` edges of a subject all are held, unless none of them is ever taken back, and the
 //! newest `k` are *shown*: readers, inverted lists, norms and pair sums know only those. Edges with times lie in the
 //! order of their times, so that the shown ones are the last.
 
@@ -49,6 +49,8 @@ pub(super) struct Shard {
     /// Who is there, told when a subject has its first edge and has lost its last one, and so for objects.
     pub(super) present: Ends,
     keep: usize,
+    /// Whether edges that are not shown are dropped.
+    only_newest: bool,
     timed: bool,
     /// Whether a subject has at most one edge to an object.
     pub(super) is_simple: bool,
@@ -76,6 +78,7 @@ impl Shard {
             pairs: rules.hot_work.map(Pairs::new),
             counts: rules.hot_counts.map(Pairs::new),
             keep: rules.keep.map_or(usize::MAX, |keep| keep as usize),
+            only_newest: rules.only_newest,
             timed: relation.timed,
             is_simple: !relation.timed && relation.attributes.is_empty(),
             present,
@@ -229,6 +232,10 @@ impl Shard {
     fn put(&mut self, subject: u32, place: usize, edge: &StoredEdge) {
         let count = self.edges.len(subject);
         let first = self.first_shown(count);
+        let is_full = self.only_newest && count >= self.keep;
+        if is_full && place <= first {
+            return self.attributes.remove(edge.row);
+        }
         if count == 0 {
             self.present.subjects.come(subject);
         }
@@ -244,7 +251,19 @@ impl Shard {
         if let Some(expiry) = &mut self.expiry {
             expiry.add(edge.time_us, subject);
         }
+        if is_full {
+            self.drop_hidden(subject);
+        }
         self.promote();
+    }
+
+    /// Drops the edges of a subject that are not shown.
+    fn drop_hidden(&mut self, subject: u32) {
+        for _ in 0..self.first_shown(self.edges.len(subject)) {
+            let hidden = self.edges.get(subject, 0);
+            self.edges.remove(subject, 0);
+            self.attributes.remove(hidden.row);
+        }
     }
 
     fn take(&mut self, subject: u32, place: usize) {

@@ -85,6 +85,7 @@ fn rules(rng: &mut ChaCha8Rng, hot_work: Option<u64>) -> Vec<RelationRules> {
         keep: (timed && rng.random_bool(0.4)).then(|| rng.random_range(1..5)),
         hot_work,
         hot_counts: hot_work,
+        ..RelationRules::default()
     };
     catalogue().relations.iter().map(|relation| relation.timed).map(rule).collect()
 }

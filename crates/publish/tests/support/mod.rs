@@ -49,6 +49,7 @@ impl Case {
             keep: (relation.timed && rng.random_bool(0.3)).then(|| rng.random_range(1..5)),
             hot_work: [None, Some(0), Some(20)][rng.random_range(0..3)],
             hot_counts: [None, Some(0), Some(20)][rng.random_range(0..3)],
+            ..RelationRules::default()
         });
         let rules = rules.collect();
         Self { epochs: epochs(rng), paths, rules, n: rng.random_range(1..12) }
