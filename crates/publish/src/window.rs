@@ -7,9 +7,14 @@
 //!             └── marked again meanwhile ──────────────────────┘ sent again, by a higher attempt
 //! ```
 //!
+//! What was not asked for lately goes before all that was, so that who changes now and then does not wait for those that
+//! change all the time; among each of both the highest score goes first. Nobody waits for ever: who waits for long was not
+//! asked for lately.
+//!
 //! A round goes out together, and the next one when all of it has come back. A round without loss doubles the next one, if
-//! it was quick: what has just changed waits for the round before it. A slow round halves the next one, and so does a loss. Of an answer that comes twice the first counts; numbers of attempts only rise, so that a late one
-//! from an earlier round is known by its number.
+//! it was quick: what has just changed waits for the round before it. A slow round halves the next one, and so does a
+//! loss. Of an answer that comes twice the first counts; numbers of attempts only rise, so that a late one from an earlier
+//! round is known by its number.
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
@@ -21,8 +26,15 @@ use std::hash::Hash;
 const FIRST: usize = 64;
 
 /// A round is quick that takes one in so many of the blocking time, and slow when it takes four times that: rounds of some
-/// ten milliseconds are long against a message, and short for who waits.
-const QUICK: u64 = 64;
+/// milliseconds are long against a message, and short for who waits.
+const QUICK: u64 = 256;
+
+/// Who was asked for within this time was asked for lately: in microseconds, and at least the interval.
+const LATELY_US: u64 = 1_000_000;
+
+/// To look at so many objects that wait, for the next ones to be sent, takes a sixteenth of a microsecond for each at the
+/// most. They are picked for as many rounds as take sixteen times that.
+const LOOKED_AT_PER_US: u64 = 1;
 
 /// Slowness makes no round smaller than this, which gives all evaluators something to do; only loss does, for a while.
 const STEADY: usize = 16;
@@ -115,8 +127,8 @@ pub struct SendWindow<K> {
     /// The big window, the next to be sent at the end.
     picked: Vec<K>,
     flight: HashMap<K, Flight>,
-    /// When objects were sent last, as long as that holds them back, and up to an interval longer.
-    held: HashMap<K, u64>,
+    /// When objects were sent last, where that was lately, and up to as long again.
+    sent: HashMap<K, u64>,
     swept_us: u64,
     small: usize,
     /// Whether a round is out, and whether it has lost anything.
@@ -141,7 +153,7 @@ impl<K: Copy + Eq + Hash + Ord> SendWindow<K> {
             timers: BTreeMap::new(),
             picked: Vec::new(),
             flight: HashMap::new(),
-            held: HashMap::new(),
+            sent: HashMap::new(),
             swept_us: 0,
             round: None,
             began_us: 0,
@@ -166,7 +178,7 @@ impl<K: Copy + Eq + Hash + Ord> SendWindow<K> {
             Entry::Occupied(mut waiting) => return waiting.get_mut().join(change),
             Entry::Vacant(place) => _ = place.insert(change),
         }
-        match self.held.get(&key).map(|sent_us| sent_us + self.rules.interval_us).filter(|due_us| *due_us > now_us) {
+        match self.sent.get(&key).map(|sent_us| sent_us + self.rules.interval_us).filter(|due_us| *due_us > now_us) {
             Some(due_us) => self.timers.entry(due_us).or_default().push(key),
             None => self.ready.push(key),
         }
@@ -176,7 +188,7 @@ impl<K: Copy + Eq + Hash + Ord> SendWindow<K> {
     pub fn forget(&mut self, key: K) {
         self.waiting.remove(&key);
         self.flight.remove(&key);
-        self.held.remove(&key);
+        self.sent.remove(&key);
     }
 
     /// What is to be sent now, of which at most `room` for the first time. In a hurry nothing is held back.
@@ -230,21 +242,31 @@ impl<K: Copy + Eq + Hash + Ord> SendWindow<K> {
         self.ready.append(&mut self.picked);
         let later = if hurry { BTreeMap::new() } else { self.timers.split_off(&(now_us + 1)) };
         self.ready.extend(std::mem::replace(&mut self.timers, later).into_values().flatten());
-        if now_us.saturating_sub(self.swept_us) >= self.rules.interval_us {
+        let since_us = now_us.saturating_sub(LATELY_US.max(self.rules.interval_us));
+        if self.swept_us <= since_us {
             self.swept_us = now_us;
-            self.held.retain(|_, sent_us| *sent_us + self.rules.interval_us > now_us);
+            self.sent.retain(|_, sent_us| *sent_us > since_us);
         }
         // By rising score: the next one is taken from the end. Equals by key, so that nothing depends on who came first.
-        let waiting = |key: K| Some((self.waiting.get(&key)?.score(now_us), Reverse(key)));
-        let mut due: Vec<_> = self.ready.drain(..).filter_map(waiting).collect();
-        let first = due.len().saturating_sub(self.rules.big);
+        let rank = |key: K| {
+            let is_seldom = self.sent.get(&key).is_none_or(|sent_us| *sent_us <= since_us);
+            Some((is_seldom, self.waiting.get(&key)?.score(now_us), Reverse(key)))
+        };
+        let mut due: Vec<_> = self.ready.drain(..).filter_map(rank).collect();
+        let first = due.len().saturating_sub(self.picked_at_once(due.len()));
         if first > 0 {
             due.select_nth_unstable(first);
-            self.ready.extend(due.drain(..first).map(|(_, Reverse(key))| key));
+            self.ready.extend(due.drain(..first).map(|(.., Reverse(key))| key));
         }
         due.sort_unstable();
         due.dedup();
-        self.picked.extend(due.into_iter().map(|(_, Reverse(key))| key));
+        self.picked.extend(due.into_iter().map(|(.., Reverse(key))| key));
+    }
+
+    /// Of so many that wait, how many are picked: few, since what changes next may have to go before them.
+    fn picked_at_once(&self, waiting: usize) -> usize {
+        let rounds = (waiting as u64 / LOOKED_AT_PER_US / self.took_us.max(1)).max(1);
+        self.small.saturating_mul(usize::try_from(rounds).unwrap_or(usize::MAX)).min(self.rules.big)
     }
 
     fn send_round(&mut self, now_us: u64, room: usize, sends: &mut Vec<Send<K>>) {
@@ -258,7 +280,7 @@ impl<K: Copy + Eq + Hash + Ord> SendWindow<K> {
             let flight = Flight { first: self.attempt, sent_us: now_us, since_us: waiting.since_us, again: None };
             self.flight.insert(key, flight);
             if self.rules.interval_us > 0 {
-                self.held.insert(key, now_us);
+                self.sent.insert(key, now_us);
             }
             sends.push(Send { key, attempt: self.attempt });
         }
@@ -405,7 +427,7 @@ mod tests {
 
     #[test]
     fn slow_rounds_become_smaller_and_quick_ones_larger() {
-        let mut window = SendWindow::new(WindowRules { small_max: 64, blocking_us: 640, ..rules() });
+        let mut window = SendWindow::new(WindowRules { small_max: 64, blocking_us: 2_560, ..rules() });
         let mut sizes = Vec::new();
         for (round, took_us) in [0, 100, 100, 30, 5, 10].into_iter().enumerate() {
             let now_us = round as u64 * 1_000;
@@ -434,6 +456,22 @@ mod tests {
         assert_eq!(window.poll(199, ROOM, false), []);
         assert!(window.returned(2, window.attempt, 0));
         assert_eq!(keys(&window.poll(199, ROOM, true)), [1], "in a hurry nothing is");
+    }
+
+    #[test]
+    fn who_changes_seldom_does_not_wait_for_those_that_change_all_the_time() {
+        let mut window = SendWindow::new(WindowRules { small_max: 16, interval_us: 50, ..rules() });
+        for round in 0..40_u64 {
+            let now_us = round * 1_000;
+            (0..100).for_each(|key| (0..9).for_each(|_| window.mark(key, now_us)));
+            window.mark(1_000 + round as u32, now_us + 900);
+            let sends = window.poll(now_us + 999, ROOM, false);
+            assert_eq!(sends.iter().any(|send| send.key == 1_000 + round as u32), round >= 6, "round {round}");
+            // The rounds take as long as it takes to look at all, and so does what is picked.
+            sends.iter().for_each(|send| assert!(window.returned(send.key, send.attempt, now_us + 1_500)));
+        }
+        let oldest_us = window.figures(40_000).oldest_us;
+        assert!(oldest_us < 9_000, "the others go one after the other: {oldest_us}");
     }
 
     #[test]
