@@ -4,8 +4,8 @@ use proxima_event::Position;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long a following source rests between two looks at its files.
-const POLL: Duration = Duration::from_millis(50);
+/// How long a following source rests between two looks at its files: what comes waits half of that.
+const POLL: Duration = Duration::from_millis(10);
 
 /// How long a writer may go on with a file that was rotated away before it reopens the new one.
 const ROTATED: Duration = Duration::from_secs(5);
@@ -42,7 +42,7 @@ pub struct FileConfig {
     pub follow: bool,
     /// Where an earlier run left off. Files that are not named here are read from their beginning.
     pub resume: Vec<Position>,
-    /// How long to rest between two looks when following.
+    /// How long to rest between two looks when following, at the least: looking at many files takes time itself.
     pub poll: Duration,
     /// How long a file that was renamed or deleted must be quiet to count as finished.
     pub rotated: Duration,

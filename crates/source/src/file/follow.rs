@@ -1,7 +1,7 @@
 //! Files that are followed: what grows is read on, what is new is found, what is rotated is finished.
 //!
-//! The source looks at its files every [`poll`](super::FileConfig::poll). It knows them by device and inode, not by
-//! name, so that it can tell what happened in between:
+//! The source looks at its files every [`poll`](super::FileConfig::poll), or less often if they are many. It knows them by
+//! device and inode, not by name, so that it can tell what happened in between:
 //!
 //! - *rename and create*: the old file is read on under its new name until it was quiet for a while, the new one from
 //!   its beginning;
@@ -28,8 +28,11 @@ const OPEN: Duration = Duration::from_secs(60);
 /// How often a resting source looks whether the run ends.
 const LOOK_UP: Duration = Duration::from_millis(20);
 
-/// Looking at many files takes time; at the most this share of it is spent so.
-const LOOKING_SHARE: u32 = 4;
+/// Looking at many files takes time: one part in so many …
+const LOOKING_SHARE: u32 = 20;
+/// … unless the files would be looked at less often than this; then it is one in so many at the most.
+const SELDOM: Duration = Duration::from_millis(50);
+const LOOKING_SHARE_MOST: u32 = 4;
 
 /// Reads all files, and what is added to them, until the run ends.
 pub(super) fn follow(
@@ -47,10 +50,15 @@ pub(super) fn follow(
     loop {
         let begin = Instant::now();
         follower.look()?;
-        let pause = config.poll.max(begin.elapsed() * LOOKING_SHARE);
+        let pause = pause(config.poll, begin.elapsed());
         follower.read()?;
         rest(pause, intake)?;
     }
+}
+
+/// How long to rest when a look took so long.
+fn pause(poll: Duration, look: Duration) -> Duration {
+    (look * LOOKING_SHARE).min(SELDOM).max(look * LOOKING_SHARE_MOST).max(poll)
 }
 
 fn rest(pause: Duration, intake: &dyn Intake) -> Result<(), Halt> {
@@ -287,4 +295,17 @@ impl Followed {
 
 fn is(error: &SourceError, kind: ErrorKind) -> bool {
     matches!(error, SourceError::Io { source, .. } if source.kind() == kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_files_are_looked_at_less_often() {
+        let ms = Duration::from_millis;
+        let pauses = [(0, 10), (1, 20), (5, 50), (20, 80)].map(|(look, rest)| (pause(ms(10), ms(look)), ms(rest)));
+        pauses.iter().for_each(|(pause, rest)| assert_eq!(pause, rest));
+        assert_eq!(pause(ms(100), ms(1)), ms(100));
+    }
 }
