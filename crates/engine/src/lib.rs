@@ -28,7 +28,9 @@ pub use run::{KeepRejected, KeepRejectedWrites, RunConfig, RunControl, RunError,
 pub use status::{OperatorStatus, RunStatus, SinkStatus, SourceStatus};
 
 pub use operator::{EpochEnd, Operator, OperatorStats, Outbox};
-pub use snapshot::{ALL_ADDED, Section, SectionKind, SnapshotError, StateReader, StateWriter};
+pub use snapshot::{
+    ALL_ADDED, BatchWriter, ColumnType, Section, SectionKind, SnapshotError, StateReader, StateWriter, Strings, Values,
+};
 pub use topology::{
     MakeDecoder, MakeSourceDecoder, NodeId, OperatorInfo, Route, SinkNode, SourceId, SourceNode, Topology,
 };

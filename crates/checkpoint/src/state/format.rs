@@ -13,7 +13,8 @@ use proxima_event::KeyGroup;
 use std::io;
 use xxhash_rust::xxh3::xxh3_64;
 
-const MAGIC: &[u8; 8] = b"PXSTATE1";
+/// The last byte is the version, of the operators' sections as well: each change of how they are written takes another.
+const MAGIC: &[u8; 8] = b"PXSTATE2";
 const INDEX_BYTES: usize = 43;
 const FOOTER_BYTES: usize = 4 + 8 + MAGIC.len();
 /// Compressing less than this costs more time than the bytes are worth: some five microseconds before the first byte, for
@@ -162,6 +163,12 @@ impl Packer {
     }
 }
 
+/// Whether it is a whole file of state as another version writes them.
+pub(crate) fn is_of_other_version(file: &[u8]) -> bool {
+    let versionless = |magic: &[u8]| magic.starts_with(&MAGIC[..MAGIC.len() - 1]) && magic != MAGIC;
+    file.first_chunk::<8>().zip(file.last_chunk::<8>()).is_some_and(|(first, last)| first == last && versionless(first))
+}
+
 /// Where the sections of a file stand. `None` when it is not a file of state, or damaged.
 pub(crate) fn index(file: &[u8]) -> Option<Vec<SectionInfo>> {
     let (rest, footer) = file.split_at_checked(file.len().checked_sub(FOOTER_BYTES)?)?;
@@ -268,6 +275,17 @@ mod tests {
             Section { operator: OperatorId(1), group: KeyGroup(2), kind: Kind::Full, added: 0, bytes: vec![7; 999] };
         let (file, _) = encode(&[section]).unwrap();
         assert!((0..file.len()).all(|cut| index(&file[..cut]).is_none()));
+    }
+
+    #[test]
+    fn files_of_another_version_are_known() {
+        let (mut file, _) = encode(&[]).unwrap();
+        assert!(!is_of_other_version(&file));
+        let end = file.len() - 1;
+        (file[MAGIC.len() - 1], file[end]) = (b'1', b'1');
+        assert!(is_of_other_version(&file) && index(&file).is_none());
+        file[end] = b'2';
+        assert!(!is_of_other_version(&file), "damaged");
     }
 
     #[test]

@@ -151,6 +151,9 @@ fn read_file(store: &dyn Store, retry: Retry, file: &FileRef) -> Result<(StateNa
     if xxh3_64(&bytes) != file.checksum {
         return Err(damaged("has another checksum than the log says"));
     }
+    if format::is_of_other_version(&bytes) {
+        return Err(damaged("was written by another version; go on with that one, or start anew with --fresh"));
+    }
     let sections = format::index(&bytes).ok_or_else(|| damaged("has no index"))?;
     Ok((name, ReadFile { bytes, sections }))
 }

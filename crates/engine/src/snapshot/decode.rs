@@ -1,13 +1,14 @@
-//! Bytes back into batches: the counterpart of [`encode`](super::encode), where the format is described.
+//! Bytes back into batches: the counterpart of [`encode`](super::encode).
 
-use super::encode::is_bytes;
-use super::words;
+use super::column::{is_bytes, turn};
+use super::{strings, words};
 use arrow::array::{ArrayData, ArrayRef, BinaryArray, BooleanArray, RecordBatch, StringArray, make_array};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The first batch of some bytes, and the bytes behind it; `None` when they are cut short.
@@ -52,16 +53,18 @@ impl<'a> Bytes<'a> {
                 Some(bits) => Some(NullBuffer::new(bits)),
             },
         };
+        let valid = rows - nulls.as_ref().map_or(0, NullBuffer::null_count);
         if data_type == DataType::Boolean {
             return Ok(self.bits(rows).map(|bits| Arc::new(BooleanArray::new(bits, nulls)) as ArrayRef));
         }
         if is_bytes(&data_type) {
-            return self.byte_column(&data_type, rows, nulls);
+            return self.byte_column(&data_type, valid, nulls);
         }
         let width = data_type.primitive_width();
         let width = width.ok_or_else(|| ArrowError::ParseError(format!("no state has columns of type {name}")))?;
         let values = match width {
-            8 => self.words(rows).map(Buffer::from_vec),
+            1..=8 => self.words(valid).map(|words| narrow(&spread(words, nulls.as_ref()), width)),
+            16 => self.wide(valid).map(|values| Buffer::from_vec(spread(values, nulls.as_ref()))),
             _ => rows.checked_mul(width).and_then(|len| self.take(len)).map(Buffer::from),
         };
         let Some(values) = values else { return Ok(None) };
@@ -69,23 +72,59 @@ impl<'a> Bytes<'a> {
         Ok(Some(make_array(data.build()?)))
     }
 
+    fn wide(&mut self, rows: usize) -> Option<Vec<u128>> {
+        let (low, turned) = (self.words(rows)?, self.words(rows)?);
+        let value = |(&low, &turned)| u128::from(low) | u128::from(turn(low, turned)) << 64;
+        Some(low.iter().zip(&turned).map(value).collect())
+    }
+
     fn byte_column(
         &mut self,
         data_type: &DataType,
-        rows: usize,
+        valid: usize,
         nulls: Option<NullBuffer>,
     ) -> Result<Option<ArrayRef>, ArrowError> {
-        let Some(lengths) = self.words(rows) else { return Ok(None) };
-        let total = lengths.iter().try_fold(0u64, |total, len| total.checked_add(*len));
-        let total = total.and_then(|total| i32::try_from(total).ok());
-        let Some(values) = total.and_then(|total| self.take(total as usize)) else { return Ok(None) };
+        let Some((lengths, bytes)) = self.strings(valid) else { return Ok(None) };
+        let lengths = spread(lengths, nulls.as_ref());
         let offsets = OffsetBuffer::from_lengths(lengths.into_iter().map(|len| len as usize));
-        let binary = BinaryArray::try_new(offsets, Buffer::from(values), nulls)?;
+        let binary = BinaryArray::try_new(offsets, Buffer::from_vec(bytes), nulls)?;
         let column: ArrayRef = match data_type.is_string() {
             true => Arc::new(StringArray::try_from_binary(binary)?),
             false => Arc::new(binary),
         };
         cast(&column, data_type).map(Some)
+    }
+
+    /// The lengths of strings, and their bytes.
+    fn strings(&mut self, rows: usize) -> Option<(Vec<u64>, Vec<u8>)> {
+        if rows == 0 {
+            return Some(Default::default());
+        }
+        let different = self.number::<1>()?;
+        if different > 0 {
+            let (lengths, bytes) = self.some_strings(different, &[])?;
+            let bits = strings::bits_of(different);
+            let packed = self.take(words::packed_bytes(rows, bits))?;
+            return repeat(&lengths, &bytes, (0..rows).map(|row| words::bits_at(packed, row, bits as usize) as usize));
+        }
+        let prefix = self.number::<1>().and_then(|len| self.take(len))?;
+        self.some_strings(rows, prefix)
+    }
+
+    fn some_strings(&mut self, rows: usize, prefix: &[u8]) -> Option<(Vec<u64>, Vec<u8>)> {
+        let mut lengths = self.words(rows)?;
+        let total = lengths.iter().try_fold(0u64, |total, len| total.checked_add(*len))?;
+        let mut rest = self.take(usize::try_from(total).ok()?)?;
+        let all = (rows * prefix.len()).checked_add(rest.len()).filter(|&all| i32::try_from(all).is_ok())?;
+        let mut bytes = Vec::with_capacity(all);
+        for len in &mut lengths {
+            let (own, behind) = rest.split_at(*len as usize);
+            bytes.extend_from_slice(prefix);
+            bytes.extend_from_slice(own);
+            rest = behind;
+            *len += prefix.len() as u64;
+        }
+        Some((lengths, bytes))
     }
 
     fn stream(&mut self) -> Result<Option<ArrayRef>, ArrowError> {
@@ -115,5 +154,40 @@ impl<'a> Bytes<'a> {
         let width = self.number::<1>()? as u8;
         let values = self.take(words::bytes(width, rows)?)?;
         Some(words::read(width, rows, values))
+    }
+}
+
+/// Strings by their numbers among some; `None` where there is no such string, or they are too many bytes.
+fn repeat(lengths: &[u64], bytes: &[u8], numbers: impl Iterator<Item = usize>) -> Option<(Vec<u64>, Vec<u8>)> {
+    let mut end = 0;
+    let place = |len: &u64| {
+        end += *len as usize;
+        end - *len as usize..end
+    };
+    let places: Vec<Range<usize>> = lengths.iter().map(place).collect();
+    let (mut repeated, mut all) = (Vec::new(), Vec::new());
+    for number in numbers {
+        let place = places.get(number)?.clone();
+        repeated.push(place.len() as u64);
+        all.extend_from_slice(&bytes[place]);
+    }
+    i32::try_from(all.len()).is_ok().then_some((repeated, all))
+}
+
+/// Values in their rows, with zeros where there is none.
+fn spread<T: Copy + Default>(values: Vec<T>, nulls: Option<&NullBuffer>) -> Vec<T> {
+    let Some(nulls) = nulls else { return values };
+    let mut values = values.into_iter();
+    let value = |valid: bool| if valid { values.next() } else { None };
+    nulls.iter().map(value).map(Option::unwrap_or_default).collect()
+}
+
+/// Words as values of so many bytes.
+fn narrow(words: &[u64], width: usize) -> Buffer {
+    match width {
+        1 => words.iter().map(|&word| word as u8).collect(),
+        2 => words.iter().map(|&word| word as u16).collect(),
+        4 => words.iter().map(|&word| word as u32).collect(),
+        _ => words.iter().copied().collect(),
     }
 }

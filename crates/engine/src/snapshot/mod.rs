@@ -3,8 +3,10 @@
 //! A key group's state is a chain of sections: a full one, then the changes of each later save in order. A new full
 //! section begins the chain anew.
 
+mod column;
 mod decode;
 mod encode;
+mod strings;
 mod words;
 
 #[cfg(test)]
@@ -12,7 +14,12 @@ mod tests;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use encode::BatchEncoder;
+pub use column::{ColumnType, Values};
+pub use encode::BatchWriter;
+pub use strings::Strings;
+
+use column::Room;
+use encode::{BatchEncoder, put_size};
 use proxima_event::KeyGroup;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -46,8 +53,8 @@ pub struct Section {
 
 /// Collects what an operator saves: for each key group a list of Arrow batches, whose meaning is the operator's own.
 ///
-/// A batch is encoded when it is handed over: plain copies of its buffers, so that the cost is that of the memory. What
-/// takes longer and reads nothing that changes is left for [`later`](Self::later).
+/// A batch is encoded when it is handed over. What takes longer and reads nothing that changes is left for
+/// [`later`](Self::later).
 #[derive(Debug, Default)]
 pub struct StateWriter {
     sections: BTreeMap<KeyGroup, (SectionKind, Vec<u8>)>,
@@ -57,6 +64,7 @@ pub struct StateWriter {
     failed: Option<ArrowError>,
     /// Where a batch is encoded before its section takes as much memory as it has bytes.
     encoded: Vec<u8>,
+    room: Room,
     later: Vec<Later>,
 }
 
@@ -87,13 +95,11 @@ impl StateWriter {
     pub fn rows(&mut self, kind: SectionKind, batch: &RecordBatch, groups: &[(KeyGroup, Range<usize>)]) {
         let mut encoder = BatchEncoder::new(batch);
         for (group, rows) in groups {
-            let (other, bytes) = self.sections.entry(*group).or_insert_with(|| (kind, Vec::new()));
-            assert_eq!(*other, kind, "{group:?} is saved whole or by its changes");
             self.encoded.clear();
-            if let Err(error) = encoder.encode(rows.clone(), &mut self.encoded) {
+            if let Err(error) = encoder.encode(rows.clone(), &mut self.room, &mut self.encoded) {
                 self.failed.get_or_insert(error);
             }
-            bytes.extend_from_slice(&self.encoded);
+            self.append(kind, *group);
         }
     }
 
@@ -101,6 +107,35 @@ impl StateWriter {
     /// over at once.
     pub fn later(&mut self, work: impl FnOnce(&mut Self) + Send + 'static) {
         self.later.push(Later(Box::new(work)));
+    }
+
+    /// Adds a batch of some rows and columns to a key group, which `write` is to give one by one, unless there are no
+    /// rows.
+    ///
+    /// # Panics
+    /// When the key group gets both a full section and changes.
+    pub fn batch(
+        &mut self,
+        (kind, group): (SectionKind, KeyGroup),
+        (rows, columns): (usize, usize),
+        write: impl FnOnce(&mut BatchWriter<'_>),
+    ) {
+        self.encoded.clear();
+        if let Err(error) = put_size(rows, columns, &mut self.encoded) {
+            self.failed.get_or_insert(error);
+        }
+        if rows > 0 {
+            let Self { room, encoded: out, failed, .. } = self;
+            write(&mut BatchWriter { rows, room, out, failed });
+        }
+        self.append(kind, group);
+    }
+
+    /// Appends what is encoded to a section.
+    fn append(&mut self, kind: SectionKind, group: KeyGroup) {
+        let (other, bytes) = self.sections.entry(group).or_insert_with(|| (kind, Vec::new()));
+        assert_eq!(*other, kind, "{group:?} is saved whole or by its changes");
+        bytes.extend_from_slice(&self.encoded);
     }
 
     /// Of so many rows of changes, `replaced` take the place of rows of earlier saves, or say that one is gone. Where

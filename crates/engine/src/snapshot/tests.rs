@@ -8,6 +8,7 @@ use arrow::array::{
 };
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, Int32Type};
+use proptest::prelude::*;
 use std::sync::Arc;
 
 const ROWS: usize = 100;
@@ -83,6 +84,71 @@ fn columns_of_each_type_come_back_in_their_ranges() {
     for (read, column) in read.iter().zip(&columns) {
         let read = concat(&read.iter().map(|part| part.as_ref()).collect::<Vec<_>>()).unwrap();
         assert_eq!(&read, column);
+    }
+}
+
+fn decimals(values: &[Option<i128>]) -> ArrayRef {
+    let decimals = values.iter().copied().collect::<Decimal128Array>();
+    Arc::new(decimals.with_data_type(DataType::Decimal128(38, 2)))
+}
+
+fn there_and_back(columns: Vec<ArrayRef>) -> (usize, RecordBatch) {
+    let mut writer = StateWriter::default();
+    writer.full(KeyGroup(7), &batch_of(columns));
+    let section = writer.encode().unwrap().remove(0);
+    (section.bytes.len(), StateReader::from(&section).next_batch().unwrap().unwrap())
+}
+
+proptest! {
+    #[test]
+    fn strings_and_decimals_come_back(
+        strings in prop::collection::vec(prop::option::weighted(0.8, "(shop )?[ab]{0,3}( and what is sold)?[ab]{0,9}"), 1..400),
+        values in prop::collection::vec(prop::option::weighted(0.8, any::<i64>()), 1..50),
+    ) {
+        let columns: [ArrayRef; 2] = [
+            Arc::new(strings.iter().map(Option::as_deref).collect::<StringViewArray>()),
+            Arc::new(strings.iter().map(|string| string.as_deref().map(str::as_bytes)).collect::<BinaryArray>()),
+        ];
+        let (_, read) = there_and_back(columns.to_vec());
+        prop_assert_eq!(read.columns(), &columns);
+        for shift in [0, 20, 60] {
+            let wide: Vec<_> = values.iter().map(|value| value.map(|value| i128::from(value) << shift)).collect();
+            let column = decimals(&wide);
+            let (_, read) = there_and_back(vec![column.clone()]);
+            prop_assert_eq!(read.column(0), &column);
+        }
+    }
+}
+
+/// What stands in checkpoints: a change needs another version in `proxima_checkpoint`'s files.
+#[test]
+fn a_batch_has_these_bytes() {
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(5), None, Some(7)]));
+    let names: ArrayRef = Arc::new(StringViewArray::from(vec!["mid_1", "mid_2", "mid_3"]));
+    let mut writer = StateWriter::default();
+    writer.changes(KeyGroup(7), &batch_of(vec![numbers, names]));
+    let section = writer.encode().unwrap().remove(0);
+    let numbers = b"\x05Int64\x01\x05\x01\x05\x07";
+    let names = b"\x08Utf8View\0\0\x04mid_\x01\x01\x01\x01123";
+    assert_eq!(section.bytes, [&b"\x03\0\0\0\x02\0"[..], numbers, names].concat());
+}
+
+/// Amounts with a NULL and either sign take no more than their digits.
+#[test]
+fn small_decimals_take_few_bytes() {
+    let values: Vec<Option<i128>> = (0..1000).map(|at| (at % 9 != 0).then_some(at % 99 * 100)).collect();
+    let bytes = there_and_back(vec![decimals(&values)]).0;
+    assert!(bytes < 1000 * 8 / 8 + 200, "{bytes} bytes");
+    let signed: Vec<Option<i128>> = values.iter().map(|value| value.map(|value| value - 5000)).collect();
+    let bytes = there_and_back(vec![decimals(&signed)]).0;
+    assert!(bytes < 1000 * 9 + 200, "{bytes} bytes");
+}
+
+#[test]
+fn columns_without_any_value_come_back() {
+    for data_type in [DataType::Utf8View, DataType::Int32, DataType::Decimal128(10, 2), DataType::Boolean] {
+        let column = arrow::array::new_null_array(&data_type, ROWS);
+        assert_eq!(there_and_back(vec![column.clone()]).1.column(0), &column, "{data_type}");
     }
 }
 

@@ -12,9 +12,9 @@ const BITS_MAX: u32 = u32::BITS;
 const HEAD_BYTES: usize = 2 * size_of::<u64>();
 
 /// Appends the width of some numbers and the numbers.
-pub(super) fn put(words: impl ExactSizeIterator<Item = u64> + Clone, out: &mut Vec<u8>) {
+pub(super) fn put(words: &[u64], out: &mut Vec<u8>) {
     let (least, greatest) =
-        words.clone().fold((u64::MAX, 0), |(least, greatest), word| (word.min(least), word.max(greatest)));
+        words.iter().fold((u64::MAX, 0), |(least, greatest), &word| (word.min(least), word.max(greatest)));
     let width = match greatest {
         0 => 0,
         1..=0xff => 1,
@@ -25,7 +25,7 @@ pub(super) fn put(words: impl ExactSizeIterator<Item = u64> + Clone, out: &mut V
     let (rows, plain) = (words.len(), words.len() * width);
     // So many bits at the least, if each number is its distance from the least.
     if plain > HEAD_BYTES + 1 {
-        let unit = unit(words.clone(), least);
+        let unit = unit(words, least);
         let bits = u64::BITS - ((greatest - least) / unit).leading_zeros();
         if bits <= BITS_MAX && HEAD_BYTES + packed_bytes(rows, bits) < plain {
             return put_packed(words, (least, unit, bits), out);
@@ -34,25 +34,26 @@ pub(super) fn put(words: impl ExactSizeIterator<Item = u64> + Clone, out: &mut V
     out.push(width as u8);
     let start = out.len();
     out.resize(start + plain, 0);
-    let out = &mut out[start..];
+    let (out, words) = (&mut out[start..], words.iter());
     match width {
         0 => {}
-        1 => out.iter_mut().zip(words).for_each(|(byte, word)| *byte = word as u8),
-        2 => out.as_chunks_mut().0.iter_mut().zip(words).for_each(|(at, word)| *at = (word as u16).to_le_bytes()),
-        4 => out.as_chunks_mut().0.iter_mut().zip(words).for_each(|(at, word)| *at = (word as u32).to_le_bytes()),
+        1 => out.iter_mut().zip(words).for_each(|(byte, word)| *byte = *word as u8),
+        2 => out.as_chunks_mut().0.iter_mut().zip(words).for_each(|(at, word)| *at = (*word as u16).to_le_bytes()),
+        4 => out.as_chunks_mut().0.iter_mut().zip(words).for_each(|(at, word)| *at = (*word as u32).to_le_bytes()),
         _ => out.as_chunks_mut().0.iter_mut().zip(words).for_each(|(at, word)| *at = word.to_le_bytes()),
     }
 }
 
 /// What all distances from the least number are multiples of.
-fn unit(words: impl Iterator<Item = u64>, least: u64) -> u64 {
-    let mut unit = 0;
-    for distance in words.map(|word| word - least) {
-        if unit == 0 || distance % unit != 0 {
+fn unit(words: &[u64], least: u64) -> u64 {
+    let (mut unit, mut divisor) = (0, Divisor::new(1));
+    for distance in words.iter().map(|word| word - least) {
+        if distance != 0 && (unit == 0 || divisor.divide(distance).is_none()) {
             unit = greatest_divisor(distance, unit);
             if unit == 1 {
                 break;
             }
+            divisor = Divisor::new(unit);
         }
     }
     unit.max(1)
@@ -65,24 +66,60 @@ fn greatest_divisor(mut a: u64, mut b: u64) -> u64 {
     a
 }
 
-fn packed_bytes(rows: usize, bits: u32) -> usize {
+/// Divides without the processor's division, which takes longer than all else that is done to a number.
+#[derive(Clone, Copy)]
+struct Divisor {
+    zeros: u32,
+    /// Modulo 2⁶⁴, of the odd part.
+    inverse: u64,
+    /// The greatest quotient by the odd part.
+    most: u64,
+}
+
+impl Divisor {
+    fn new(by: u64) -> Self {
+        let (zeros, odd) = (by.trailing_zeros(), by >> by.trailing_zeros());
+        // Newton's way to the inverse: an odd number is its own in three bits, and each step doubles them.
+        let inverse = (0..5).fold(odd, |inverse, _| inverse.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(inverse))));
+        Self { zeros, inverse, most: u64::MAX / odd }
+    }
+
+    /// The quotient, where the number is a multiple: by an odd number multiples alone have one that is not too great.
+    #[inline(always)]
+    fn divide(self, number: u64) -> Option<u64> {
+        let quotient = self.multiple(number);
+        (number & ((1 << self.zeros) - 1) == 0 && quotient <= self.most).then_some(quotient)
+    }
+
+    /// The quotient of a number that is a multiple.
+    #[inline(always)]
+    fn multiple(self, number: u64) -> u64 {
+        (number >> self.zeros).wrapping_mul(self.inverse)
+    }
+}
+
+/// How many bytes numbers of so many bits take without gaps.
+pub(super) fn packed_bytes(rows: usize, bits: u32) -> usize {
     (rows * bits as usize).div_ceil(8)
 }
 
-/// The least bits first, without gaps.
-fn put_packed(words: impl ExactSizeIterator<Item = u64>, (least, unit, bits): (u64, u64, u32), out: &mut Vec<u8>) {
+fn put_packed(words: &[u64], (least, unit, bits): (u64, u64, u32), out: &mut Vec<u8>) {
     out.push(PACKED + bits as u8);
     out.extend_from_slice(&least.to_le_bytes());
     out.extend_from_slice(&unit.to_le_bytes());
-    if bits == 0 {
-        return;
+    if bits > 0 {
+        let divisor = Divisor::new(unit);
+        put_bits(words.iter().map(|word| divisor.multiple(word - least)), bits, out);
     }
+}
+
+/// Appends numbers of at most 32 bits: the least bits first, without gaps.
+pub(super) fn put_bits(numbers: impl ExactSizeIterator<Item = u64>, bits: u32, out: &mut Vec<u8>) {
     let mut at = out.len();
-    out.resize(at + packed_bytes(words.len(), bits), 0);
+    out.resize(at + packed_bytes(numbers.len(), bits), 0);
     let (mut held, mut count) = (0u64, 0);
-    for word in words {
-        let distance = word - least;
-        held |= (if unit == 1 { distance } else { distance / unit }) << count;
+    for number in numbers {
+        held |= number << count;
         count += bits;
         if count >= u32::BITS {
             out[at..at + 4].copy_from_slice(&(held as u32).to_le_bytes());
@@ -93,6 +130,13 @@ fn put_packed(words: impl ExactSizeIterator<Item = u64>, (least, unit, bits): (u
     }
     let left = out.len() - at;
     out[at..].copy_from_slice(&held.to_le_bytes()[..left]);
+}
+
+/// One of the numbers of [`put_bits`].
+pub(super) fn bits_at(packed: &[u8], row: usize, bits: usize) -> u64 {
+    let at = row * bits;
+    let from = &packed[at / 8..];
+    number(&from[..from.len().min(8)]) >> (at % 8) & ((1 << bits) - 1)
 }
 
 /// How many bytes some numbers take behind their width; `None` where no number is so wide.
@@ -116,11 +160,7 @@ pub(super) fn read(width: u8, rows: usize, bytes: &[u8]) -> Vec<u64> {
             let (head, packed) = bytes.split_at(HEAD_BYTES);
             let (least, unit) = (number(&head[..8]), number(&head[8..]));
             let bits = usize::from(width - PACKED);
-            let distance = |row: usize| {
-                let at = row * bits;
-                let from = &packed[at / 8..];
-                number(&from[..from.len().min(8)]) >> (at % 8) & ((1 << bits) - 1)
-            };
+            let distance = |row| bits_at(packed, row, bits);
             (0..rows).map(|row| least.wrapping_add(distance(row).wrapping_mul(unit))).collect()
         }
     }
@@ -151,10 +191,20 @@ mod tests {
         #[test]
         fn numbers_come_back(words in words()) {
             let mut out = vec![9];
-            put(words.iter().copied(), &mut out);
+            put(&words, &mut out);
             let width = out[1];
             prop_assert_eq!(bytes(width, words.len()), Some(out.len() - 2));
             prop_assert_eq!(read(width, words.len(), &out[2..]), words);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn multiples_alone_have_a_quotient(number in any::<u64>(), by in prop_oneof![1..5000_u64, 1..=u64::MAX]) {
+            let divisor = Divisor::new(by);
+            prop_assert_eq!(divisor.divide(number), (number % by == 0).then_some(number / by));
+            let multiple = number / by * by;
+            prop_assert_eq!(divisor.divide(multiple), Some(multiple / by));
         }
     }
 

@@ -10,14 +10,14 @@ use proxima_event::{Changes, KEY_GROUPS, KeyGroup};
 pub(super) const LOOSE: u32 = NO_GROUP;
 
 // The words of a row's payload.
-const WEIGHT: usize = 0;
+pub(super) const WEIGHT: usize = 0;
 const DELTA: usize = 1;
 /// Key number + 1 in the lower half; a word of the join's own in the upper.
 const KEY: usize = 2;
 /// The row after + 1 in the lower half, the row before + 1 in the upper.
 const LINKS: usize = 3;
 /// For the operator.
-const OWN: usize = 4;
+pub(super) const OWN: usize = 4;
 const WORDS: usize = 5;
 
 /// The list of a key.

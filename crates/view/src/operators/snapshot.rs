@@ -1,5 +1,6 @@
 //! Helpers to write keyed state by key group and to read it back.
 
+use super::group_table::{BatchForm, GroupTable};
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, UInt64Array};
 use arrow::datatypes::{Int64Type, Schema, UInt64Type};
 use proxima_engine::{SectionKind, SnapshotError, StateWriter};
@@ -82,6 +83,25 @@ impl Save {
 /// Rows of one batch of state, about: so that a great save does not hold all state in columns at once.
 pub(crate) const BATCH_ROWS: usize = 1 << 16;
 
+/// What of a table a batch holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    /// Groups that are there.
+    There,
+    /// Groups that are gone.
+    Gone,
+}
+
+impl Part {
+    fn of(self, save: &Save, kind: SectionKind, groups: Range<usize>) -> &[u32] {
+        let (there, gone) = save.of(kind, groups);
+        match self {
+            Self::There => there,
+            Self::Gone => gone,
+        }
+    }
+}
+
 /// The key groups that a save writes, in runs whose items make up a batch.
 pub(super) struct Run {
     pub(super) kind: SectionKind,
@@ -92,6 +112,29 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// The section of a key group.
+    pub(super) fn section(&self, group: usize) -> (SectionKind, KeyGroup) {
+        (self.kind, KeyGroup(group as u16))
+    }
+
+    /// Writes the batches of a table in the sections of the run, for each the groups that are gone and those that are
+    /// there, in this order or the other.
+    pub(super) fn write(
+        &self,
+        table: &GroupTable,
+        save: &Save,
+        forms: [(Part, &mut BatchForm); 2],
+        out: &mut StateWriter,
+    ) {
+        for (part, form) in forms {
+            for &group in &self.groups {
+                let following = part.of(save, self.kind, group..self.span.end);
+                let count = part.of(save, self.kind, group..group + 1).len();
+                form.write(table, (self, group), (following, count), out);
+            }
+        }
+    }
+
     /// The range that each section of the run has in a batch, given how many rows each key group has there.
     pub(super) fn ranges(&self, rows: impl Fn(Range<usize>) -> usize) -> Vec<(KeyGroup, Range<usize>)> {
         let mut end = 0;

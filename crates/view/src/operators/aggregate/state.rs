@@ -7,18 +7,16 @@
 
 use super::accumulator::{GroupRun, mismatch};
 use super::operator::{Aggregate, Call, ROWS};
-use crate::operators::snapshot::{Run, Save, misfit, next_rows, runs, state_batch, words_array, words_column};
+use crate::operators::group_table::BatchForm;
+use crate::operators::snapshot::{Part, Run, Save, misfit, next_rows, runs, words_column};
 use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::cast;
-use arrow::datatypes::UInt32Type;
+use arrow::datatypes::{DataType, UInt32Type};
 use proxima_engine::{SnapshotError, StateReader, StateWriter};
 use proxima_event::hash::hash_columns;
 use proxima_event::{KeyGroup, KeyGroupSet};
 use std::ops::Range;
 use std::sync::Arc;
-
-/// How many groups ahead a record is fetched.
-const AHEAD: usize = 16;
 
 impl Aggregate {
     pub(super) fn track_changes(&mut self) {
@@ -42,11 +40,11 @@ impl Aggregate {
     }
 
     fn write_run(&self, run: &Run, save: &Save, out: &mut StateWriter) {
-        let (groups, gone) = save.of(run.kind, run.span.clone());
-        let of_gone = run.ranges(|span| save.of(run.kind, span).1.len());
-        out.rows(run.kind, &state_batch(self.table.columns(gone)), &of_gone);
+        let keys = || BatchForm::of_keys(0..self.key_types.len());
+        let mut there = keys().with_words(self.saved_words(), &DataType::UInt64);
+        run.write(&self.table, save, [(Part::Gone, &mut keys()), (Part::There, &mut there)], out);
+        let groups = save.of(run.kind, run.span.clone()).0;
         let of_groups = run.ranges(|span| save.of(run.kind, span).0.len());
-        out.rows(run.kind, &self.saved_rows(groups), &of_groups);
         let rows = GroupRun::new(run.kind, run.span.clone(), groups);
         for (accumulator, _) in self.calls.iter().filter_map(Call::own_ref) {
             if let Some(batch) = accumulator.save(&rows) {
@@ -61,22 +59,6 @@ impl Aggregate {
         let rows = (self.stride > 0).then_some(ROWS);
         let own = self.calls.iter().filter_map(Call::own_ref).filter(|(accumulator, _)| !accumulator.settles());
         rows.into_iter().chain(own.flat_map(|(_, own)| own.clone())).collect()
-    }
-
-    /// The keys and words of some groups.
-    fn saved_rows(&self, groups: &[u32]) -> RecordBatch {
-        let words = self.saved_words();
-        let mut values: Vec<Vec<u64>> = words.iter().map(|_| Vec::with_capacity(groups.len())).collect();
-        for (at, &group) in groups.iter().enumerate() {
-            if let Some(&ahead) = groups.get(at + AHEAD) {
-                self.table.prefetch(ahead);
-            }
-            let payload = self.table.payload(group);
-            values.iter_mut().zip(&words).for_each(|(values, &word)| values.push(payload[word]));
-        }
-        let mut columns = self.table.columns(groups);
-        columns.extend(values.into_iter().map(words_array));
-        state_batch(columns)
     }
 
     /// Takes back one section.

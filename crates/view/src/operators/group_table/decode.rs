@@ -33,9 +33,13 @@ impl GroupTable {
         }
     }
 
+    /// Whether any key ever was NULL in this column, as far as that is known.
+    pub(super) fn may_be_null(&self, column: usize) -> bool {
+        column >= 32 || self.nulls_seen >> column & 1 != 0
+    }
+
     fn decode_nulls(&self, column: usize, groups: &[u32]) -> Option<NullBuffer> {
-        let none = self.nulls_seen >> column.min(31) & 1 == 0 && column < 32;
-        if none && !groups.contains(&NO_GROUP) {
+        if !self.may_be_null(column) && !groups.contains(&NO_GROUP) {
             return None;
         }
         let valid = |group| group != NO_GROUP && !self.layout.is_null(self.records.get(group), column);

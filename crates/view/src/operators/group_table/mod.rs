@@ -10,6 +10,7 @@ mod index;
 mod layout;
 mod prefetch;
 mod records;
+mod save;
 mod track;
 mod words;
 
@@ -18,6 +19,7 @@ mod tests;
 
 pub(crate) use decode::primitive;
 pub(crate) use layout::Equality;
+pub(crate) use save::BatchForm;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;

@@ -119,6 +119,12 @@ impl Records {
         &mut self.segments[segment][word..word + self.stride]
     }
 
+    /// Fetches all of a record ahead of its use.
+    #[inline(always)]
+    pub(super) fn prefetch_all(&self, record: u32) {
+        self.get(record).iter().step_by(8).for_each(|word| prefetch(word));
+    }
+
     /// Fetches a record's first and last line ahead of their use.
     #[inline(always)]
     pub(super) fn prefetch(&self, record: u32) {

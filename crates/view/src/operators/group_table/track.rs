@@ -5,6 +5,7 @@
 
 use super::{FREE, GONE, GroupTable, Mark};
 use crate::operators::snapshot::{BATCH_ROWS, Save, Sorted};
+use proxima_engine::ColumnType;
 use proxima_event::{KEY_GROUPS, KeyGroup, KeyGroupSet};
 
 const _: () = assert!(KEY_GROUPS <= 1 << u8::BITS, "the number of a key group is kept in a byte");
@@ -26,6 +27,8 @@ pub(super) struct Tracking {
     dirty: Vec<u32>,
     /// The groups that are gone but stand in the last save: their numbers are free when the next one has told so.
     gone: Vec<u32>,
+    /// How the key columns are called in a save, where they are written value by value.
+    pub(super) types: Vec<Option<ColumnType>>,
 }
 
 impl Tracking {
@@ -67,7 +70,8 @@ impl GroupTable {
     /// Notes from now on what changes. The table is empty still.
     pub(crate) fn track(&mut self) {
         assert_eq!(self.records.len(), 0, "changes are tracked from the first batch on");
-        self.tracking = Some(Box::default());
+        let types = self.layout.columns.iter().map(|column| ColumnType::new(&column.data_type)).collect();
+        self.tracking = Some(Box::new(Tracking { types, ..Tracking::default() }));
     }
 
     /// Whether changes are noted.

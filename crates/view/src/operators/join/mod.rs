@@ -5,10 +5,10 @@
 //! an outer side goes out with NULLs while its key has no row on the other side.
 
 use crate::operators::expiry::{Expirer, Expiry};
-use crate::operators::group_table::NO_GROUP;
-use crate::operators::keyed_rows::{KeyedRows, LOOSE};
+use crate::operators::group_table::{BatchForm, NO_GROUP};
+use crate::operators::keyed_rows::{KeyedRows, LOOSE, OWN, WEIGHT};
 use crate::operators::keys::Keys;
-use crate::operators::snapshot::runs;
+use crate::operators::snapshot::{Part, runs};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
@@ -256,9 +256,9 @@ impl Operator for Join {
         saves.iter().for_each(|save| save.tell_replaced(out));
         for run in runs(&saves.each_ref()) {
             for (side, save) in self.sides.iter().zip(&saves) {
-                let (there, gone) = save.of(run.kind, run.span.clone());
-                out.rows(run.kind, &side.saved_gone(gone), &run.ranges(|span| save.of(run.kind, span).1.len()));
-                out.rows(run.kind, &side.saved_rows(there), &run.ranges(|span| save.of(run.kind, span).0.len()));
+                let keys = || BatchForm::of_keys(0..side.schema.fields().len());
+                let mut there = keys().with_words([WEIGHT, OWN], &DataType::Int64);
+                run.write(&side.rows.table, save, [(Part::Gone, &mut keys()), (Part::There, &mut there)], out);
             }
         }
         self.sides.iter_mut().for_each(|side| side.rows.table.end_save());

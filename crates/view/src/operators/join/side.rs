@@ -3,7 +3,7 @@
 use crate::operators::expiry::{Expirer, word_us};
 use crate::operators::keyed_rows::{KeyedRows, LOOSE, Loaded};
 use crate::operators::keys::Keys;
-use crate::operators::snapshot::{misfit, next_rows, state_batch, weights_array, weights_column};
+use crate::operators::snapshot::{misfit, next_rows, weights_column};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use proxima_engine::{SnapshotError, StateReader};
@@ -46,19 +46,6 @@ impl Side {
         };
         let rows: Vec<u32> = self.rows.table.groups().filter(is_over).collect();
         self.rows.remove(&rows, |key| keys.push(key));
-    }
-
-    /// The rows that are gone, as a save has them.
-    pub(super) fn saved_gone(&self, rows: &[u32]) -> RecordBatch {
-        state_batch(self.rows.table.columns(rows))
-    }
-
-    /// Rows with their weights, and how often they are shown without a match.
-    pub(super) fn saved_rows(&self, rows: &[u32]) -> RecordBatch {
-        let mut columns = self.rows.table.columns(rows);
-        columns.push(weights_array(rows.iter().map(|&row| self.rows.weight(row).0)));
-        columns.push(weights_array(rows.iter().map(|&row| self.rows.own(row))));
-        state_batch(columns)
     }
 
     /// Takes back a side's part of a section. `retired` hears the keys that may be out of use.

@@ -4,9 +4,10 @@
 //! stood in its partition, so that of an epoch's records the last of each key is known, in whatever order their batches
 //! come; and later epochs hold later records. What goes out is the difference to the row that the key held before.
 
+use super::group_table::BatchForm;
 use super::keyed_rows::{KeyedRows, Loaded};
 use super::keys::Keys;
-use super::snapshot::{misfit, next_rows, runs, state_batch};
+use super::snapshot::{Part, misfit, next_rows, runs};
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{SchemaRef, UInt64Type};
@@ -183,11 +184,9 @@ impl Operator for Normalize {
         let save = self.rows.table.begin_save(rewrite);
         save.tell_replaced(out);
         for run in runs(&[&save]) {
-            let (there, gone) = save.of(run.kind, run.span.clone());
-            let rows = state_batch(self.rows.table.columns(there));
-            let keys = self.spec.key.iter().map(|&key| self.rows.table.column(key, gone)).collect();
-            out.rows(run.kind, &rows, &run.ranges(|span| save.of(run.kind, span).0.len()));
-            out.rows(run.kind, &state_batch(keys), &run.ranges(|span| save.of(run.kind, span).1.len()));
+            let mut rows = BatchForm::of_keys(0..self.spec.output.fields().len());
+            let mut keys = BatchForm::of_keys(self.spec.key.iter().copied());
+            run.write(&self.rows.table, &save, [(Part::There, &mut rows), (Part::Gone, &mut keys)], out);
         }
         self.rows.table.end_save();
     }
