@@ -53,7 +53,7 @@ fn judge(plan: &JobPlan, args: &EvaluateArgs) -> Result<Judged> {
     let ends = (relation.subject, relation.object);
     let chosen = Chosen { paths: &args.path, recommendations: &args.recommendation };
     chosen.check(plan, ends)?;
-    let mut models = Models::of(plan, ends, protocol);
+    let mut models = Models::of(plan, ends);
     let gathered = gather(plan, models.live.keys())?;
     models.teach(&gathered)?;
     let graph = empty_graph(plan, 1);

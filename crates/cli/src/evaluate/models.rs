@@ -2,7 +2,6 @@
 //! learned from what came later.
 
 use super::gather::Gathered;
-use super::replay::Protocol;
 use crate::job::JobPlan;
 use anyhow::Result;
 use proxima_graph::KindId;
@@ -23,11 +22,11 @@ pub struct Models {
 impl Models {
     /// The models that rank what is given of these items to these subjects.
     #[must_use]
-    pub fn of(plan: &JobPlan, ends: (KindId, KindId), protocol: Protocol) -> Self {
+    pub fn of(plan: &JobPlan, ends: (KindId, KindId)) -> Self {
         let mut models = Self::default();
         let fitting = plan.recommendations.plain.values().filter(|of| (of.subject, of.item) == ends);
         for spec in fitting.filter_map(|of| plan.models.get(of.spec.model.as_ref()?)) {
-            match refusal(spec, protocol) {
+            match refusal(spec) {
                 Some(reason) => _ = models.refused.insert(spec.name.clone(), reason),
                 None => _ = models.live.insert(spec.name.clone(), Arc::new(LiveModel::new(spec.clone()))),
             }
@@ -54,12 +53,7 @@ impl Models {
 }
 
 /// Why a model cannot be asked as it was.
-fn refusal(spec: &ModelSpec, protocol: Protocol) -> Option<String> {
-    match (protocol, &spec.time) {
-        (Protocol::HoldOut { .. }, _) => Some("it may have learned from what is held out".to_owned()),
-        (Protocol::BeforeEach { .. }, None) => {
-            Some("it has no time, so that nobody knows when it had learned what".to_owned())
-        }
-        (Protocol::BeforeEach { .. }, Some(_)) => None,
-    }
+fn refusal(spec: &ModelSpec) -> Option<String> {
+    let known = "it has no time, so that nobody knows when it had learned what";
+    spec.time.is_none().then(|| known.to_owned())
 }

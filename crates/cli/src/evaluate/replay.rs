@@ -57,8 +57,8 @@ struct Place {
     row: usize,
 }
 
-/// Replays rows into `graph`, which is empty and has one worker, and has `models` learn beside it. Gives the figures of each variant and, last, of what is
-/// popular. Relations without times are known from the beginning, and so are attributes.
+/// Replays rows into `graph`, which is empty and has one worker, and has `models` learn beside it. Gives the figures of each
+/// variant and, last, of what is popular. Relations without times are known from the beginning, and so are attributes.
 ///
 /// # Panics
 /// When the relation that is to be foretold was not gathered.
@@ -85,26 +85,30 @@ pub fn replay(
     let mut bench = Bench::new(replay);
     let order = in_time(relations);
     let held = match replay.protocol {
-        Protocol::HoldOut { n } => newest(&order, asked, &texts, n),
+        Protocol::HoldOut { n } => newest(&order, (&relations[asked], asked), &texts, n),
         Protocol::BeforeEach { .. } => Held::default(),
     };
     for place in &order {
         let of = &relations[place.relation];
         if place.relation == asked {
             let (subject, object) = arcs(texts[place.batch].of_row(place.row));
-            if let Some(wanted) = held.get(&subject)
-                && wanted.contains(&object)
-            {
+            let time_us = of.times_us[place.batch][place.row];
+            if held.get(&subject).is_some_and(|held| held.objects.contains(&object)) {
                 continue;
             }
-            models.learn_before(of.times_us[place.batch][place.row]);
-            bench.row(&subject, &object, of.times_us[place.batch][place.row]);
+            if let Protocol::BeforeEach { .. } = replay.protocol {
+                models.learn_before(time_us);
+            }
+            bench.row(&subject, &object, time_us);
         }
         feed.relate(&mut fed[place.relation], of.rows[place.batch].take(&[place.row as u32]));
     }
-    for (subject, wanted) in &held {
-        let wanted: Vec<_> = wanted.iter().cloned().collect();
-        bench.ask(subject, &wanted);
+    // What ranks has learned nothing of what is held out of the subject, nor of what came after it.
+    let mut held: Vec<_> = held.into_iter().collect();
+    held.sort_by_key(|(_, held)| held.first_us);
+    for (subject, HeldOut { objects, first_us }) in held {
+        models.learn_before(first_us);
+        bench.ask(&subject, &objects.into_iter().collect::<Vec<_>>());
     }
     bench.into_figures()
 }
@@ -122,20 +126,34 @@ fn in_time(relations: &[RelationRows]) -> Vec<Place> {
 }
 
 /// What is kept back of each subject.
-type Held = BTreeMap<Arc<str>, HashSet<Arc<str>>>;
+type Held = BTreeMap<Arc<str>, HeldOut>;
+
+/// Objects that are kept back, with all rows that lead to them.
+struct HeldOut {
+    objects: HashSet<Arc<str>>,
+    /// The time of the first of these rows.
+    first_us: i64,
+}
 
 /// The newest `n` objects of each subject that has more.
-fn newest(order: &[Place], asked: usize, texts: &[Texts], n: usize) -> Held {
-    let mut objects: BTreeMap<Arc<str>, Vec<Arc<str>>> = BTreeMap::new();
+fn newest(order: &[Place], (of, asked): (&RelationRows, usize), texts: &[Texts], n: usize) -> Held {
+    // The objects of each subject, the newest first, each with the time of its first row.
+    let mut objects: BTreeMap<Arc<str>, Vec<(Arc<str>, i64)>> = BTreeMap::new();
     for place in order.iter().rev().filter(|place| place.relation == asked) {
         let (subject, object) = arcs(texts[place.batch].of_row(place.row));
-        let of = objects.entry(subject).or_default();
-        if !of.contains(&object) {
-            of.push(object);
+        let time_us = of.times_us[place.batch][place.row];
+        let known = objects.entry(subject).or_default();
+        match known.iter_mut().find(|(known, _)| *known == object) {
+            Some((_, first_us)) => *first_us = time_us,
+            None => known.push((object, time_us)),
         }
     }
     let more = objects.into_iter().filter(|(_, objects)| objects.len() > n);
-    more.map(|(subject, objects)| (subject, objects.into_iter().take(n).collect())).collect()
+    let held_out = |objects: Vec<(Arc<str>, i64)>| {
+        let first_us = objects.iter().take(n).map(|(_, first_us)| *first_us).min().unwrap_or(i64::MAX);
+        HeldOut { objects: objects.into_iter().take(n).map(|(object, _)| object).collect(), first_us }
+    };
+    more.map(|(subject, objects)| (subject, held_out(objects))).collect()
 }
 
 fn arcs((subject, object): (&str, &str)) -> (Arc<str>, Arc<str>) {
