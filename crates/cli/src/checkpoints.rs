@@ -1,5 +1,6 @@
 //! Joins the engine to the state protocol: where a job's checkpoints are, and what a run goes on from.
 
+use crate::assemble::JUDGES;
 use crate::consumer_group::ConsumerGroup;
 use crate::data::DataFolder;
 use crate::job::{CheckpointPlace, CheckpointPlan, JobPlan, SinkKind, SourcePlan};
@@ -16,6 +17,7 @@ use proxima_engine::{
 use proxima_event::offsets::OffsetStore;
 use proxima_event::{Epoch, Generation, Health, KEY_GROUPS, KeyGroup, KeyGroupSet, Position};
 use proxima_kafka::GroupOffsets;
+use proxima_publish::PUBLISHES;
 use proxima_redis::RedisOffsets;
 use proxima_view::HeldColumns;
 use serde::{Deserialize, Serialize};
@@ -125,10 +127,12 @@ impl Found {
         let ids = operators.iter().map(|operator| (operator.name.clone(), operator_id(&operator.identity)));
         let ids: Arc<HashMap<String, OperatorId>> = Arc::new(ids.collect());
         let mut empty = recovery.fit().empty;
-        // Lists need no past: all are put out again.
-        let puts_out = |operator: &&OperatorInfo| operator.identity.starts_with(proxima_publish::PUBLISHES);
-        let lists: Vec<&str> = operators.iter().filter(puts_out).map(|operator| operator.name.as_str()).collect();
-        empty.retain(|name| !lists.contains(&name.as_str()));
+        // Lists need no past: all are put out again. A judge's figures may begin at any time.
+        let begins = |operator: &&OperatorInfo| {
+            [PUBLISHES, JUDGES].into_iter().any(|prefix| operator.identity.starts_with(prefix))
+        };
+        let begin: Vec<&str> = operators.iter().filter(begins).map(|operator| operator.name.as_str()).collect();
+        empty.retain(|name| !begin.contains(&name.as_str()));
         ensure!(
             empty.is_empty() || !layout.restarted.is_empty(),
             "the checkpoint has no state of {}; start anew with --fresh",

@@ -1,5 +1,5 @@
 //! Recommendations judged while they are shown: the figures in `/v1/status` are those of the lists that were answered and of
-//! what came after them, by variant.
+//! what came after them, by variant, also when the run is killed and goes on.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -19,6 +19,8 @@ const JOB: &str = r#"[job]
 name = "judged"
 [epoch]
 interval = "10ms"
+[checkpoint]
+every = "50ms"
 [sources.views]
 kind = "file"
 path = "views.jsonl"
@@ -63,10 +65,36 @@ impl Run {
         for (name, text) in [("job.toml", JOB), ("views.sql", VIEWS), ("views.jsonl", "")] {
             fs::write(job.join(name), text).unwrap();
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
-        command.arg("run").arg(&job).args(["--listen", "127.0.0.1:0", "--data"]).arg(folder.path().join("data"));
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let child = spawn(&folder, "1");
         Self { folder, child }
+    }
+
+    /// Kills the run behind a checkpoint of all that happened, and goes on with other workers. Somebody who was shown
+    /// nothing does something, so that there is one; `count` rows were there before.
+    fn kill_and_go_on(&mut self, file: &mut File, (count, workers): (u64, &str)) -> Value {
+        let done = self.ask("/v1/status").unwrap()["epochs"]["done"].as_u64().unwrap();
+        let before = self.happens(file, ("nobody", "i0"), count + 1);
+        self.wait("a checkpoint", |status| status["checkpoints"]["epoch"].as_u64() > Some(done));
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        fs::remove_file(self.folder.path().join("data/server.json")).unwrap();
+        self.child = spawn(&self.folder, workers);
+        self.wait("the figures of before", |status| {
+            status["records"] == count + 1 && status["judges"] == before["judges"]
+        })
+    }
+
+    /// Waits for a status.
+    fn wait(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let begin = Instant::now();
+        loop {
+            assert!(self.child.try_wait().unwrap().is_none(), "the run ended by itself");
+            if let Some(status) = self.ask("/v1/status").filter(&wanted) {
+                return status;
+            }
+            assert!(begin.elapsed() < PATIENCE, "{what} never came");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     fn ask(&self, route: &str) -> Option<Value> {
@@ -96,6 +124,12 @@ impl Run {
     }
 }
 
+fn spawn(folder: &TempDir, workers: &str) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
+    command.arg("run").arg(folder.path().join("job")).args(["--listen", "127.0.0.1:0", "--workers", workers, "--data"]);
+    command.arg(folder.path().join("data")).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
+}
+
 impl Drop for Run {
     fn drop(&mut self) {
         // Both fail only if it has ended already.
@@ -112,7 +146,7 @@ fn what_was_shown_is_judged_by_what_came_next() {
     // Of each variant: questions, hits, reciprocal ranks.
     let mut naive = BTreeMap::<String, (u64, u64, f64)>::new();
     let mut last = BTreeMap::<String, (String, Vec<String>)>::new();
-    let mut status = Value::Null;
+    let (mut status, mut more) = (Value::Null, 0);
     for count in 1..=120 {
         let (who, what) = (format!("u{}", rng.next_u32() % 6), format!("i{}", rng.next_u32() % 9));
         // Some are shown nothing before; the list that they were shown last still stands.
@@ -130,7 +164,11 @@ fn what_was_shown_is_judged_by_what_came_next() {
                 of.2 += 1.0 / (place + 1) as f64;
             }
         }
-        status = run.happens(&mut file, (&who, &what), count);
+        status = run.happens(&mut file, (&who, &what), count + more);
+        if count % 40 == 0 {
+            status = run.kill_and_go_on(&mut file, (count + more, if count == 40 { "2" } else { "1" }));
+            more += 1;
+        }
     }
     assert!(naive.len() == 2 && naive.values().all(|of| of.1 > 2), "{naive:?}");
     let judge = &status["judges"][0];

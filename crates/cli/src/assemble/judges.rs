@@ -2,10 +2,14 @@
 
 use crate::evaluate::Texts;
 use crate::job::JobPlan;
-use proxima_engine::{SinkNode, Topology};
-use proxima_event::{Changes, Sink, SinkError, Version};
+use arrow::array::{Array, AsArray, StringViewArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use proxima_engine::{EpochEnd, NodeId, Operator, Outbox, Route, SnapshotError, StateReader, StateWriter, Topology};
+use proxima_event::hash::hash_columns;
+use proxima_event::{Changes, Epoch, KEY_GROUPS, KeyGroup, KeyGroupSet};
 use proxima_graph::{Graph, KindId, LiveGraph, RelationColumns, RelationInput};
-use proxima_recommend::evaluate::{LiveJudge, Metrics};
+use proxima_recommend::evaluate::{LiveJudge, Metrics, Saved};
 use std::sync::Arc;
 
 /// A judge at work.
@@ -30,45 +34,132 @@ impl Judged {
     }
 }
 
-/// The judges of a job, told of each new row of their relations. Rows that are taken back have happened all the same.
+/// How the identities of operators begin that tell judges. One without state has figures that begin anew.
+pub const JUDGES: &str = "judge ";
+
+/// The judges of a job, told of each new row of their relations, and of what is forgotten. Rows that are taken back have
+/// happened all the same.
 pub(super) fn add_judges(
     job: &JobPlan,
-    relations: &[RelationInput],
-    graph: &Arc<LiveGraph>,
+    (relations, forget): (&[RelationInput], Option<NodeId>),
+    (graph, began): (&Arc<LiveGraph>, Epoch),
     topology: &mut Topology,
 ) -> Vec<Judged> {
     let mut judges = Vec::new();
     for (name, plan) in &job.judges {
         let input = relations.iter().find(|input| input.relation == plan.by).expect("every relation has an input");
-        let judge = Arc::new(LiveJudge::new(plan.k));
-        let sink = Happenings { judge: Arc::clone(&judge), columns: input.columns };
-        topology.sink(SinkNode { name: format!("judge of {name}"), input: input.rows, sink: Box::new(sink) });
         let relation = &job.catalogue[plan.by];
+        let judge = Arc::new(LiveJudge::new(plan.k));
+        let kinds = [relation.subject, relation.object].map(|kind| job.catalogue[kind].name.clone());
+        let (told, columns) = (Arc::clone(&judge), input.columns);
+        // No key: all rows go to one worker, which saves all figures.
+        let to_owner = |node| (node, Route::ByKey(Vec::new()));
+        let inputs = [Some(input.rows), forget].into_iter().flatten().map(to_owner).collect();
+        let node = topology.operator(format!("judge of {name}"), inputs, move || {
+            Box::new(Happenings::new(Arc::clone(&told), columns, kinds.clone()))
+        });
+        topology.identify(node, format!("{JUDGES}{name} by {} at {} since {}", relation.name, plan.k, began.0), true);
         let (by, item) = (relation.name.clone(), relation.object);
         judges.push(Judged { name: name.clone(), by, judge, graph: Arc::clone(graph), item });
     }
     judges
 }
 
-/// Tells a judge of new rows. It keeps nothing that a checkpoint would have to wait for.
+/// Tells a judge of the new rows of each epoch, and keeps what it knows in checkpoints.
 struct Happenings {
     judge: Arc<LiveJudge>,
     columns: RelationColumns,
+    /// The kinds of subjects and of items.
+    kinds: [String; 2],
+    is_owner: bool,
+    has_begun: bool,
+    /// The rows of this epoch, and what it forgets.
+    rows: Vec<Changes>,
+    forgotten: Vec<Changes>,
 }
 
-impl Sink for Happenings {
-    fn write(&mut self, _version: Version, changes: &[Changes]) -> Result<(), SinkError> {
-        for rows in changes {
-            let texts = Texts::of(rows, &self.columns);
+impl Happenings {
+    fn new(judge: Arc<LiveJudge>, columns: RelationColumns, kinds: [String; 2]) -> Self {
+        let (rows, forgotten) = (Vec::new(), Vec::new());
+        Self { judge, columns, kinds, is_owner: false, has_begun: false, rows, forgotten }
+    }
+
+    fn forget(&self, changes: &Changes) {
+        let (kinds, ids) = (text(changes, 0), text(changes, 1));
+        let is_there = |row: &usize| changes.weight(*row) > 0 && kinds.is_valid(*row) && ids.is_valid(*row);
+        for row in (0..changes.len()).filter(is_there) {
+            let (kind, id) = (kinds.value(row), ids.value(row));
+            let [subjects, items] = &self.kinds;
+            if kind == subjects {
+                self.judge.forget_subject(id);
+            }
+            if kind == items {
+                self.judge.forget_item(id);
+            }
+        }
+    }
+}
+
+fn text(changes: &Changes, column: usize) -> StringViewArray {
+    let texts =
+        cast(changes.column(column), &DataType::Utf8View).expect("kinds and ids are texts: the job was checked");
+    texts.as_string_view().clone()
+}
+
+/// The key group that rows without a key belong to.
+fn owner() -> KeyGroup {
+    KeyGroup::of(hash_columns(&[], 1)[0], KEY_GROUPS)
+}
+
+impl Operator for Happenings {
+    fn apply(&mut self, input: usize, changes: Changes, _out: &mut Outbox) {
+        let epoch = if input == 0 { &mut self.rows } else { &mut self.forgotten };
+        epoch.push(changes);
+    }
+
+    fn finish(&mut self, _end: EpochEnd, _out: &mut Outbox) {
+        if self.is_owner && !std::mem::replace(&mut self.has_begun, true) {
+            self.judge.begin();
+        }
+        for rows in std::mem::take(&mut self.rows) {
+            let texts = Texts::of(&rows, &self.columns);
             for row in (0..rows.len()).filter(|&row| rows.weight(row) > 0) {
                 let (subject, object) = texts.of_row(row);
                 self.judge.happened(subject, object);
             }
         }
-        Ok(())
+        std::mem::take(&mut self.forgotten).iter().for_each(|forgotten| self.forget(forgotten));
     }
 
-    fn flush(&mut self) -> Result<(), SinkError> {
+    fn own(&mut self, owned: &KeyGroupSet) {
+        self.is_owner = owned.contains(owner());
+        if self.is_owner {
+            self.judge.wait();
+        }
+    }
+
+    fn track(&mut self, _owned: &KeyGroupSet) {
+        if self.is_owner {
+            self.judge.track();
+        }
+    }
+
+    fn save(&mut self, rewrite: &KeyGroupSet, out: &mut StateWriter) {
+        if !self.is_owner {
+            return;
+        }
+        let Saved { whole, batches } = self.judge.save(rewrite.contains(owner()));
+        match whole {
+            true => batches.iter().for_each(|batch| out.full(owner(), batch)),
+            false => batches.iter().for_each(|batch| out.changes(owner(), batch)),
+        }
+    }
+
+    fn load(&mut self, state: &mut StateReader<'_>) -> Result<(), SnapshotError> {
+        while let Some(batch) = state.next_batch()? {
+            let misfit = || SnapshotError::Mismatch("what a judge knows is wanted".to_owned());
+            self.judge.load(&batch).ok_or_else(misfit)?;
+        }
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ mod streams;
 mod tables;
 mod targets;
 
-pub use judges::Judged;
+pub use judges::{JUDGES, Judged};
 pub use paths::empty_graph;
 pub use recommendations::recommenders;
 pub use streams::{GraphStreams, ModelStream, graph_streams};
@@ -123,7 +123,7 @@ pub fn draft<'a>(job: &'a JobPlan, layout: &'a Layout, data: &DataFolder, worker
             requests = forget
                 .zip(ingests.remove(REQUESTS))
                 .map(|(forget, route)| add_requests(job, (forget, &ends), route, &mut topology));
-            judges = judges::add_judges(job, &relations, &filled, &mut topology);
+            judges = judges::add_judges(job, (&relations, forget), (&filled, cohort.began), &mut topology);
             lists = (!job.outputs.is_empty())
                 .then(|| lists::add_lists(job, &filled, (cohort.began, &ends, forget), &mut topology));
             graph = Some(filled);

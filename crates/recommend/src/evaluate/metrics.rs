@@ -11,13 +11,21 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct Judge {
     k: usize,
-    asked: u64,
-    answered: u64,
-    hits: u64,
-    reciprocal_ranks: f64,
-    gains: f64,
-    recalls: f64,
+    totals: Totals,
     shown: HashSet<Arc<str>>,
+    /// What of it was shown in which order.
+    order: Vec<Arc<str>>,
+}
+
+/// Sums over all questions.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Totals {
+    pub(super) asked: u64,
+    pub(super) answered: u64,
+    pub(super) hits: u64,
+    pub(super) reciprocal_ranks: f64,
+    pub(super) gains: f64,
+    pub(super) recalls: f64,
 }
 
 /// Means over all questions.
@@ -54,30 +62,60 @@ impl Judge {
         }
         let list = &list[..list.len().min(self.k)];
         let places: Vec<usize> = (1..).zip(list).filter(|(_, item)| wanted.contains(item)).map(|(at, _)| at).collect();
-        self.asked += 1;
-        self.answered += u64::from(!list.is_empty());
-        self.hits += u64::from(!places.is_empty());
-        self.reciprocal_ranks += places.first().map_or(0.0, |&place| 1.0 / place as f64);
-        self.gains += gain(places.iter().copied()) / gain(1..=wanted.len().min(self.k));
-        self.recalls += places.len() as f64 / wanted.len() as f64;
-        for item in list {
-            if !self.shown.contains(item) {
-                self.shown.insert(Arc::clone(item));
-            }
+        let totals = &mut self.totals;
+        totals.asked += 1;
+        totals.answered += u64::from(!list.is_empty());
+        totals.hits += u64::from(!places.is_empty());
+        totals.reciprocal_ranks += places.first().map_or(0.0, |&place| 1.0 / place as f64);
+        totals.gains += gain(places.iter().copied()) / gain(1..=wanted.len().min(self.k));
+        totals.recalls += places.len() as f64 / wanted.len() as f64;
+        list.iter().for_each(|item| self.show(item));
+    }
+
+    /// An item stood in a list.
+    pub(super) fn show(&mut self, item: &Arc<str>) {
+        if !self.shown.contains(item) {
+            self.shown.insert(Arc::clone(item));
+            self.order.push(Arc::clone(item));
         }
+    }
+
+    /// An item is not known any more. Says whether it was.
+    pub(super) fn forget(&mut self, item: &str) -> bool {
+        let was_known = self.shown.remove(item);
+        if was_known {
+            self.order.retain(|known| **known != *item);
+        }
+        was_known
+    }
+
+    /// The items that stood in any list, in the order in which they first did.
+    pub(super) fn items(&self) -> &[Arc<str>] {
+        &self.order
+    }
+
+    /// The sums so far.
+    pub(super) fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Goes on from these sums.
+    pub(super) fn set_totals(&mut self, totals: Totals) {
+        self.totals = totals;
     }
 
     /// The means so far, where `items` is how many items there are to show.
     #[must_use]
     pub fn metrics(&self, items: usize) -> Metrics {
-        let mean = |sum: f64| if self.asked == 0 { 0.0 } else { sum / self.asked as f64 };
+        let Totals { asked, answered, hits, reciprocal_ranks, gains, recalls } = self.totals;
+        let mean = |sum: f64| if asked == 0 { 0.0 } else { sum / asked as f64 };
         Metrics {
-            asked: self.asked,
-            answered: mean(self.answered as f64),
-            hit_rate: mean(self.hits as f64),
-            mrr: mean(self.reciprocal_ranks),
-            ndcg: mean(self.gains),
-            recall: mean(self.recalls),
+            asked,
+            answered: mean(answered as f64),
+            hit_rate: mean(hits as f64),
+            mrr: mean(reciprocal_ranks),
+            ndcg: mean(gains),
+            recall: mean(recalls),
             coverage: if items == 0 { 0.0 } else { self.shown.len() as f64 / items as f64 },
         }
     }

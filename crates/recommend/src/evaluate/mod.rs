@@ -4,8 +4,9 @@ mod live;
 mod metrics;
 mod popular;
 mod report;
+mod saved;
 
-pub use live::{LiveJudge, REMEMBERED};
+pub use live::{LiveJudge, REMEMBERED, Saved};
 pub use metrics::{Judge, Metrics};
 pub use popular::Popular;
 pub use report::{plot, table};
