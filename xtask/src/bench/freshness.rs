@@ -1,6 +1,11 @@
 //! The benchmark `freshness`: somebody looks at an item that was never seen, and at another, and what is looked at together
 //! with the new one is asked for from then on, while events come at half of the highest rate: from a file to HTTP and to
 //! Redis, and from Kafka to Redis.
+//!
+//! The highest rate is that of some seconds in which events are written as soon as the job has read most of those before,
+//! until all are read and no list waits: a shorter burst would be over before the sources are looked at twice, and half of
+//! what comes of that is not what the job can take. Who writes and who looks for lists are threads of their own, so that
+//! neither waits for the other; both share the cores with what is measured.
 
 use super::BenchArgs;
 use super::figures::Figures;
@@ -15,19 +20,26 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 const CUSTOMERS: u64 = 5_000;
 const ITEMS: u64 = 2_000;
-/// Events that are there before, and those by which the highest rate is found.
+/// Events that are there before, and those that are written at once while the highest rate is found.
 const EVENTS: u64 = 100_000;
+const PART: u64 = 20_000;
+/// How long as many events come as can be taken in, and how many are written and not read by then.
+const HIGHEST: Duration = Duration::from_secs(3);
+const AHEAD: u64 = 200_000;
 const LASTS: Duration = Duration::from_secs(10);
 /// How often events are written …
 const STEP: Duration = Duration::from_millis(10);
 /// … and in each how many steps there is one that is looked for.
-const PROBE_EVERY: u64 = 5;
+const PROBE_EVERY: u32 = 5;
 /// What cannot be read in this time counts as this.
 const GIVE_UP: Duration = Duration::from_secs(10);
+/// How long who looks for lists rests between two looks.
+const LOOK: Duration = Duration::from_millis(1);
 /// How many bytes kcat reads at a time. What does not fill them it holds back.
 const PRODUCER_READS: usize = 1024;
 /// When the first event is: 2026-03-02, 00:00.
@@ -112,10 +124,7 @@ fn measure(binary: &Path, way: &Way<'_>, run: u32) -> Result<Seen> {
     }
     let mut job = Live::start(binary, "benches/freshness", folder.path(), &more)?;
     job.wait_for_rest(feed.written)?;
-    let begin = Instant::now();
-    feed.write(EVENTS, None)?;
-    job.wait_for_rest(feed.written)?;
-    let events_per_s = EVENTS as f64 / begin.elapsed().as_secs_f64() / 2.0;
+    let events_per_s = highest(&mut feed, &mut job)? / 2.0;
     let mut reader = match way.redis {
         None => Reader::Http(Connection::open(job.address())?),
         Some(address) => Reader::Redis(Redis::open(address)?),
@@ -140,19 +149,52 @@ fn connect(file: &str, address: &str) -> Vec<String> {
     ["--connect", &format!("benches/freshness/{file}.toml"), "--set", address].map(str::to_owned).to_vec()
 }
 
-/// Writes at a rate, and looks for the lists of new items.
-fn probe(feed: &mut Feed, reader: &mut Reader, events_per_s: f64) -> Result<Vec<f64>> {
+/// How many events a second are taken in, and all their lists done, while they come for some seconds.
+fn highest(feed: &mut Feed, job: &mut Live) -> Result<f64> {
     let (begin, before) = (Instant::now(), feed.written);
-    let (mut waiting, mut millis): (Vec<(String, Instant)>, Vec<f64>) = (Vec::new(), Vec::new());
-    let mut step = 0;
-    while begin.elapsed() < LASTS || !waiting.is_empty() {
-        if begin.elapsed() < LASTS && begin.elapsed() >= STEP * u32::try_from(step)? {
-            step += 1;
+    while begin.elapsed() < HIGHEST {
+        feed.write(PART, None)?;
+        job.wait_for_records(feed.written.saturating_sub(AHEAD))?;
+    }
+    job.wait_for_rest(feed.written)?;
+    Ok((feed.written - before) as f64 / begin.elapsed().as_secs_f64())
+}
+
+/// An item whose list is looked for, and since when.
+type Probe = (String, Instant);
+
+/// Writes at a rate, while somebody else looks for the lists of new items.
+fn probe(feed: &mut Feed, reader: &mut Reader, events_per_s: f64) -> Result<Vec<f64>> {
+    let (sender, probes) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(move || look_for(reader, &probes));
+        let (begin, before) = (Instant::now(), feed.written);
+        for step in 1.. {
+            std::thread::sleep((STEP * step).saturating_sub(begin.elapsed()));
+            if begin.elapsed() > LASTS {
+                break;
+            }
             let due = (begin.elapsed().as_secs_f64() * events_per_s) as u64;
-            let name = (step % PROBE_EVERY == 0).then(|| format!("probe-{step}"));
+            let name = step.is_multiple_of(PROBE_EVERY).then(|| format!("probe-{step}"));
             feed.write(due.saturating_sub(feed.written - before), name.as_deref())?;
-            waiting.extend(name.map(|name| (name, Instant::now())));
+            // Who has failed looks for nothing more, and says why below.
+            name.into_iter().for_each(|name| _ = sender.send((name, Instant::now())));
         }
+        drop(sender);
+        reading.join().expect("who reads does not panic")
+    })
+}
+
+/// Looks for lists until nobody asks for more of them, and gives how long each took.
+fn look_for(reader: &mut Reader, probes: &Receiver<Probe>) -> Result<Vec<f64>> {
+    let (mut waiting, mut millis, mut is_over) = (Vec::<Probe>::new(), Vec::new(), false);
+    while !is_over || !waiting.is_empty() {
+        is_over = loop {
+            match probes.try_recv() {
+                Ok(probe) => waiting.push(probe),
+                Err(error) => break error == TryRecvError::Disconnected,
+            }
+        };
         let mut left = Vec::new();
         for (name, since) in waiting {
             if reader.sees(&name)? || since.elapsed() > GIVE_UP {
@@ -162,7 +204,7 @@ fn probe(feed: &mut Feed, reader: &mut Reader, events_per_s: f64) -> Result<Vec<
             }
         }
         waiting = left;
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::sleep(LOOK);
     }
     Ok(millis)
 }

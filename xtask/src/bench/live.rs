@@ -60,6 +60,13 @@ impl Live {
         Ok(begin.elapsed())
     }
 
+    /// Waits until so many records or more were read.
+    pub(super) fn wait_for_records(&mut self, records: u64) -> Result<()> {
+        let address = self.address.clone();
+        let is_read = || ask(&address, "/v1/status", None).ok()?["records"].as_u64().filter(|&read| read >= records);
+        self.wait_for("records that are read", is_read).map(|_| ())
+    }
+
     fn wait_for<T>(&mut self, what: &str, mut look: impl FnMut() -> Option<T>) -> Result<T> {
         let begin = Instant::now();
         loop {
