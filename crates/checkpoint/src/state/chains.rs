@@ -149,7 +149,7 @@ fn urgency(chain: &[Link], wasteful: &HashSet<StateName>) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::operators::OperatorFacts;
-    use crate::state::format::{Section, encode};
+    use crate::state::format::{Section, tests::encode};
     use proptest::prelude::*;
     use proxima_event::{Generation, KeyGroup};
 

@@ -99,11 +99,12 @@ impl SectionInfo {
     }
 }
 
-/// The bytes of a file with these sections, and where each stands.
-pub(crate) fn encode(sections: &[Section]) -> io::Result<(Vec<u8>, Vec<SectionInfo>)> {
+/// Makes `file` a file with these sections, and says where each stands.
+pub(crate) fn encode(sections: &[Section], file: &mut Vec<u8>) -> io::Result<Vec<SectionInfo>> {
+    file.clear();
     // Room for all: growing would copy megabytes, each to pages that the kernel has to zero first.
     let most = sections.iter().map(|section| section.bytes.len() + INDEX_BYTES).sum::<usize>();
-    let mut file = Vec::with_capacity(MAGIC.len() + most + FOOTER_BYTES);
+    file.reserve(MAGIC.len() + most + FOOTER_BYTES);
     file.extend_from_slice(MAGIC);
     let mut packer = Packer::new()?;
     let mut infos = Vec::with_capacity(sections.len());
@@ -123,12 +124,13 @@ pub(crate) fn encode(sections: &[Section]) -> io::Result<(Vec<u8>, Vec<SectionIn
         });
         file.extend_from_slice(stored);
     }
-    let index: Vec<u8> = infos.iter().flat_map(encode_info).collect();
-    file.extend_from_slice(&index);
+    let index = file.len();
+    infos.iter().for_each(|info| encode_info(info, file));
+    let checksum = xxh3_64(&file[index..]);
     file.extend_from_slice(&(sections.len() as u32).to_le_bytes());
-    file.extend_from_slice(&xxh3_64(&index).to_le_bytes());
+    file.extend_from_slice(&checksum.to_le_bytes());
     file.extend_from_slice(MAGIC);
-    Ok((file, infos))
+    Ok(infos)
 }
 
 /// Compresses the sections of a file.
@@ -180,15 +182,13 @@ pub(crate) fn index(file: &[u8]) -> Option<Vec<SectionInfo>> {
     whole.then(|| index.chunks_exact(INDEX_BYTES).map(decode_info).collect())?
 }
 
-fn encode_info(info: &SectionInfo) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(INDEX_BYTES);
+fn encode_info(info: &SectionInfo, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(&info.operator.0.to_le_bytes());
     bytes.extend_from_slice(&info.group.0.to_le_bytes());
     bytes.push(u8::from(info.kind == Kind::Full) | u8::from(info.packed) << 1 | info.added << 2);
     for number in [info.offset, info.stored, info.raw, info.checksum] {
         bytes.extend_from_slice(&number.to_le_bytes());
     }
-    bytes
 }
 
 fn decode_info(bytes: &[u8]) -> Option<SectionInfo> {
@@ -211,9 +211,15 @@ fn decode_info(bytes: &[u8]) -> Option<SectionInfo> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub(super) mod tests {
+    use super::{encode as encode_into, *};
     use proptest::prelude::*;
+
+    /// A new file with these sections, and where each stands.
+    pub(in super::super) fn encode(sections: &[Section]) -> io::Result<(Vec<u8>, Vec<SectionInfo>)> {
+        let mut file = vec![9; 5];
+        encode_into(sections, &mut file).map(|infos| (file, infos))
+    }
 
     fn sections() -> impl Strategy<Value = Vec<Section>> {
         let bytes = prop_oneof![

@@ -22,18 +22,20 @@ pub(crate) struct WrittenFile {
 /// Parts of one hand-over at the most: those of the next are numbered behind.
 const PARTS_MAX: usize = 1 << 20;
 
-/// Writes what a worker holds at the end of an epoch, at its `turn`-th coming. Every file was seen to be there in full length on return.
+/// Writes what a worker holds at the end of an epoch, at its `turn`-th coming. Every file was seen to be there in full
+/// length on return. `file` is memory that is used again.
 pub(crate) fn write_files(
     store: &dyn Store,
     retry: Retry,
     (generation, epoch, worker, turn): (Generation, Epoch, usize, usize),
     mut sections: Vec<Section>,
+    file: &mut Vec<u8>,
 ) -> Result<Vec<WrittenFile>, StoreError> {
     let mut files = Vec::new();
     while !sections.is_empty() {
         let rest = sections.split_off(first_file(&sections));
         let name = StateName { epoch, generation, worker, part: turn * PARTS_MAX + files.len() };
-        files.push(write_file(store, retry, name, &sections)?);
+        files.push(write_file(store, retry, (name, &sections), file)?);
         sections = rest;
     }
     Ok(files)
@@ -52,11 +54,11 @@ fn first_file(sections: &[Section]) -> usize {
 fn write_file(
     store: &dyn Store,
     retry: Retry,
-    name: StateName,
-    sections: &[Section],
+    (name, sections): (StateName, &[Section]),
+    bytes: &mut Vec<u8>,
 ) -> Result<WrittenFile, StoreError> {
     let printed = name.print();
-    let (bytes, sections) = format::encode(sections).map_err(|error| StoreError {
+    let sections = format::encode(sections, bytes).map_err(|error| StoreError {
         tried: "compress",
         place: printed.clone(),
         reason: error.to_string(),
@@ -64,11 +66,11 @@ fn write_file(
     })?;
     fail_point(FailPoint::BeforeStateFile);
     retry.run(|| {
-        store.put(&printed, &bytes)?;
+        store.put(&printed, bytes)?;
         let whole = store.size(&printed)? == Some(bytes.len() as u64);
         if whole { Ok(()) } else { Err(lost(&printed)) }
     })?;
     fail_point(FailPoint::AfterStateFile);
-    let file = FileRef { name: printed, bytes: bytes.len() as u64, checksum: xxh3_64(&bytes) };
+    let file = FileRef { name: printed, bytes: bytes.len() as u64, checksum: xxh3_64(bytes) };
     Ok(WrittenFile { name, file, sections })
 }

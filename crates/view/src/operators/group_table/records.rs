@@ -119,6 +119,12 @@ impl Records {
         &mut self.segments[segment][word..word + self.stride]
     }
 
+    /// Fetches a record's mark ahead of its use.
+    #[inline(always)]
+    pub(super) fn prefetch_first(&self, record: u32) {
+        prefetch(self.get(record).as_ptr());
+    }
+
     /// Fetches all of a record ahead of its use.
     #[inline(always)]
     pub(super) fn prefetch_all(&self, record: u32) {

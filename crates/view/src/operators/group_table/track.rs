@@ -10,6 +10,9 @@ use proxima_event::{KEY_GROUPS, KeyGroup, KeyGroupSet};
 
 const _: () = assert!(KEY_GROUPS <= 1 << u8::BITS, "the number of a key group is kept in a byte");
 
+/// How many groups ahead a record is fetched.
+const AHEAD: usize = 16;
+
 /// The key group that a key's hash says.
 fn key_group(hash: u64) -> u8 {
     KeyGroup::of(hash, KEY_GROUPS).0 as u8
@@ -156,15 +159,19 @@ impl GroupTable {
     fn list(&mut self, rewrite: &KeyGroupSet) -> Listed {
         let Some(mut tracking) = self.tracking.take() else { return Listed::default() };
         let is_whole = |group: u32| rewrite.contains(KeyGroup(u16::from(tracking.key_groups[group as usize])));
-        let mut changed = std::mem::take(&mut tracking.dirty);
-        let mut replaced = 0;
-        changed.retain(|&group| {
+        let dirty = std::mem::take(&mut tracking.dirty);
+        let (mut changed, mut replaced) = (Vec::with_capacity(dirty.len()), 0);
+        for (at, &group) in dirty.iter().enumerate() {
+            if let Some(&ahead) = dirty.get(at + AHEAD) {
+                self.records.prefetch_first(ahead);
+            }
             let mut mark = Mark(&mut self.records.get_mut(group)[0]);
             let was_saved = mark.is_saved();
-            let changed = mark.is_live() && mark.make_saved() && !is_whole(group);
-            replaced += usize::from(changed && was_saved);
-            changed
-        });
+            if mark.is_live() && mark.make_saved() && !is_whole(group) {
+                replaced += usize::from(was_saved);
+                changed.push(group);
+            }
+        }
         let end = self.records.len() as u32;
         let (saved, none_free) = (std::mem::replace(&mut tracking.saved, end), self.free.is_empty());
         let added = (saved..end).filter(|&group| none_free || self.is_live(group));
@@ -180,7 +187,13 @@ impl GroupTable {
     /// The save is written: frees the numbers of the groups that are gone.
     pub(crate) fn end_save(&mut self) {
         let gone = self.tracking.as_mut().map(|tracking| std::mem::take(&mut tracking.gone));
-        gone.into_iter().flatten().for_each(|group| self.free(group));
+        let gone = gone.unwrap_or_default();
+        for (at, &group) in gone.iter().enumerate() {
+            if let Some(&ahead) = gone.get(at + AHEAD) {
+                self.records.prefetch_first(ahead);
+            }
+            self.free(group);
+        }
     }
 
     /// Groups were loaded: they stand in the save that they came from, and have not changed.
