@@ -159,9 +159,7 @@ impl RunHandle {
         }
         if let (Some(checkpointer), Some(thread)) = (intake.checkpointer(), self.checkpoints) {
             checkpointer.finish();
-            if thread.join().is_err() {
-                intake.fail("checkpoints failed: see the log above".to_owned());
-            }
+            thread.join().expect("it catches what panics in it");
         }
         match intake.error() {
             Some(error) => Err(RunError::Failed(error)),
@@ -202,7 +200,10 @@ fn start_checkpoints(restored: &Restored, releases: Vec<Release>, counters: &Arc
     let intake = Arc::clone(&counters.intake);
     Some(spawn("checkpoints".to_owned(), move || {
         let checkpointer = intake.checkpointer().expect("it was there when the thread was started");
-        if let Err(error) = checkpointer.run(&counts, &releases, &|| intake.is_stopped())
+        // What operators leave for later is done here: if that panics nothing would be committed any more.
+        let run = AssertUnwindSafe(|| checkpointer.run(&counts, &releases, &|| intake.is_stopped()));
+        let outcome = catch_unwind(run).unwrap_or_else(|_| Err("checkpoints failed: see the log above".to_owned()));
+        if let Err(error) = outcome
             && !intake.is_stopped()
         {
             intake.fail(error);

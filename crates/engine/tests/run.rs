@@ -5,13 +5,13 @@
 use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use proxima_engine::{
-    EpochConfig, EpochEnd, KeepRejected, Operator, OperatorStats, Outbox, Route, RunConfig, RunError, RunStatus,
-    SinkNode, SourceNode, Topology, run,
+    CheckpointStore, Checkpointing, Commit, Cut, EpochConfig, EpochEnd, KeepRejected, Operator, OperatorState,
+    OperatorStats, Outbox, Route, RunConfig, RunError, RunStatus, SinkNode, SourceNode, StateWriter, Topology, run,
 };
 use proxima_event::decode::{DecodeConfig, EpochUnit, Format, decoder};
 use proxima_event::{
-    Changes, Chunk, Epoch, Generation, Health, Intake, PartitionId, Payload, Position, Sink, SinkError, Source,
-    SourceError, Unread, Version,
+    Changes, Chunk, Epoch, Generation, Health, Intake, KeyGroupSet, PartitionId, Payload, Position, Sink, SinkError,
+    Source, SourceError, Unread, Version,
 };
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
@@ -294,6 +294,58 @@ fn a_failing_operator_ends_the_run_on_all_workers() {
         let error = run(topology, config(workers, 100)).unwrap().wait().unwrap_err();
         assert!(matches!(error, RunError::Failed(_)), "{error}");
     }
+}
+
+/// Keeps no checkpoint.
+struct Nowhere;
+
+impl CheckpointStore for Nowhere {
+    fn append_cut(&self, _cut: Cut) {}
+
+    fn wait_cut(&self, _epoch: Epoch, _stopped: &dyn Fn() -> bool) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn write_state(&self, _epoch: Epoch, _worker: usize, _state: Vec<OperatorState>) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn commit(&self, _checkpoint: Commit) -> Result<Vec<Position>, String> {
+        Ok(Vec::new())
+    }
+}
+
+/// The work is done by another thread than the operator's, while sources go on.
+#[test]
+fn work_left_for_later_that_fails_ends_the_run() {
+    struct Broken;
+    impl Operator for Broken {
+        fn apply(&mut self, _input: usize, _changes: Changes, _out: &mut Outbox) {}
+
+        fn save(&mut self, _rewrite: &KeyGroupSet, out: &mut StateWriter) {
+            out.later(|_| panic!("broken on purpose"));
+        }
+    }
+    /// Comes to no end by itself.
+    struct Endless(Memory);
+    impl Source for Endless {
+        fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError> {
+            Box::new(self.0).run(Arc::clone(&intake))?;
+            while !intake.stopped() {
+                std::thread::yield_now();
+            }
+            Ok(())
+        }
+    }
+    let rows = Memory { name: "memory", rows: random_rows(8, 100), chunk: 10, offered: Arc::default() };
+    let mut topology = Topology::new();
+    let id = topology.source(SourceNode { name: "memory".into(), source: Box::new(Endless(rows)), dimension: false });
+    let table = topology.table("memory", id, None);
+    topology.operator("broken", vec![(table, Route::ByKey(vec![0]))], || Box::new(Broken));
+    let checkpoints = Checkpointing { store: Arc::new(Nowhere), every: Duration::from_millis(1) };
+    let config = RunConfig { checkpoints: Some(checkpoints), ..config(2, 10) };
+    let error = run(topology, config).unwrap().wait().unwrap_err();
+    assert_eq!(error, RunError::Failed("checkpoints failed: see the log above".into()));
 }
 
 /// Lines of JSON that workers read, all of one length; every 100th is bad. Reading fails from a position on.
