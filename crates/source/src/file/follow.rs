@@ -29,7 +29,7 @@ const OPEN: Duration = Duration::from_secs(60);
 const LOOK_UP: Duration = Duration::from_millis(20);
 
 /// Looking at many files takes time: one part in so many …
-const LOOKING_SHARE: u32 = 20;
+const LOOKING_SHARE: u32 = 50;
 /// … unless the files would be looked at less often than this; then it is one in so many at the most.
 const SELDOM: Duration = Duration::from_millis(50);
 const LOOKING_SHARE_MOST: u32 = 4;
@@ -304,8 +304,10 @@ mod tests {
     #[test]
     fn many_files_are_looked_at_less_often() {
         let ms = Duration::from_millis;
-        let pauses = [(0, 10), (1, 20), (5, 50), (20, 80)].map(|(look, rest)| (pause(ms(10), ms(look)), ms(rest)));
-        pauses.iter().for_each(|(pause, rest)| assert_eq!(pause, rest));
+        let us = Duration::from_micros;
+        for (look_us, rest_ms) in [(0, 10), (200, 10), (500, 25), (1_000, 50), (5_000, 50), (20_000, 80)] {
+            assert_eq!(pause(ms(10), us(look_us)), ms(rest_ms));
+        }
         assert_eq!(pause(ms(100), ms(1)), ms(100));
     }
 }
