@@ -52,32 +52,46 @@ pub(crate) struct ByKey {
     columns: Vec<usize>,
     /// The worker of each key group.
     workers: Vec<u16>,
-    rows: Vec<Vec<u32>>,
+    parts: Vec<Part>,
+}
+
+/// What of a batch one worker gets.
+#[derive(Default)]
+struct Part {
+    rows: Vec<u32>,
+    hashes: Vec<u64>,
 }
 
 impl ByKey {
     pub(crate) fn new(columns: Vec<usize>, peers: usize) -> Self {
         let workers = (0..KEY_GROUPS).map(|group| KeyGroup(group as u16).worker(KEY_GROUPS, peers) as u16).collect();
-        Self { columns, workers, rows: vec![Vec::new(); peers] }
+        Self { columns, workers, parts: std::iter::repeat_with(Part::default).take(peers).collect() }
+    }
+
+    /// Deals the rows out. Their hashes go along at once: to gather them later would mean to read them again.
+    fn split(&mut self, changes: &Changes) {
+        let expected = changes.len() / self.parts.len();
+        for part in &mut self.parts {
+            part.rows.clear();
+            part.hashes = Vec::with_capacity(expected + expected / 8);
+        }
+        for (row, hash) in key_hashes(changes, &self.columns).into_iter().enumerate() {
+            let group = KeyGroup::of(hash, KEY_GROUPS);
+            let part = &mut self.parts[usize::from(self.workers[usize::from(group.0)])];
+            part.rows.push(row as u32);
+            part.hashes.push(hash);
+        }
     }
 }
 
 impl Distributor<Batch> for ByKey {
     fn partition<T: Clone, P: Push<Message<T, Batch>>>(&mut self, batch: &mut Batch, time: &T, pushers: &mut [P]) {
-        let Some(mut changes) = batch.take() else { return };
-        let hashes = key_hashes(&changes, &self.columns);
-        for (row, &hash) in hashes.iter().enumerate() {
-            let group = KeyGroup::of(hash, KEY_GROUPS);
-            self.rows[usize::from(self.workers[usize::from(group.0)])].push(row as u32);
-        }
-        changes.hashes = Some(hashes.into());
-        for (rows, pusher) in self.rows.iter_mut().zip(pushers) {
-            if rows.len() == changes.len() {
-                Message::push_at(&mut Batch::new(changes.clone()), time.clone(), pusher);
-            } else if !rows.is_empty() {
-                Message::push_at(&mut Batch::new(changes.take(rows)), time.clone(), pusher);
-            }
-            rows.clear();
+        let Some(changes) = batch.take() else { return };
+        self.split(&changes);
+        for (part, pusher) in self.parts.iter_mut().zip(pushers).filter(|(part, _)| !part.rows.is_empty()) {
+            let mut sent = if part.rows.len() == changes.len() { changes.clone() } else { changes.take(&part.rows) };
+            sent.hashes = Some(std::mem::take(&mut part.hashes).into());
+            Message::push_at(&mut Batch::new(sent), time.clone(), pusher);
         }
     }
 

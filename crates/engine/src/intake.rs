@@ -7,7 +7,7 @@ use crate::checkpoint::{Checkpointer, Cut, Restored};
 use crate::flow::{self, EpochConfig, EpochFacts};
 use crate::replay::Replay;
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use proxima_event::{Chunk, Intake, PartitionId, Position, Resume, Stopped};
+use proxima_event::{Chunk, Intake, PartitionId, Payload, Position, Resume, Stopped};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 
 /// Chunks that wait for one worker at the most. Two keep it busy while the source reads the next.
 const QUEUED_MAX: usize = 3;
+/// The same for chunks that the worker reads itself, which hold nothing yet: where all cores are busy, each waking of a
+/// source takes a worker off its core, so it shall have something to do for a while.
+const UNREAD_MAX: usize = 8;
 /// A worker wakes waiting sources when it has so many left.
 const QUEUED_WAKE: usize = 1;
 /// How often a waiting source looks whether it should stop.
@@ -288,7 +291,7 @@ impl EpochIntake {
             if self.is_stopped() {
                 return Err(Stopped);
             }
-            if let Some(worker) = self.place(&mut state, source, chunk.records) {
+            if let Some(worker) = self.place(&mut state, source, &chunk) {
                 state.sources[source].waits_since = None;
                 break worker;
             }
@@ -308,16 +311,16 @@ impl EpochIntake {
     }
 
     /// The worker that takes a chunk now, or `None` while its source has to wait.
-    fn place(&self, state: &mut State, source: usize, records: usize) -> Option<usize> {
+    fn place(&self, state: &mut State, source: usize, chunk: &Chunk) -> Option<usize> {
         if let Some(replay) = &state.replay {
             // What an epoch held is known: it takes that, however much it is, and nothing else.
-            return replay.takes(source).then(|| room(state)).flatten();
+            return replay.takes(source).then(|| room(state, chunk)).flatten();
         }
         let dimensions_ready = state.sources.iter().all(|source| !source.dimension || source.caught_up);
         if !state.sources[source].dimension && !dimensions_ready {
             return None;
         }
-        if !flow::takes(&self.config, facts(state), records) {
+        if !flow::takes(&self.config, facts(state), chunk.records) {
             // Closing early keeps the bound on an epoch's records; it needs the same leave as any close.
             let full = EpochFacts { records: self.config.records, ..facts(state) };
             if !flow::closes(&self.config, full) {
@@ -325,7 +328,7 @@ impl EpochIntake {
             }
             self.cut(state);
         }
-        room(state)
+        room(state, chunk)
     }
 
     /// Closes the open epoch when it is due, and wakes the workers for its end. Gives back the lock first.
@@ -397,10 +400,11 @@ fn facts(state: &State) -> EpochFacts {
 }
 
 /// The worker with the fewest chunks, if it takes one more.
-fn room(state: &mut State) -> Option<usize> {
+fn room(state: &mut State, chunk: &Chunk) -> Option<usize> {
+    let max = if matches!(chunk.payload, Payload::Unread { .. }) { UNREAD_MAX } else { QUEUED_MAX };
     let workers = state.queues.len();
     let worker = (0..workers).map(|i| (state.turn + i) % workers).min_by_key(|&w| state.queues[w].len())?;
-    if state.queues[worker].len() >= QUEUED_MAX {
+    if state.queues[worker].len() >= max {
         return None;
     }
     state.turn = (worker + 1) % workers;

@@ -61,7 +61,7 @@ impl Index {
 
     fn grow(&mut self, slots: usize) {
         assert!(slots <= 1 << 32, "a table holds at most 2^31 groups");
-        let old = std::mem::replace(&mut self.slots, Words::zeroed(slots));
+        let old = std::mem::replace(&mut self.slots, Words::present(slots));
         for slot in old.iter().copied().filter(|&slot| slot != 0) {
             let mut place = self.home(tag_of(slot));
             while self.slots[place] != 0 {
@@ -133,7 +133,7 @@ impl Index {
     /// Empties the index; one that a great epoch has blown up gives its memory back.
     pub(super) fn clear(&mut self) {
         if self.len * 16 < self.slots.len() {
-            self.slots = Words::zeroed((self.len * 4).next_power_of_two().max(SLOTS_MIN));
+            self.slots = Words::present((self.len * 4).next_power_of_two().max(SLOTS_MIN));
         } else {
             self.slots.fill(0);
         }

@@ -5,6 +5,7 @@
 //! they would only make it larger (by 60 of 300 MiB in `examples/retail`). So only memory from here asks for them.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::hint::black_box;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
@@ -13,6 +14,9 @@ const ALIGN: usize = 64;
 
 /// The size of a huge page on x86-64, and on most systems of other kinds.
 pub(super) const HUGE_BYTES: usize = 2 << 20;
+
+/// Words in the smallest page.
+const PAGE_WORDS: usize = 4096 / size_of::<u64>();
 
 /// 64-bit words, zeros at first. They begin at a cache line.
 pub(super) struct Words {
@@ -36,6 +40,17 @@ impl Words {
             _ => NonNull::new(unsafe { alloc_zeroed(layout) }.cast()),
         };
         Self { start: start.unwrap_or_else(|| handle_alloc_error(layout)), len }
+    }
+
+    /// So many words whose pages are all there already, for a table that is touched here and there from the beginning.
+    ///
+    /// A new page that is read before it is written is mapped twice: first to a page of zeros that all share, then, with
+    /// an interrupt to every other core that runs this process, to one of its own.
+    pub(super) fn present(len: usize) -> Self {
+        let mut words = Self::zeroed(len);
+        // Without the black box it would be seen that nothing changes.
+        words.iter_mut().step_by(PAGE_WORDS).for_each(|word| *black_box(word) = 0);
+        words
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -141,8 +156,11 @@ mod tests {
     #[test]
     fn words_are_zeros_and_keep_what_is_written() {
         assert!(Words::zeroed(0).is_empty());
-        for len in [1, 9, HUGE_BYTES / 8 - 1, HUGE_BYTES / 8, HUGE_BYTES / 8 + 1, HUGE_BYTES] {
-            let mut words = Words::zeroed(len);
+        let lengths = [1, 9, HUGE_BYTES / 8 - 1, HUGE_BYTES / 8, HUGE_BYTES / 8 + 1, HUGE_BYTES];
+        for (len, make) in
+            lengths.into_iter().flat_map(|len| [(len, Words::zeroed as fn(usize) -> Words), (len, Words::present)])
+        {
+            let mut words = make(len);
             assert_eq!((words.len(), words.bytes()), (len, len * 8));
             assert_eq!(words.as_ptr() as usize % ALIGN, 0, "{len} words");
             assert!(words.iter().all(|&word| word == 0), "{len} words");
