@@ -40,6 +40,11 @@ pub(crate) struct StateName {
 }
 
 impl StateName {
+    /// Whether it belongs to what the same worker saved at the same time.
+    pub(crate) fn is_of_save(&self, other: &Self) -> bool {
+        (self.epoch, self.generation, self.worker) == (other.epoch, other.generation, other.worker)
+    }
+
     pub(crate) fn print(self) -> String {
         let Self { epoch, generation, worker, part } = self;
         format!("{STATE}{:020}/{:020}-{worker}.{part}.bin", generation.0, epoch.0)

@@ -51,7 +51,7 @@ fn run_job(folder: &Path) {
     let mut offset = 0;
     if let Some(found) = &resumption.checkpoint {
         offset = found.positions()[0].offset;
-        let state = found.sections(SUM, KeyGroup(0)).pop().unwrap();
+        let state = found.sections(SUM, &KeyGroup(0).into()).last().unwrap();
         assert_eq!(state.bytes, offset.to_le_bytes(), "the state fits the positions");
     }
     let mut sink = OpenOptions::new().create(true).append(true).open(folder.join("sink")).unwrap();
@@ -65,7 +65,8 @@ fn run_job(folder: &Path) {
         writeln!(sink, "{offset} {end}").unwrap();
         offset = end;
         let bytes = offset.to_le_bytes().to_vec();
-        let section = Section { operator: SUM, group: KeyGroup(0), kind: Kind::Full, added: 0, bytes };
+        let section =
+            Section { operator: SUM, groups: KeyGroup(0).into(), kind: Kind::Full, added: 0, bytes: bytes.into() };
         checkpoints.write_state(Epoch(epoch), 0, vec![section]).unwrap();
         let counters = serde_json::Value::Null;
         checkpoints.commit(Commit { epoch: Epoch(epoch), positions: at(offset), counters }).unwrap();

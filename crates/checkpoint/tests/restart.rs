@@ -44,7 +44,7 @@ fn cut(epoch: u64) -> Cut {
 }
 
 fn section(kind: Kind, text: &str) -> Section {
-    Section { operator: DAILY, group: KeyGroup(1), kind, added: 0, bytes: text.as_bytes().to_vec() }
+    Section { operator: DAILY, groups: KeyGroup(1).into(), kind, added: 0, bytes: text.as_bytes().to_vec().into() }
 }
 
 fn commit(checkpoints: &Checkpoints, epoch: u64, kind: Kind, text: &str) -> Result<(), CheckpointError> {
@@ -55,8 +55,8 @@ fn commit(checkpoints: &Checkpoints, epoch: u64, kind: Kind, text: &str) -> Resu
 
 fn state(resumption: &Resumption) -> Vec<String> {
     let restored = resumption.checkpoint.as_ref().expect("there is a checkpoint");
-    let sections = restored.sections(DAILY, KeyGroup(1));
-    sections.into_iter().map(|section| String::from_utf8(section.bytes).unwrap()).collect()
+    let sections = restored.sections(DAILY, &KeyGroup(1).into());
+    sections.map(|section| String::from_utf8(section.bytes).unwrap()).collect()
 }
 
 fn epochs(resumption: &Resumption) -> Vec<u64> {

@@ -42,7 +42,8 @@ fn commit(checkpoints: &Checkpoints, epoch: u64) -> Result<(), CheckpointError> 
     let bytes = vec![epoch as u8; 1000];
     checkpoints.append_cut(Cut { epoch: Epoch(epoch), positions: Vec::new() });
     checkpoints.wait_cut(Epoch(epoch), &|| false)?;
-    let section = Section { operator: SUM, group: KeyGroup(0), kind: Kind::Full, added: 0, bytes };
+    let section =
+        Section { operator: SUM, groups: KeyGroup(0).into(), kind: Kind::Full, added: 0, bytes: bytes.into() };
     checkpoints.write_state(Epoch(epoch), 0, vec![section])?;
     checkpoints.commit(Commit { epoch: Epoch(epoch), positions: Vec::new(), counters: serde_json::Value::Null })
 }
@@ -72,7 +73,8 @@ fn a_run_is_restored_and_a_stale_one_stops() {
     first.wait_cut(Epoch(20), &|| false).unwrap();
     let (second, resumption) = begin(&prefix);
     let restored = resumption.checkpoint.unwrap();
-    assert_eq!((restored.epoch(), &restored.sections(SUM, KeyGroup(0))[0].bytes), (Epoch(19), &vec![19; 1000]));
+    let section = restored.sections(SUM, &KeyGroup(0).into()).next().unwrap();
+    assert_eq!((restored.epoch(), section.bytes), (Epoch(19), vec![19; 1000]));
     assert_eq!(resumption.cuts.len(), 1);
     assert_eq!(commit(&first, 21), Err(CheckpointError::Orphaned { own: 1, by: 2 }));
     commit(&second, 20).unwrap();

@@ -8,14 +8,14 @@ use crate::upgrade::{Layout, Noted, Past, definitions};
 use anyhow::{Context, Result, bail, ensure};
 use proxima_checkpoint::{
     CheckpointConfig, Checkpoints, JobFacts, Kind, LocalStore, ObjectStore, ObjectStoreConfig, OperatorFacts,
-    OperatorId, Patient, Recovery, Resumption, Retry, StateKey, Store, StoredSection,
+    OperatorId, Patient, Recovery, Resumption, Retry, Section, StateKey, Store, StoredSection,
 };
 use proxima_engine::{
-    CheckpointStore, Checkpointing, Commit, Cut, OperatorInfo, OperatorState, Restored, SavedState, Section,
+    Bundle, Bundles, CheckpointStore, Checkpointing, Commit, Cut, OperatorInfo, OperatorState, Restored, SavedState,
     SectionKind, SourceCounts,
 };
 use proxima_event::offsets::OffsetStore;
-use proxima_event::{Epoch, Generation, Health, KEY_GROUPS, KeyGroup, KeyGroupSet, Position};
+use proxima_event::{Epoch, Generation, Health, KEY_GROUPS, KeyGroupSet, Position};
 use proxima_kafka::GroupOffsets;
 use proxima_publish::PUBLISHES;
 use proxima_redis::RedisOffsets;
@@ -213,19 +213,13 @@ struct Saved {
 }
 
 impl SavedState for Saved {
-    fn sections(&self, operator: &str, group: KeyGroup) -> Result<Vec<Section>, String> {
-        let stored = self.found.sections(self.ids[operator], group);
-        let section = |stored: StoredSection| {
-            let kind = if stored.kind == Kind::Full { SectionKind::Full } else { SectionKind::Changes };
-            Section { group, kind, added: 0, bytes: stored.bytes }
+    fn bundles<'a>(&'a self, operator: &str, groups: &KeyGroupSet) -> Result<Bundles<'a>, String> {
+        let bundle = |StoredSection { groups, kind, bytes }| {
+            let kind = if kind == Kind::Full { SectionKind::Full } else { SectionKind::Changes };
+            Bundle { groups, kind, added: 0, bytes: bytes.into() }
         };
-        Ok(stored.into_iter().map(section).collect())
+        Ok(Box::new(self.found.sections(self.ids[operator], groups).map(bundle)))
     }
-}
-
-/// What is written of a key group that is empty.
-fn empty_section(operator: OperatorId, group: KeyGroup) -> proxima_checkpoint::Section {
-    proxima_checkpoint::Section { operator, group, kind: Kind::Full, added: 0, bytes: Vec::new() }
 }
 
 /// Keeps what the engine hands over.
@@ -240,16 +234,19 @@ struct Kept {
 }
 
 impl Kept {
-    /// The sections of an operator. A key group that was written whole and is empty gets an empty one.
-    fn sections(&self, state: OperatorState) -> Vec<proxima_checkpoint::Section> {
-        let operator = self.ids[&state.operator];
-        let empty = |group| (group, empty_section(operator, group));
-        let mut sections: BTreeMap<KeyGroup, _> = state.rewritten.iter().map(empty).collect();
-        for Section { group, kind, added, bytes } in state.sections {
+    /// The sections of an operator. Key groups that were written whole and are empty get an empty one.
+    fn sections(&self, state: OperatorState) -> impl Iterator<Item = Section> + use<> {
+        let OperatorState { operator, rewritten, bundles } = state;
+        let operator = self.ids[&operator];
+        let full = bundles.iter().filter(|bundle| bundle.kind == SectionKind::Full);
+        let held = full.fold(KeyGroupSet::none(), |held, bundle| held.union(&bundle.groups));
+        let groups: KeyGroupSet = rewritten.iter().filter(|&group| !held.contains(group)).collect();
+        let empty = Section { operator, groups, kind: Kind::Full, added: 0, bytes: Default::default() };
+        let section = move |Bundle { groups, kind, added, bytes }| {
             let kind = if kind == SectionKind::Full { Kind::Full } else { Kind::Changes };
-            sections.insert(group, proxima_checkpoint::Section { operator, group, kind, added, bytes });
-        }
-        sections.into_values().collect()
+            Section { operator, groups, kind, added, bytes }
+        };
+        (!groups.is_empty()).then_some(empty).into_iter().chain(bundles.into_iter().map(section))
     }
 }
 

@@ -267,9 +267,9 @@ impl Rates {
 mod tests {
     use super::*;
     use proxima_engine::{
-        Commit, EpochEnd, Operator, Outbox, Restored, RunConfig, SavedState, Section, SourceNode, Topology,
+        Bundles, Commit, EpochEnd, Operator, Outbox, Restored, RunConfig, SavedState, SourceNode, Topology,
     };
-    use proxima_event::{Changes, Epoch, Intake, KeyGroup, Source, SourceError};
+    use proxima_event::{Changes, Epoch, Intake, KeyGroupSet, Source, SourceError};
     use proxima_serve::{AppState, Limits, ask};
     use std::collections::BTreeMap;
     use std::sync::mpsc::{Receiver, Sender, channel};
@@ -302,12 +302,12 @@ mod tests {
     struct Held(Mutex<(Sender<()>, Receiver<()>)>);
 
     impl SavedState for Held {
-        fn sections(&self, _operator: &str, _group: KeyGroup) -> Result<Vec<Section>, String> {
+        fn bundles<'a>(&'a self, _operator: &str, _groups: &KeyGroupSet) -> Result<Bundles<'a>, String> {
             let (reading, may_go) = &*self.0.lock();
             // Who does not listen, or has let go, is not waited for.
             let _ = reading.send(());
             let _ = may_go.recv();
-            Ok(Vec::new())
+            Ok(Box::new(std::iter::empty()))
         }
     }
 

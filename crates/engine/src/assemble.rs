@@ -5,7 +5,7 @@ use crate::checkpoint::SavedState;
 use crate::drive::Driver;
 use crate::operator::Operator;
 use crate::sinks::{Ack, SinkDriver, Write};
-use crate::snapshot::StateReader;
+use crate::snapshot::{Bundle, SnapshotError, StateReader};
 use crate::status::Counters;
 use crate::topology::{Graph, Node, OperatorNode, Route};
 use crossbeam_channel::Sender;
@@ -47,14 +47,19 @@ impl Start {
     /// Gives an operator the state of the key groups that its worker owns. Says whether there is a state to load from.
     fn load(&self, operator: &mut dyn Operator, name: &str, owned: &KeyGroupSet) -> Result<bool, String> {
         let Some(state) = &self.state else { return Ok(false) };
-        for group in owned.iter() {
-            for section in state.sections(name, group)? {
-                let loaded = operator.load(&mut StateReader::from(&section));
-                loaded.map_err(|error| format!("cannot load the state of {name}: {error}; start anew with --fresh"))?;
-            }
+        for bundle in state.bundles(name, owned)? {
+            let loaded = load(operator, &bundle, owned);
+            loaded.map_err(|error| format!("cannot load the state of {name}: {error}; start anew with --fresh"))?;
         }
         Ok(true)
     }
+}
+
+fn load(operator: &mut dyn Operator, bundle: &Bundle, owned: &KeyGroupSet) -> Result<(), SnapshotError> {
+    for (group, batches) in bundle.read(owned)? {
+        operator.load(&mut StateReader::of_batches(group, bundle.kind, &batches))?;
+    }
+    Ok(())
 }
 
 /// Builds the dataflow of a worker. `sinks` are the queues of its sinks, in order.

@@ -4,9 +4,9 @@
 //! saves its state when it finishes that epoch, each worker says what it had counted, the sinks hold the epoch. When all
 //! of this has come the checkpoint is committed. The stores behind the traits do the writing.
 
-use crate::snapshot::{Section, StateWriter};
+use crate::snapshot::{Bundle, SavedMemory, StateWriter};
 use parking_lot::{Condvar, Mutex};
-use proxima_event::{Epoch, Health, KeyGroup, KeyGroupSet, Position, Release};
+use proxima_event::{Epoch, Health, KeyGroupSet, Position, Release};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,8 +41,8 @@ pub struct OperatorState {
     /// The key groups that were saved whole: nothing that was saved of them before counts any more, also where they
     /// have no section now.
     pub rewritten: KeyGroupSet,
-    /// The state, at most one section for each key group.
-    pub sections: Vec<Section>,
+    /// The state. A key group may have part in several, which count in this order.
+    pub bundles: Vec<Bundle>,
 }
 
 /// A checkpoint, but for the state.
@@ -91,13 +91,17 @@ pub trait CheckpointStore: Send + Sync {
     }
 }
 
+/// Bundles that are read one by one.
+pub type Bundles<'a> = Box<dyn Iterator<Item = Bundle> + 'a>;
+
 /// The state of a committed checkpoint.
 pub trait SavedState: Send + Sync {
-    /// What to load of an operator's key group, in this order: its chain, or several from workers that each saved it.
+    /// What to load of some of an operator's key groups, in this order: their chains. Of the key groups that a bundle says
+    /// it holds those count that are asked for.
     ///
     /// # Errors
     /// When it cannot be read.
-    fn sections(&self, operator: &str, group: KeyGroup) -> Result<Vec<Section>, String>;
+    fn bundles<'a>(&'a self, operator: &str, groups: &KeyGroupSet) -> Result<Bundles<'a>, String>;
 }
 
 /// What a run goes on from.
@@ -181,9 +185,9 @@ impl Saved {
     /// What is to be written, if there is anything.
     fn encode(self) -> Result<Option<OperatorState>, String> {
         let Self { operator, rewritten, state } = self;
-        let sections = state.encode().map_err(|error| format!("the state of {operator} cannot be encoded: {error}"))?;
-        let is_empty = sections.is_empty() && rewritten.is_empty();
-        Ok((!is_empty).then_some(OperatorState { operator, rewritten, sections }))
+        let bundles = state.bundles().map_err(|error| format!("the state of {operator} cannot be encoded: {error}"))?;
+        let is_empty = bundles.is_empty() && rewritten.is_empty();
+        Ok((!is_empty).then_some(OperatorState { operator, rewritten, bundles }))
     }
 }
 
@@ -202,6 +206,7 @@ pub(crate) struct Checkpointer {
     finished: AtomicBool,
     begun: Mutex<Begun>,
     status: Mutex<CheckpointStatus>,
+    memory: Arc<SavedMemory>,
 }
 
 /// When the last checkpoint began, and whether something came since.
@@ -224,7 +229,13 @@ impl Checkpointer {
             finished: AtomicBool::new(false),
             begun: Mutex::new(Begun { at: Instant::now(), moved: false }),
             status: Mutex::default(),
+            memory: Arc::default(),
         }
+    }
+
+    /// For what an operator is about to save.
+    pub(crate) fn writer(&self) -> StateWriter {
+        StateWriter::new(&self.memory)
     }
 
     /// An epoch was cut; `moved` are the partitions that it moved. Decides whether it becomes a checkpoint.
@@ -277,8 +288,8 @@ impl Checkpointer {
     /// Encodes and writes what a worker has saved.
     fn write(&self, epoch: u64, worker: usize, saved: Vec<Saved>) -> Result<(), String> {
         let state = saved.into_iter().filter_map(|saved| saved.encode().transpose()).collect::<Result<Vec<_>, _>>()?;
-        let sections = state.iter().flat_map(|state| &state.sections);
-        let bytes: u64 = sections.map(|section| section.bytes.len() as u64).sum();
+        let bundles = state.iter().flat_map(|state| &state.bundles);
+        let bytes: u64 = bundles.map(|bundle| bundle.bytes.len() as u64).sum();
         self.config.store.write_state(Epoch(epoch), worker, state)?;
         if let Some(checkpoint) = self.pending.lock().get_mut(&epoch) {
             checkpoint.bytes += bytes;

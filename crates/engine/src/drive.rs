@@ -2,7 +2,6 @@
 
 use crate::batch::{Batch, key_hashes};
 use crate::operator::{EpochEnd, Operator, Outbox};
-use crate::snapshot::StateWriter;
 use crate::status::Counters;
 use crate::topology::Route;
 use proxima_event::{Changes, Epoch, KeyGroupSet};
@@ -154,7 +153,7 @@ impl Driver {
         };
         let rewritten = self.unsaved.take().unwrap_or_else(|| checkpoints.rewrites(&self.name));
         let rewritten = rewritten.intersection(&self.owned);
-        let mut state = StateWriter::default();
+        let mut state = checkpoints.writer();
         self.operator.save(&rewritten, &mut state);
         checkpoints.save(self.worker, epoch, (&self.name, rewritten), state);
     }

@@ -20,7 +20,8 @@ pub mod status;
 pub mod topology;
 
 pub use checkpoint::{
-    CheckpointStatus, CheckpointStore, Checkpointing, Commit, Cut, OperatorState, Restored, SavedState, SourceCounts,
+    Bundles, CheckpointStatus, CheckpointStore, Checkpointing, Commit, Cut, OperatorState, Restored, SavedState,
+    SourceCounts,
 };
 pub use flow::EpochConfig;
 pub use intake::PartitionStatus;
@@ -29,7 +30,8 @@ pub use status::{OperatorStatus, RunStatus, SinkStatus, SourceStatus};
 
 pub use operator::{EpochEnd, Operator, OperatorStats, Outbox};
 pub use snapshot::{
-    ALL_ADDED, BatchWriter, ColumnType, Section, SectionKind, SnapshotError, StateReader, StateWriter, Strings, Values,
+    ALL_ADDED, BatchWriter, Bundle, ColumnType, Section, SectionKind, SnapshotError, StateReader, StateWriter, Strings,
+    Values,
 };
 pub use topology::{
     MakeDecoder, MakeSourceDecoder, NodeId, OperatorInfo, Route, SinkNode, SourceId, SourceNode, Topology,

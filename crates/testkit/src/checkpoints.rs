@@ -1,8 +1,8 @@
 //! Checkpoints in memory that survive a run, for tests that crash runs.
 
 use parking_lot::Mutex;
-use proxima_engine::{CheckpointStore, Commit, Cut, OperatorState, Restored, SavedState, Section, SectionKind};
-use proxima_event::{Epoch, KeyGroup, KeyGroupSet, PartitionId, Position};
+use proxima_engine::{Bundle, Bundles, CheckpointStore, Commit, Cut, OperatorState, Restored, SavedState, SectionKind};
+use proxima_event::{Epoch, KeyGroupSet, PartitionId, Position};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,29 +22,31 @@ struct Stored {
     asked: u16,
 }
 
-/// The sections of a checkpoint by operator and key group.
+/// The bundles of a checkpoint by operator, each with the key groups for which it counts.
 #[derive(Clone, Default)]
-struct Chains(BTreeMap<(String, KeyGroup), Vec<Section>>);
+struct Chains(BTreeMap<String, Vec<Bundle>>);
 
 impl Chains {
     /// Adds what an operator saved.
     fn add(&mut self, state: OperatorState) {
-        for group in state.rewritten.iter() {
-            self.0.remove(&(state.operator.clone(), group));
+        let OperatorState { operator, rewritten, bundles } = state;
+        let chain = self.0.entry(operator).or_default();
+        let full = bundles.iter().filter(|bundle| bundle.kind == SectionKind::Full);
+        let whole = full.fold(rewritten, |whole, bundle| whole.union(&bundle.groups));
+        for bundle in &mut *chain {
+            bundle.groups = bundle.groups.iter().filter(|&group| !whole.contains(group)).collect();
         }
-        for section in state.sections {
-            let chain = self.0.entry((state.operator.clone(), section.group)).or_default();
-            if section.kind == SectionKind::Full {
-                chain.clear();
-            }
-            chain.push(section);
-        }
+        chain.retain(|bundle| !bundle.groups.is_empty());
+        chain.extend(bundles);
     }
 }
 
 impl SavedState for Chains {
-    fn sections(&self, operator: &str, group: KeyGroup) -> Result<Vec<Section>, String> {
-        Ok(self.0.get(&(operator.to_owned(), group)).cloned().unwrap_or_default())
+    fn bundles<'a>(&'a self, operator: &str, groups: &KeyGroupSet) -> Result<Bundles<'a>, String> {
+        let groups = *groups;
+        let bundles = self.0.get(operator).into_iter().flatten().cloned();
+        let bundles = bundles.map(move |bundle| Bundle { groups: bundle.groups.intersection(&groups), ..bundle });
+        Ok(Box::new(bundles.filter(|bundle| !bundle.groups.is_empty())))
     }
 }
 

@@ -104,8 +104,8 @@ impl Process {
         let handed_over = keys().map(|key| (key, sum(key, offset))).collect();
         if let Some(found) = &checkpoint {
             for key in keys() {
-                let restored = found.sections(key.0, key.1).iter().fold(0, |state, section| {
-                    let number = u64::from_le_bytes(section.bytes.as_slice().try_into().unwrap());
+                let restored = found.sections(key.0, &key.1.into()).fold(0, |state, section| {
+                    let number = number_of(key.1, &section.bytes);
                     if section.kind == Kind::Full { number } else { number.wrapping_add(state) }
                 });
                 assert_eq!(restored, sum(key, offset), "the state of {key:?} at {offset}");
@@ -192,21 +192,37 @@ impl Process {
         Ok(())
     }
 
-    /// The groups that have changed, some of them in full.
+    /// The groups that have changed, some of them in full, some in a section with others.
     fn hand_over(&mut self) -> Vec<Section> {
-        let mut sections = Vec::new();
+        let mut sections: Vec<Section> = Vec::new();
         for key in keys() {
             let (now, before) = (sum(key, self.offset), self.handed_over[&key]);
             let full = self.rng.random_bool(0.2);
             if now != before || full {
                 let (kind, number) = if full { (Kind::Full, now) } else { (Kind::Changes, now.wrapping_sub(before)) };
-                let bytes = number.to_le_bytes().to_vec();
-                sections.push(Section { operator: key.0, group: key.1, kind, added: 0, bytes });
+                let bytes = [key.1.0.to_le_bytes().as_slice(), &number.to_le_bytes()].concat();
+                match sections.last_mut().filter(|last| (last.operator, last.kind) == (key.0, kind)) {
+                    Some(last) if self.rng.random_bool(0.7) => {
+                        last.groups.insert(key.1);
+                        last.bytes = [&last.bytes[..], &bytes].concat().into();
+                    }
+                    _ => {
+                        let bytes = bytes.into();
+                        sections.push(Section { operator: key.0, groups: key.1.into(), kind, added: 0, bytes });
+                    }
+                }
                 self.handed_over.insert(key, now);
             }
         }
         sections
     }
+}
+
+/// What a section holds of a group.
+fn number_of(group: KeyGroup, bytes: &[u8]) -> u64 {
+    let mut entries = bytes.chunks_exact(size_of::<u16>() + size_of::<u64>()).map(|entry| entry.split_at(2));
+    let (_, number) = entries.find(|(of, _)| *of == group.0.to_le_bytes()).expect("the section has a part of it");
+    u64::from_le_bytes(number.try_into().unwrap())
 }
 
 /// What an operator holds of a group when it has read the records before `offset`.

@@ -8,22 +8,23 @@ use crate::names::StateName;
 use crate::operators::OperatorId;
 use crate::state::StateKey;
 use crate::state::format::{Kind, SectionInfo};
-use proxima_event::Epoch;
+use proxima_event::{Epoch, KeyGroupSet};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Changes of a group may always replace this many bytes before the group is written anew.
 const CHANGES_FLOOR_BYTES: u64 = 16 * 1024;
-/// Sections of a group at the most: each is one more to decode after a crash.
+/// Files that a group's sections are in at the most: each is one more to decode from after a crash.
 const CHAIN_MAX: usize = 64;
 /// A file of which less than one part in so many is needed is emptied by writing its groups anew.
 const LIVE_PART: u64 = 4;
 
-/// A section that matters.
+/// A section that matters to a group.
 #[derive(Clone, Copy, Debug)]
 struct Link {
     file: StateName,
     /// Its number within the file.
     at: usize,
+    /// The group's share of its bytes, about.
     bytes: u64,
     /// How many of them take the place of what stands before in the chain.
     replaced: u64,
@@ -33,7 +34,7 @@ struct Link {
 struct LiveFile {
     file: FileRef,
     bytes: u64,
-    sections: usize,
+    links: usize,
 }
 
 /// The chains of all groups of all operators, and the files that they rest in.
@@ -53,24 +54,27 @@ impl Chains {
 
     /// Takes in a file, behind all those taken in before.
     pub(crate) fn add(&mut self, name: StateName, file: &FileRef, sections: &[SectionInfo]) {
-        self.files.insert(name, LiveFile { file: file.clone(), bytes: 0, sections: 0 });
+        self.files.insert(name, LiveFile { file: file.clone(), bytes: 0, links: 0 });
         for (at, section) in sections.iter().enumerate() {
             if self.since.get(&section.operator).is_none_or(|&since| name.epoch < since) {
                 continue;
             }
-            let chain = self.groups.entry(section.key()).or_default();
-            if section.kind == Kind::Full {
-                for dead in chain.drain(..) {
-                    release(&mut self.files, dead);
+            let (bytes, replaced) = (shares(section, section.stored), shares(section, section.replaced()));
+            for ((group, bytes), replaced) in section.groups.iter().zip(bytes).zip(replaced) {
+                let chain = self.groups.entry((section.operator, group)).or_default();
+                if section.kind == Kind::Full {
+                    // A whole key group may take several sections of a save.
+                    for dead in chain.extract_if(.., |link| !link.file.is_of_save(&name)) {
+                        release(&mut self.files, dead);
+                    }
                 }
+                chain.push(Link { file: name, at, bytes, replaced });
+                let live = self.files.get_mut(&name).expect("the file was just taken in");
+                live.bytes += bytes;
+                live.links += 1;
             }
-            let (bytes, replaced) = (section.stored, section.replaced());
-            chain.push(Link { file: name, at, bytes, replaced });
-            let live = self.files.get_mut(&name).expect("the file was just taken in");
-            live.bytes += section.stored;
-            live.sections += 1;
         }
-        self.files.retain(|_, live| live.sections > 0);
+        self.files.retain(|_, live| live.links > 0);
     }
 
     /// The files that are needed, in the order in which their changes apply.
@@ -83,9 +87,16 @@ impl Chains {
         self.files.values().map(|live| live.file.bytes).sum()
     }
 
-    /// The file of each of a group's sections and its number there, in order.
-    pub(crate) fn of(&self, key: StateKey) -> impl Iterator<Item = (StateName, usize)> + '_ {
-        self.groups.get(&key).into_iter().flatten().map(|link| (link.file, link.at))
+    /// The sections that some of an operator's groups need: the file of each, its number there, and for which of these
+    /// groups it is needed, in the order in which they apply.
+    pub(crate) fn of(&self, operator: OperatorId, groups: &KeyGroupSet) -> BTreeMap<(StateName, usize), KeyGroupSet> {
+        let mut sections = BTreeMap::<_, KeyGroupSet>::new();
+        for group in groups.iter() {
+            for link in self.groups.get(&(operator, group)).into_iter().flatten() {
+                sections.entry((link.file, link.at)).or_default().insert(group);
+            }
+        }
+        sections
     }
 
     /// The groups that should be written in full, and the bytes of their sections: the longest overdue first.
@@ -115,11 +126,17 @@ pub(crate) fn within_budget(due: &[(StateKey, u64)], budget_bytes: u64) -> Vec<S
     planned
 }
 
+/// Bytes of a section, dealt to its groups.
+fn shares(section: &SectionInfo, bytes: u64) -> impl Iterator<Item = u64> + use<> {
+    let groups = section.groups.len() as u64;
+    (0..groups).map(move |at| bytes * (at + 1) / groups - bytes * at / groups)
+}
+
 /// Lets go of a section, and of its file with the last one.
 fn release(files: &mut BTreeMap<StateName, LiveFile>, link: Link) {
     if let Some(live) = files.get_mut(&link.file) {
         live.bytes -= link.bytes;
-        live.sections -= 1;
+        live.links -= 1;
     }
 }
 
@@ -137,7 +154,7 @@ fn chain_bytes(chain: &[Link]) -> u64 {
 fn urgency(chain: &[Link], wasteful: &HashSet<StateName>) -> Option<u64> {
     let dead = chain.iter().map(|link| link.replaced).sum::<u64>();
     let by_bytes = dead * 100 / (chain_bytes(chain) - dead).max(CHANGES_FLOOR_BYTES);
-    let by_length = chain.len() as u64 * 100 / CHAIN_MAX as u64;
+    let by_length = chain.chunk_by(|a, b| a.file == b.file).count() as u64 * 100 / CHAIN_MAX as u64;
     let urgency = by_bytes.max(by_length);
     if urgency > 100 {
         return Some(urgency);
@@ -171,8 +188,9 @@ mod tests {
         let section = |&(group, full, bytes): &(u16, bool, usize)| {
             let kind = if full { Kind::Full } else { Kind::Changes };
             // Noise, so that it does not compress to nothing.
-            let bytes = (0..bytes as u64).map(|at| xxhash_rust::xxh3::xxh3_64(&at.to_le_bytes()) as u8).collect();
-            Section { operator: OPERATOR, group: KeyGroup(group), kind, added, bytes }
+            let bytes: Vec<u8> =
+                (0..bytes as u64).map(|at| xxhash_rust::xxh3::xxh3_64(&at.to_le_bytes()) as u8).collect();
+            Section { operator: OPERATOR, groups: KeyGroup(group).into(), kind, added, bytes: bytes.into() }
         };
         let (bytes, infos) = encode(&sections.iter().map(section).collect::<Vec<_>>()).unwrap();
         let file = FileRef { name: name.print(), bytes: bytes.len() as u64, checksum: 0 };
@@ -181,7 +199,7 @@ mod tests {
     }
 
     fn epochs(chains: &Chains, group: u16) -> Vec<u64> {
-        chains.of((OPERATOR, KeyGroup(group))).map(|(name, _)| name.epoch.0).collect()
+        chains.of(OPERATOR, &KeyGroup(group).into()).keys().map(|(name, _)| name.epoch.0).collect()
     }
 
     fn planned(chains: &Chains, budget: u64) -> Vec<u16> {
@@ -214,6 +232,37 @@ mod tests {
             let files: Vec<_> = chains.files().iter().map(|file| StateName::parse(&file.name).unwrap().epoch.0).collect();
             prop_assert_eq!(files, needed);
         }
+    }
+
+    #[test]
+    fn sections_of_several_groups_are_needed_while_one_group_needs_them() {
+        let mut chains = chains();
+        let groups = |groups: &[u16]| groups.iter().copied().map(KeyGroup).collect::<KeyGroupSet>();
+        let add_of = |chains: &mut Chains, epoch, part, sections: &[(&[u16], Kind)]| {
+            let section = |&(of, kind): &(&[u16], Kind)| Section {
+                operator: OPERATOR,
+                groups: groups(of),
+                kind,
+                added: 0,
+                bytes: vec![7; 1000].into(),
+            };
+            let name = StateName { epoch: Epoch(epoch), generation: Generation(1), worker: 0, part };
+            let (bytes, infos) = encode(&sections.iter().map(section).collect::<Vec<_>>()).unwrap();
+            chains.add(name, &FileRef { name: name.print(), bytes: bytes.len() as u64, checksum: 0 }, &infos);
+        };
+        add_of(&mut chains, 2, 0, &[(&[0, 1, 2], Kind::Full), (&[3, 4], Kind::Full)]);
+        add_of(&mut chains, 3, 0, &[(&[1, 2, 3], Kind::Changes)]);
+        // A save that did not fit one file, nor the key group 1 one section.
+        add_of(&mut chains, 4, 0, &[(&[0, 1], Kind::Full)]);
+        add_of(&mut chains, 4, 1, &[(&[1, 4], Kind::Full)]);
+        let of: Vec<_> = chains.of(OPERATOR, &groups(&[0, 1, 2, 4])).into_iter().collect();
+        let of: Vec<_> = of.iter().map(|((name, at), of)| ((name.epoch.0, name.part, *at), *of)).collect();
+        let expected = [((2, 0, 0), &[2][..]), ((3, 0, 0), &[2]), ((4, 0, 0), &[0, 1]), ((4, 1, 0), &[1, 4])];
+        assert_eq!(of, expected.map(|(section, of)| (section, groups(of))));
+        assert_eq!(chains.files().len(), 4);
+        assert!(chains.groups.values().flatten().all(|link| (333..=1000).contains(&link.bytes)));
+        add_of(&mut chains, 5, 0, &[(&[2, 3], Kind::Full)]);
+        assert_eq!(chains.files().len(), 3, "nothing of the first two files is needed");
     }
 
     #[test]

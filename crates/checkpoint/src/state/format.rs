@@ -8,14 +8,14 @@
 //! operator whose sections do not become smaller has few of them tried.
 
 use crate::operators::OperatorId;
-use crate::state::StateKey;
-use proxima_event::KeyGroup;
+use bytes::Bytes;
+use proxima_event::{KEY_GROUPS, KeyGroupSet};
 use std::io;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The last byte is the version, of the operators' sections as well: each change of how they are written takes another.
-const MAGIC: &[u8; 8] = b"PXSTATE2";
-const INDEX_BYTES: usize = 43;
+const MAGIC: &[u8; 8] = b"PXSTATE3";
+const INDEX_BYTES: usize = 41 + KEY_GROUPS / 8;
 const FOOTER_BYTES: usize = 4 + 8 + MAGIC.len();
 /// Compressing less than this costs more time than the bytes are worth: some five microseconds before the first byte, for
 /// each of 256 key groups of each operator.
@@ -41,26 +41,26 @@ pub enum Kind {
     Changes,
 }
 
-/// What an operator hands over of one key group at a checkpoint.
+/// What an operator hands over of some key groups at a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Section {
     /// Whose it is.
     pub operator: OperatorId,
-    /// The key group.
-    pub group: KeyGroup,
+    /// The key groups. What it holds of each can be read without the others.
+    pub groups: KeyGroupSet,
     /// Whether it stands alone.
     pub kind: Kind,
     /// How much of a change adds to what was there and takes the place of none of it, in parts of 63.
     pub added: u8,
     /// The bytes, whose meaning is the operator's own.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
 }
 
 /// Where a section stands in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SectionInfo {
     pub(crate) operator: OperatorId,
-    pub(crate) group: KeyGroup,
+    pub(crate) groups: KeyGroupSet,
     pub(crate) kind: Kind,
     added: u8,
     packed: bool,
@@ -72,10 +72,6 @@ pub(crate) struct SectionInfo {
 }
 
 impl SectionInfo {
-    pub(crate) fn key(&self) -> StateKey {
-        (self.operator, self.group)
-    }
-
     /// How many of its bytes take the place of what stood in sections before, about.
     pub(crate) fn replaced(&self) -> u64 {
         match self.kind {
@@ -110,10 +106,10 @@ pub(crate) fn encode(sections: &[Section], file: &mut Vec<u8>) -> io::Result<Vec
     let mut infos = Vec::with_capacity(sections.len());
     for section in sections {
         let packed = packer.pack(section)?;
-        let stored = packed.as_ref().unwrap_or(&section.bytes);
+        let stored = packed.as_deref().unwrap_or(&section.bytes);
         infos.push(SectionInfo {
             operator: section.operator,
-            group: section.group,
+            groups: section.groups,
             kind: section.kind,
             added: section.added.min(ALL_ADDED),
             packed: packed.is_some(),
@@ -184,7 +180,7 @@ pub(crate) fn index(file: &[u8]) -> Option<Vec<SectionInfo>> {
 
 fn encode_info(info: &SectionInfo, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(&info.operator.0.to_le_bytes());
-    bytes.extend_from_slice(&info.group.0.to_le_bytes());
+    bytes.extend_from_slice(&info.groups.to_le_bytes());
     bytes.push(u8::from(info.kind == Kind::Full) | u8::from(info.packed) << 1 | info.added << 2);
     for number in [info.offset, info.stored, info.raw, info.checksum] {
         bytes.extend_from_slice(&number.to_le_bytes());
@@ -193,13 +189,13 @@ fn encode_info(info: &SectionInfo, bytes: &mut Vec<u8>) {
 
 fn decode_info(bytes: &[u8]) -> Option<SectionInfo> {
     let (operator, bytes) = bytes.split_first_chunk::<8>()?;
-    let (group, bytes) = bytes.split_first_chunk::<2>()?;
+    let (groups, bytes) = bytes.split_first_chunk::<{ KEY_GROUPS / 8 }>()?;
     let (&flags, bytes) = bytes.split_first()?;
     let mut numbers = bytes.as_chunks::<8>().0.iter().map(|number| u64::from_le_bytes(*number));
     let kind = if flags & 1 == 1 { Kind::Full } else { Kind::Changes };
     Some(SectionInfo {
         operator: OperatorId(u64::from_le_bytes(*operator)),
-        group: KeyGroup(u16::from_le_bytes(*group)),
+        groups: KeyGroupSet::from_le_bytes(groups),
         kind,
         added: flags >> 2,
         packed: flags & 2 == 2,
@@ -214,6 +210,7 @@ fn decode_info(bytes: &[u8]) -> Option<SectionInfo> {
 pub(super) mod tests {
     use super::{encode as encode_into, *};
     use proptest::prelude::*;
+    use proxima_event::KeyGroup;
 
     /// A new file with these sections, and where each stands.
     pub(in super::super) fn encode(sections: &[Section]) -> io::Result<(Vec<u8>, Vec<SectionInfo>)> {
@@ -221,15 +218,22 @@ pub(super) mod tests {
         encode_into(sections, &mut file).map(|infos| (file, infos))
     }
 
+    fn section(operator: u64, bytes: Vec<u8>) -> Section {
+        let groups = KeyGroup(2).into();
+        Section { operator: OperatorId(operator), groups, kind: Kind::Full, added: 0, bytes: bytes.into() }
+    }
+
     fn sections() -> impl Strategy<Value = Vec<Section>> {
         let bytes = prop_oneof![
             prop::collection::vec(any::<u8>(), 0..600),
             (any::<u8>(), 0_usize..5000).prop_map(|(byte, len)| vec![byte; len]),
         ];
-        let section = (any::<u64>(), any::<u16>(), any::<bool>(), 0..=ALL_ADDED, bytes);
-        let section = section.prop_map(|(operator, group, full, added, bytes)| {
+        let groups = any::<[u8; KEY_GROUPS / 8]>();
+        let section = (any::<u64>(), groups, any::<bool>(), 0..=ALL_ADDED, bytes);
+        let section = section.prop_map(|(operator, groups, full, added, bytes)| {
             let kind = if full { Kind::Full } else { Kind::Changes };
-            Section { operator: OperatorId(operator), group: KeyGroup(group), kind, added, bytes }
+            let groups = KeyGroupSet::from_le_bytes(&groups);
+            Section { operator: OperatorId(operator), groups, kind, added, bytes: bytes.into() }
         });
         prop::collection::vec(section, 0..8)
     }
@@ -240,9 +244,9 @@ pub(super) mod tests {
             let (file, infos) = encode(&sections).unwrap();
             prop_assert_eq!(index(&file).unwrap(), infos.clone());
             for (section, info) in sections.iter().zip(&infos) {
-                prop_assert_eq!(info.key(), (section.operator, section.group));
+                prop_assert_eq!((info.operator, info.groups), (section.operator, section.groups));
                 prop_assert_eq!(info.kind, section.kind);
-                prop_assert_eq!(info.read(&file).unwrap(), section.bytes.clone());
+                prop_assert_eq!(info.read(&file).unwrap(), section.bytes.to_vec());
             }
         }
 
@@ -252,7 +256,7 @@ pub(super) mod tests {
             let at = at.index(file.len());
             file[at] ^= 1_u8 << bit;
             let read = index(&file).map(|infos| infos.iter().map(|info| info.read(&file)).collect::<Option<Vec<_>>>());
-            let all: Vec<_> = sections.iter().map(|section| section.bytes.clone()).collect();
+            let all: Vec<_> = sections.iter().map(|section| section.bytes.to_vec()).collect();
             prop_assert!(read.is_none_or(|read| read.is_none_or(|read| read == all)));
         }
     }
@@ -260,26 +264,19 @@ pub(super) mod tests {
     #[test]
     fn sections_that_compress_badly_are_left_as_they_are() {
         let noise = |at: u64| xxhash_rust::xxh3::xxh3_64(&at.to_le_bytes()) as u8;
-        let section = |operator, bytes| Section {
-            operator: OperatorId(operator),
-            group: KeyGroup(2),
-            kind: Kind::Full,
-            added: 0,
-            bytes,
-        };
         let noisy = section(1, (0..9999).map(noise).collect());
         let sections =
             [noisy.clone(), section(1, vec![7; 9999]), section(2, vec![7; 9999]), noisy, section(3, vec![7; 9999])];
         let (file, infos) = encode(&sections).unwrap();
         assert_eq!(infos.iter().map(|info| info.packed).collect::<Vec<_>>(), [false, false, true, false, true]);
-        assert!(sections.iter().zip(&infos).all(|(section, info)| info.read(&file).as_ref() == Some(&section.bytes)));
+        assert!(
+            sections.iter().zip(&infos).all(|(section, info)| info.read(&file).as_deref() == Some(&*section.bytes))
+        );
     }
 
     #[test]
     fn a_file_cut_short_has_no_index() {
-        let section =
-            Section { operator: OperatorId(1), group: KeyGroup(2), kind: Kind::Full, added: 0, bytes: vec![7; 999] };
-        let (file, _) = encode(&[section]).unwrap();
+        let (file, _) = encode(&[section(1, vec![7; 999])]).unwrap();
         assert!((0..file.len()).all(|cut| index(&file[..cut]).is_none()));
     }
 
@@ -296,8 +293,6 @@ pub(super) mod tests {
 
     #[test]
     fn what_repeats_is_stored_in_fewer_bytes() {
-        let section =
-            Section { operator: OperatorId(1), group: KeyGroup(2), kind: Kind::Full, added: 0, bytes: vec![7; 99_999] };
-        assert!(encode(&[section]).unwrap().0.len() < 1000);
+        assert!(encode(&[section(1, vec![7; 99_999])]).unwrap().0.len() < 1000);
     }
 }

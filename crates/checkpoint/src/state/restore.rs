@@ -7,7 +7,7 @@ use crate::log::{CheckpointEntry, FileRef, StoredOperator};
 use crate::names::StateName;
 use crate::operators::OperatorId;
 use crate::store::{Retry, Store, StoreError};
-use proxima_event::{Epoch, KeyGroup, Position};
+use proxima_event::{Epoch, KeyGroupSet, Position};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -19,6 +19,8 @@ const READERS_FROM_BYTES: u64 = 1024 * 1024;
 /// A section as it was handed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredSection {
+    /// The key groups for which it is needed, of those asked for.
+    pub groups: KeyGroupSet,
     /// Whether it stands alone.
     pub kind: Kind,
     /// The bytes, whose meaning is the operator's own.
@@ -84,17 +86,15 @@ impl Restored {
         self.entry().files.iter().map(|file| file.bytes).sum()
     }
 
-    /// The state of an operator in a key group, in the order in which it applies: a full section first, unless the
-    /// operator began empty. Nothing for an operator that the checkpoint does not know.
-    #[must_use]
-    pub fn sections(&self, operator: OperatorId, group: KeyGroup) -> Vec<StoredSection> {
-        let sections = self.chains.of((operator, group)).map(|(name, at)| {
+    /// The state of an operator in some key groups, in the order in which it applies: for each full sections first,
+    /// unless the operator began empty. Nothing for an operator that the checkpoint does not know.
+    pub fn sections(&self, operator: OperatorId, groups: &KeyGroupSet) -> impl Iterator<Item = StoredSection> + '_ {
+        self.chains.of(operator, groups).into_iter().map(|((name, at), groups)| {
             let file = &self.files[&name];
             let info = &file.sections[at];
             let bytes = info.read(&file.bytes).expect("the file's checksum was compared when it was read");
-            StoredSection { kind: info.kind, bytes }
-        });
-        sections.collect()
+            StoredSection { groups, kind: info.kind, bytes }
+        })
     }
 
     pub(crate) fn entry(&self) -> &CheckpointEntry {

@@ -151,9 +151,9 @@ impl<'a> Bytes<'a> {
     }
 
     fn words(&mut self, rows: usize) -> Option<Vec<u64>> {
-        let width = self.number::<1>()? as u8;
-        let values = self.take(words::bytes(width, rows)?)?;
-        Some(words::read(width, rows, values))
+        let (words, rest) = words::take(rows, self.0)?;
+        self.0 = rest;
+        Some(words)
     }
 }
 

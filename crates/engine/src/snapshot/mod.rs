@@ -1,11 +1,14 @@
 //! State as bytes, by key group: what a checkpoint holds of an operator.
 //!
 //! A key group's state is a chain of sections: a full one, then the changes of each later save in order. A new full
-//! section begins the chain anew.
+//! section begins the chain anew. Most saves change a few rows of each key group, so sections of some key groups that
+//! follow each other are encoded together, as a [`Bundle`].
 
+mod bundle;
 mod column;
 mod decode;
 mod encode;
+mod memory;
 mod strings;
 mod words;
 
@@ -14,16 +17,20 @@ mod tests;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
+pub use bundle::Bundle;
 pub use column::{ColumnType, Values};
 pub use encode::BatchWriter;
+pub(crate) use memory::SavedMemory;
 pub use strings::Strings;
 
+use bundle::{Growing, Piece, groups_of, pieces, put_counts, put_shared};
 use column::Room;
 use encode::{BatchEncoder, put_size};
-use proxima_event::KeyGroup;
+use proxima_event::{KeyGroup, KeyGroupSet};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// What a section holds of its key group.
@@ -47,7 +54,7 @@ pub struct Section {
     pub kind: SectionKind,
     /// How much of a change adds to what was saved before and takes the place of none of it, in parts of [`ALL_ADDED`].
     pub added: u8,
-    /// The encoded batches, not compressed.
+    /// Pieces in which it has a part.
     pub bytes: Vec<u8>,
 }
 
@@ -57,14 +64,18 @@ pub struct Section {
 /// [`later`](Self::later).
 #[derive(Debug, Default)]
 pub struct StateWriter {
-    sections: BTreeMap<KeyGroup, (SectionKind, Vec<u8>)>,
+    /// Bundles that nothing is added to.
+    closed: Vec<Growing>,
+    /// What whole key groups and what changes are added to.
+    open: [Option<Growing>; 2],
+    /// The key groups of which something whole was added, and of which changes.
+    groups: [KeyGroupSet; 2],
     /// Of how many rows it is known whether they replace others, and how many of these do.
     known: usize,
     replaced: usize,
     failed: Option<ArrowError>,
-    /// Where a batch is encoded before its section takes as much memory as it has bytes.
-    encoded: Vec<u8>,
     room: Room,
+    memory: Arc<SavedMemory>,
     later: Vec<Later>,
 }
 
@@ -78,14 +89,34 @@ impl fmt::Debug for Later {
 }
 
 impl StateWriter {
+    /// Collects in memory that is used again.
+    pub(crate) fn new(memory: &Arc<SavedMemory>) -> Self {
+        Self { memory: Arc::clone(memory), ..Self::default() }
+    }
+
     /// Adds a batch to the whole state of a key group.
     pub fn full(&mut self, group: KeyGroup, batch: &RecordBatch) {
-        self.rows(SectionKind::Full, batch, &[(group, 0..batch.num_rows())]);
+        self.each(SectionKind::Full, &group.into(), batch);
     }
 
     /// Adds a batch to the changes of a key group.
     pub fn changes(&mut self, group: KeyGroup, batch: &RecordBatch) {
-        self.rows(SectionKind::Changes, batch, &[(group, 0..batch.num_rows())]);
+        self.each(SectionKind::Changes, &group.into(), batch);
+    }
+
+    /// Adds the same batch to each of some key groups.
+    ///
+    /// # Panics
+    /// When a key group gets both a full section and changes.
+    pub fn each(&mut self, kind: SectionKind, groups: &KeyGroupSet, batch: &RecordBatch) {
+        if groups.is_empty() {
+            return;
+        }
+        let mut encoder = BatchEncoder::new(batch);
+        self.piece(kind, groups, |room, out| {
+            put_shared(groups, out);
+            encoder.encode(0..batch.num_rows(), room, out)
+        });
     }
 
     /// Adds to each of some key groups its rows of one batch; a range may be empty, and still is a batch.
@@ -94,12 +125,15 @@ impl StateWriter {
     /// When a key group gets both a full section and changes.
     pub fn rows(&mut self, kind: SectionKind, batch: &RecordBatch, groups: &[(KeyGroup, Range<usize>)]) {
         let mut encoder = BatchEncoder::new(batch);
-        for (group, rows) in groups {
-            self.encoded.clear();
-            if let Err(error) = encoder.encode(rows.clone(), &mut self.room, &mut self.encoded) {
-                self.failed.get_or_insert(error);
+        for following in groups.chunk_by(|(a, before), (b, behind)| a < b && before.end == behind.start) {
+            for groups in pieces(following) {
+                let counts: Vec<_> = groups.iter().map(|(group, rows)| (*group, rows.len())).collect();
+                let rows = groups[0].1.start..groups[groups.len() - 1].1.end;
+                self.piece(kind, &groups_of(&counts), |room, out| {
+                    put_counts(&counts, out);
+                    encoder.encode(rows, room, out)
+                });
             }
-            self.append(kind, *group);
         }
     }
 
@@ -109,33 +143,47 @@ impl StateWriter {
         self.later.push(Later(Box::new(work)));
     }
 
-    /// Adds a batch of some rows and columns to a key group, which `write` is to give one by one, unless there are no
-    /// rows.
+    /// Adds to each of some key groups, which ascend, a batch of so many rows. `write` is to give its columns, those of all
+    /// key groups one behind the other, unless there are no rows.
     ///
     /// # Panics
-    /// When the key group gets both a full section and changes.
+    /// When a key group gets both a full section and changes.
     pub fn batch(
         &mut self,
-        (kind, group): (SectionKind, KeyGroup),
-        (rows, columns): (usize, usize),
+        (kind, counts): (SectionKind, &[(KeyGroup, usize)]),
+        columns: usize,
         write: impl FnOnce(&mut BatchWriter<'_>),
     ) {
-        self.encoded.clear();
-        if let Err(error) = put_size(rows, columns, &mut self.encoded) {
-            self.failed.get_or_insert(error);
-        }
-        if rows > 0 {
-            let Self { room, encoded: out, failed, .. } = self;
-            write(&mut BatchWriter { rows, room, out, failed });
-        }
-        self.append(kind, group);
+        let rows = counts.iter().map(|(_, rows)| rows).sum();
+        let mut failed = None;
+        self.piece(kind, &groups_of(counts), |room, out| {
+            put_counts(counts, out);
+            put_size(rows, columns, out)?;
+            if rows > 0 {
+                write(&mut BatchWriter { rows, room, out, failed: &mut failed });
+            }
+            Ok(())
+        });
+        self.failed = self.failed.take().or(failed);
     }
 
-    /// Appends what is encoded to a section.
-    fn append(&mut self, kind: SectionKind, group: KeyGroup) {
-        let (other, bytes) = self.sections.entry(group).or_insert_with(|| (kind, Vec::new()));
-        assert_eq!(*other, kind, "{group:?} is saved whole or by its changes");
-        bytes.extend_from_slice(&self.encoded);
+    /// Adds a piece to a bundle. What stands in one bundle of a key group is read back at once; so a bundle that is large
+    /// enough ends before other key groups.
+    fn piece(
+        &mut self,
+        kind: SectionKind,
+        groups: &KeyGroupSet,
+        write: impl FnOnce(&mut Room, &mut Vec<u8>) -> Result<(), ArrowError>,
+    ) {
+        let at = usize::from(kind == SectionKind::Changes);
+        assert!(self.groups[1 - at].intersection(groups).is_empty(), "a key group is saved whole or by its changes");
+        self.groups[at] = self.groups[at].union(groups);
+        let open = &mut self.open[at];
+        self.closed.extend(open.take_if(|open| open.ends_before(groups)));
+        let bundle = open.get_or_insert_with(|| Growing::new(kind, self.memory.take()));
+        if let Err(error) = bundle.add(groups, |out| write(&mut self.room, out)) {
+            self.failed.get_or_insert(error);
+        }
     }
 
     /// Of so many rows of changes, `replaced` take the place of rows of earlier saves, or say that one is gone. Where
@@ -145,24 +193,37 @@ impl StateWriter {
         self.known += rows;
     }
 
-    /// The sections, by key group. Does what was left for later.
+    /// What is to be stored. Does what was left for later.
     ///
     /// # Errors
     /// When a batch could not be encoded.
-    pub fn encode(mut self) -> Result<Vec<Section>, ArrowError> {
+    pub fn bundles(mut self) -> Result<Vec<Bundle>, ArrowError> {
         for Later(work) in std::mem::take(&mut self.later) {
             work(&mut self);
         }
-        match self.failed {
-            Some(error) => Err(error),
-            None => {
-                // Keys are spread over the key groups by their hashes, so that one share tells of all.
-                let added = (self.known - self.replaced.min(self.known)) * usize::from(ALL_ADDED);
-                let added = added.checked_div(self.known).unwrap_or(0) as u8;
-                let sections = self.sections.into_iter();
-                Ok(sections.map(|(group, (kind, bytes))| Section { group, kind, added, bytes }).collect())
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        // Keys are spread over the key groups by their hashes, so that one share tells of all.
+        let added = (self.known - self.replaced.min(self.known)) * usize::from(ALL_ADDED);
+        let added = added.checked_div(self.known).unwrap_or(0) as u8;
+        let growing = self.closed.into_iter().chain(self.open.into_iter().flatten());
+        Ok(growing.map(|growing| growing.end(added, &self.memory)).collect())
+    }
+
+    /// The same by key group, each for itself.
+    ///
+    /// # Errors
+    /// When a batch could not be encoded.
+    pub fn encode(self) -> Result<Vec<Section>, ArrowError> {
+        let mut sections = BTreeMap::new();
+        for Bundle { groups, kind, added, bytes } in self.bundles()? {
+            for group in groups.iter() {
+                let section = sections.entry(group).or_insert(Section { group, kind, added, bytes: Vec::new() });
+                bundle::copy(&bytes, group, &mut section.bytes);
             }
         }
+        Ok(sections.into_values().collect())
     }
 }
 
@@ -170,8 +231,8 @@ impl StateWriter {
 #[derive(Debug, Error)]
 pub enum SnapshotError {
     /// The bytes end early or name impossible lengths.
-    #[error("stored state of {0:?} is cut short")]
-    Truncated(KeyGroup),
+    #[error("stored state is cut short")]
+    Truncated,
     /// Arrow cannot read a batch.
     #[error("stored state cannot be decoded: {0}")]
     Arrow(#[from] ArrowError),
@@ -180,19 +241,32 @@ pub enum SnapshotError {
     Mismatch(String),
 }
 
-/// Gives an operator back the batches of one section, in the order they were written.
+/// Gives an operator back what one bundle holds of a key group: its batches in the order in which they were written.
 #[derive(Debug)]
 pub struct StateReader<'a> {
     group: KeyGroup,
     kind: SectionKind,
-    bytes: &'a [u8],
+    rest: Rest<'a>,
+}
+
+/// What is left to read.
+#[derive(Debug)]
+enum Rest<'a> {
+    Bytes(&'a [u8]),
+    Batches(std::slice::Iter<'a, RecordBatch>),
 }
 
 impl<'a> StateReader<'a> {
-    /// Reads the bytes of a [`Section`].
+    /// Reads the bytes of a [`Section`] or of a [`Bundle`].
     #[must_use]
     pub fn new(group: KeyGroup, kind: SectionKind, bytes: &'a [u8]) -> Self {
-        Self { group, kind, bytes }
+        Self { group, kind, rest: Rest::Bytes(bytes) }
+    }
+
+    /// Gives back what [`Bundle::read`] has read.
+    #[must_use]
+    pub fn of_batches(group: KeyGroup, kind: SectionKind, batches: &'a [RecordBatch]) -> Self {
+        Self { group, kind, rest: Rest::Batches(batches.iter()) }
     }
 
     /// The key group that this state belongs to.
@@ -212,12 +286,17 @@ impl<'a> StateReader<'a> {
     /// # Errors
     /// When the bytes cannot be decoded.
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>, SnapshotError> {
-        if self.bytes.is_empty() {
-            return Ok(None);
+        let bytes = match &mut self.rest {
+            Rest::Batches(batches) => return Ok(batches.next().cloned()),
+            Rest::Bytes(bytes) => bytes,
+        };
+        let wanted = self.group.into();
+        while let Some(piece) = Piece::next(bytes)? {
+            if let Some((_, batch)) = piece.read(&wanted)?.pop() {
+                return Ok(Some(batch));
+            }
         }
-        let (batch, rest) = decode::batch(self.bytes)?.ok_or(SnapshotError::Truncated(self.group))?;
-        self.bytes = rest;
-        Ok(Some(batch))
+        Ok(None)
     }
 }
 

@@ -126,11 +126,16 @@ fn a_batch_has_these_bytes() {
     let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(5), None, Some(7)]));
     let names: ArrayRef = Arc::new(StringViewArray::from(vec!["mid_1", "mid_2", "mid_3"]));
     let mut writer = StateWriter::default();
-    writer.changes(KeyGroup(7), &batch_of(vec![numbers, names]));
-    let section = writer.encode().unwrap().remove(0);
+    let batch = batch_of(vec![numbers, names]);
+    writer.each(SectionKind::Changes, &KeyGroup(7).into(), &batch);
+    writer.rows(SectionKind::Changes, &batch, &[(KeyGroup(7), 0..1), (KeyGroup(9), 1..3)]);
+    let bundle = writer.bundles().unwrap().remove(0);
     let numbers = b"\x05Int64\x01\x05\x01\x05\x07";
     let names = b"\x08Utf8View\0\0\x04mid_\x01\x01\x01\x01123";
-    assert_eq!(section.bytes, [&b"\x03\0\0\0\x02\0"[..], numbers, names].concat());
+    let batch = [&b"\x03\0\0\0\x02\0"[..], numbers, names].concat();
+    let of_each = [&[36 + 37, 0, 0, 0, 0x80][..], &[0; 31], &[1], &batch].concat();
+    let by_group = [&[36 + 40, 0, 0, 0, 0x80, 2][..], &[0; 30], &[0, 1, 1, 2], &batch].concat();
+    assert_eq!(bundle.bytes, [of_each, by_group].concat());
 }
 
 /// Amounts with a NULL and either sign take no more than their digits.
@@ -200,8 +205,83 @@ fn words_that_lie_close_together_take_few_bits() {
         let mut writer = StateWriter::default();
         writer.full(KeyGroup(7), &batch);
         let section = writer.encode().unwrap().remove(0);
-        assert!(section.bytes.len() < 1000 * bits / 8 + 64, "{name}: {} bytes", section.bytes.len());
+        assert!(section.bytes.len() < 1000 * bits / 8 + 128, "{name}: {} bytes", section.bytes.len());
         let read = StateReader::from(&section).next_batch().unwrap().unwrap();
         assert_eq!(read.columns(), batch.columns(), "{name}");
     }
+}
+
+/// What is read back of bundles: for each key group the rows of each of its batches.
+fn read(bundles: &[Bundle], wanted: &KeyGroupSet) -> BTreeMap<KeyGroup, Vec<usize>> {
+    let mut all = BTreeMap::<_, Vec<_>>::new();
+    for bundle in bundles {
+        for (group, batches) in bundle.read(wanted).unwrap() {
+            let mut reader = StateReader::of_batches(group, bundle.kind, &batches);
+            while let Some(batch) = reader.next_batch().unwrap() {
+                all.entry(group).or_default().push(batch.num_rows());
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn few_rows_of_many_key_groups_are_one_bundle() {
+    let batch = batch_of(columns()[..2].to_vec());
+    let mut writer = StateWriter::default();
+    let groups: Vec<_> = (0..100).map(|at| (KeyGroup(at as u16), at..at + at % 2)).collect();
+    for (group, rows) in &groups {
+        writer.rows(SectionKind::Changes, &batch, &[(*group, rows.clone())]);
+    }
+    writer.each(SectionKind::Changes, &KeyGroupSet::all(), &batch.slice(0, 3));
+    writer.each(SectionKind::Changes, &KeyGroupSet::none(), &batch);
+    let bundles = writer.bundles().unwrap();
+    assert_eq!((bundles.len(), bundles[0].groups), (1, KeyGroupSet::all()));
+    let wanted: KeyGroupSet = [3, 4, 200].map(KeyGroup).into_iter().collect();
+    let expected = [(3, vec![1, 3]), (4, vec![0, 3]), (200, vec![3])];
+    assert_eq!(read(&bundles, &wanted), expected.map(|(group, rows)| (KeyGroup(group), rows)).into());
+}
+
+#[test]
+fn many_rows_are_bundles_of_key_groups_that_follow_each_other() {
+    let words: Vec<u64> = (0..100_000).map(|at: u64| at.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+    let batch = batch_of(vec![Arc::new(UInt64Array::from(words.clone()))]);
+    let groups: Vec<_> = (0..250).map(|at| (KeyGroup(at as u16), at * 400..at * 400 + 400)).collect();
+    let mut writer = StateWriter::default();
+    writer.rows(SectionKind::Full, &batch, &groups);
+    // A piece of the key groups of the bundle before, and then those of the beginning once more.
+    writer.each(SectionKind::Full, &KeyGroup(249).into(), &batch.slice(0, 1));
+    writer.rows(SectionKind::Full, &batch, &groups[..3]);
+    let bundles = writer.bundles().unwrap();
+    assert!((20..100).contains(&bundles.len()), "{} bundles", bundles.len());
+    let read = read(&bundles, &KeyGroupSet::all());
+    assert_eq!(read.len(), 250);
+    assert_eq!(
+        [&read[&KeyGroup(2)], &read[&KeyGroup(3)], &read[&KeyGroup(249)]],
+        [&vec![400, 400], &vec![400], &vec![400, 1]]
+    );
+    let of_one = bundles[0].read(&KeyGroup(1).into()).unwrap().remove(&KeyGroup(1)).unwrap();
+    assert_eq!(of_one[0].columns(), batch.slice(400, 400).columns());
+}
+
+#[test]
+#[should_panic(expected = "saved whole or by its changes")]
+fn a_key_group_is_not_saved_in_both_ways() {
+    let batch = batch_of(columns());
+    let mut writer = StateWriter::default();
+    writer.full(KeyGroup(7), &batch);
+    writer.each(SectionKind::Changes, &KeyGroupSet::all(), &batch);
+}
+
+#[test]
+fn rows_that_belong_to_nobody_are_an_error() {
+    let mut writer = StateWriter::default();
+    writer.changes(KeyGroup(7), &batch_of(columns()));
+    let mut bundle = writer.bundles().unwrap().remove(0);
+    let mut bytes = bundle.bytes.to_vec();
+    // What the batch is to the key groups stands behind these; then come a width and a count.
+    bytes.splice(36..37, [0, 1, 99]);
+    bytes[0] += 2;
+    bundle.bytes = bytes.into();
+    assert!(matches!(bundle.read(&KeyGroupSet::all()), Err(SnapshotError::Mismatch(_))));
 }

@@ -151,6 +151,13 @@ pub(super) fn bytes(width: u8, rows: usize) -> Option<usize> {
     }
 }
 
+/// Some numbers behind their width, and the bytes behind them; `None` where they are cut short.
+pub(super) fn take(rows: usize, from: &[u8]) -> Option<(Vec<u64>, &[u8])> {
+    let (&width, rest) = from.split_first()?;
+    let (taken, rest) = rest.split_at_checked(bytes(width, rows)?)?;
+    Some((read(width, rows, taken), rest))
+}
+
 /// The numbers whose [`bytes`] these are.
 pub(super) fn read(width: u8, rows: usize, bytes: &[u8]) -> Vec<u64> {
     match width {

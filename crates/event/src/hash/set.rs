@@ -73,13 +73,35 @@ impl KeyGroupSet {
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.words == [0; WORDS]
+    }
+
+    /// A bit for each key group, the first ones first.
+    #[must_use]
+    pub fn to_le_bytes(&self) -> [u8; KEY_GROUPS / 8] {
+        let mut bytes = [0; KEY_GROUPS / 8];
+        bytes.as_chunks_mut().0.iter_mut().zip(self.words).for_each(|(at, word)| *at = word.to_le_bytes());
+        bytes
+    }
+
+    /// The key groups whose [bits](Self::to_le_bytes) these are.
+    #[must_use]
+    pub fn from_le_bytes(bytes: &[u8; KEY_GROUPS / 8]) -> Self {
+        let mut words = [0; WORDS];
+        words.iter_mut().zip(bytes.as_chunks().0).for_each(|(word, at)| *word = u64::from_le_bytes(*at));
+        Self { words }
     }
 
     /// The key groups, ascending.
     pub fn iter(&self) -> impl Iterator<Item = KeyGroup> + use<> {
         let set = *self;
         (0..KEY_GROUPS as u16).map(KeyGroup).filter(move |&group| set.contains(group))
+    }
+}
+
+impl From<KeyGroup> for KeyGroupSet {
+    fn from(group: KeyGroup) -> Self {
+        [group].into_iter().collect()
     }
 }
 

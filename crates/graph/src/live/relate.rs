@@ -251,9 +251,9 @@ impl Operator for Relate {
         out.later(move |out| save_added(&added, (&owned, &rewritten), out));
         if self.newest_us > NO_TIME {
             let (newest, rose) = (newest_batch(self.newest_us), self.newest_us > self.saved_us);
-            rewrite.iter().for_each(|group| out.full(group, &newest));
-            let others = self.owned.iter().filter(|&group| rose && !rewrite.contains(group));
-            others.for_each(|group| out.changes(group, &newest));
+            out.each(SectionKind::Full, rewrite, &newest);
+            let others = self.owned.iter().filter(|&group| rose && !rewrite.contains(group)).collect();
+            out.each(SectionKind::Changes, &others, &newest);
         }
         self.saved_us = self.newest_us;
     }
@@ -298,8 +298,8 @@ fn save_added(added: &[Added], (owned, rewritten): (&KeyGroupSet, &KeyGroupSet),
         if let [Added::Forgotten(gone)] = part {
             let batch = gone.to_batch();
             let knows = |group: &KeyGroup| !gone.is_subject || *group == super::group_of(gone.id);
-            let groups = owned.iter().filter(|group| knows(group) && !rewritten.contains(*group));
-            groups.for_each(|group| out.changes(group, &batch));
+            let groups = owned.iter().filter(|group| knows(group) && !rewritten.contains(*group)).collect();
+            out.each(SectionKind::Changes, &groups, &batch);
             continue;
         }
         let rows =

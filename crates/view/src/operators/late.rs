@@ -7,7 +7,7 @@ use super::expiry::{newest_us, times_us};
 use super::snapshot::misfit;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, UInt64Type};
-use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SnapshotError, StateReader, StateWriter};
+use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SectionKind, SnapshotError, StateReader, StateWriter};
 use proxima_event::{Changes, KeyGroupSet};
 use std::sync::Arc;
 
@@ -132,9 +132,10 @@ impl Operator for DropLate {
         let groups = if (self.bound_us, self.late) == self.saved { rewrite } else { &self.owned };
         if self.bound_us > i64::MIN {
             let first = self.owned.iter().next();
-            for group in groups.iter() {
-                let late = if Some(group) == first { self.late } else { 0 };
-                out.full(group, &saved_batch(self.bound_us, late));
+            let (first, others): (Vec<_>, Vec<_>) = groups.iter().partition(|&group| Some(group) == first);
+            for (groups, late) in [(first, self.late), (others, 0)] {
+                let groups = groups.into_iter().collect();
+                out.each(SectionKind::Full, &groups, &saved_batch(self.bound_us, late));
             }
         }
         self.saved = (self.bound_us, self.late);

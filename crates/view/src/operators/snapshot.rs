@@ -83,6 +83,9 @@ impl Save {
 /// Rows of one batch of state, about: so that a great save does not hold all state in columns at once.
 pub(crate) const BATCH_ROWS: usize = 1 << 16;
 
+/// Items of a run: enough that a column's own costs do not count, few enough that all columns fit the first caches.
+const RUN_ROWS: usize = 512;
+
 /// What of a table a batch holds.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Part {
@@ -112,11 +115,6 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// The section of a key group.
-    pub(super) fn section(&self, group: usize) -> (SectionKind, KeyGroup) {
-        (self.kind, KeyGroup(group as u16))
-    }
-
     /// Writes the batches of a table in the sections of the run, for each the groups that are gone and those that are
     /// there, in this order or the other.
     pub(super) fn write(
@@ -127,11 +125,9 @@ impl Run {
         out: &mut StateWriter,
     ) {
         for (part, form) in forms {
-            for &group in &self.groups {
-                let following = part.of(save, self.kind, group..self.span.end);
-                let count = part.of(save, self.kind, group..group + 1).len();
-                form.write(table, (self, group), (following, count), out);
-            }
+            let count = |group: usize| part.of(save, self.kind, group..group + 1).len();
+            let counts: Vec<_> = self.groups.iter().map(|&group| (KeyGroup(group as u16), count(group))).collect();
+            form.write(table, (self.kind, &counts), part.of(save, self.kind, self.span.clone()), out);
         }
     }
 
@@ -164,7 +160,7 @@ pub(super) fn runs(saves: &[&Save]) -> Vec<Run> {
                 run.groups.push(group);
                 rows += count;
             }
-            if rows >= BATCH_ROWS {
+            if rows >= RUN_ROWS {
                 runs.push(std::mem::replace(&mut run, Run { kind, span: group + 1..group + 1, groups: Vec::new() }));
                 rows = 0;
             }

@@ -5,9 +5,9 @@
 
 use super::GroupTable;
 use super::layout::{Encoding, null_bit};
-use crate::operators::snapshot::Run;
 use arrow::datatypes::DataType;
-use proxima_engine::{BatchWriter, ColumnType, StateWriter, Strings, Values};
+use proxima_engine::{BatchWriter, ColumnType, SectionKind, StateWriter, Strings, Values};
+use proxima_event::KeyGroup;
 
 /// How many groups ahead a record is fetched, and its long strings.
 const AHEAD: usize = 16;
@@ -35,21 +35,28 @@ impl BatchForm {
         self
     }
 
-    /// Adds a batch to the section of a key group: of `following`, which are the groups from the first of the key group
-    /// on to the last of the run, the first `count`.
+    /// Adds a batch to each of some key groups: so many of `groups`, which are those of all of them, one behind the other.
     pub(crate) fn write(
         &mut self,
         table: &GroupTable,
-        (run, key_group): (&Run, usize),
-        (following, count): (&[u32], usize),
+        (kind, counts): (SectionKind, &[(KeyGroup, usize)]),
+        groups: &[u32],
         out: &mut StateWriter,
     ) {
-        let columns = self.keys.len() + self.words.len();
-        let rows = if columns > 0 { count } else { 0 };
-        out.batch(run.section(key_group), (rows, columns), |batch| {
-            self.gather(table, following, rows);
+        let (columns, rows) = (self.keys.len() + self.words.len(), groups.len());
+        let none: Vec<_>;
+        let counts = match columns {
+            // Without columns there are no rows.
+            0 => {
+                none = counts.iter().map(|&(group, _)| (group, 0)).collect();
+                &none
+            }
+            _ => counts,
+        };
+        out.batch((kind, counts), columns, |batch| {
+            self.gather(table, groups);
             for at in 0..self.keys.len() {
-                self.write_key(table, (self.keys[at], &following[..rows]), batch);
+                self.write_key(table, (self.keys[at], groups), batch);
             }
             for (word, of) in &self.words {
                 let word = table.payload.start + word;
@@ -58,15 +65,15 @@ impl BatchForm {
         });
     }
 
-    fn gather(&mut self, table: &GroupTable, following: &[u32], rows: usize) {
-        let width = table.payload.end;
+    fn gather(&mut self, table: &GroupTable, groups: &[u32]) {
+        let (width, rows) = (table.payload.end, groups.len());
         self.gathered.resize(width * rows, 0);
-        for (row, &group) in following[..rows].iter().enumerate() {
-            if let Some(&ahead) = following.get(row + AHEAD) {
+        for (row, &group) in groups.iter().enumerate() {
+            if let Some(&ahead) = groups.get(row + AHEAD) {
                 table.records.prefetch_all(ahead);
             }
             if !table.arena.is_empty()
-                && let Some(&ahead) = following.get(row + STRING_AHEAD)
+                && let Some(&ahead) = groups.get(row + STRING_AHEAD)
             {
                 table.layout.prefetch_long(&table.records.get(ahead)[1..], &table.arena);
             }
