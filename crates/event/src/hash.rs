@@ -83,7 +83,13 @@ pub fn hash_columns(columns: &[ArrayRef], rows: usize) -> Vec<u64> {
 /// The hash of a row whose only column is this text: what [`hash_columns`] gives for it in a batch.
 #[must_use]
 pub fn hash_str(text: &str) -> u64 {
-    finish(mix(START, words::of_bytes(text.as_bytes())))
+    hash_bytes(text.as_bytes())
+}
+
+/// The hash of a row whose only column is these bytes.
+#[must_use]
+pub fn hash_bytes(bytes: &[u8]) -> u64 {
+    finish(mix(START, words::of_bytes(bytes)))
 }
 
 /// One hash of two, in their order: of a name and a value within it.

@@ -11,7 +11,7 @@
 //! - values of other fixed widths: for each row as they lie in memory, little-endian;
 //! - anything else, with a name of length 0: the length (`u32`) and the bytes of an Arrow stream.
 
-use super::strings::{self, Strings};
+use super::strings::{self, Strings, Views};
 use super::words;
 use arrow::datatypes::DataType;
 
@@ -53,6 +53,7 @@ pub enum Values<'a> {
 /// Memory that is used again.
 #[derive(Debug, Default)]
 pub(super) struct Room {
+    pub(super) views: Views,
     strings: strings::Room,
     first: Vec<u64>,
     second: Vec<u64>,

@@ -43,6 +43,15 @@ impl BatchWriter<'_> {
         column::put(of, nulls, values, self.room, self.out);
     }
 
+    /// Adds a column of strings or bytes, none of which is NULL.
+    pub fn bytes<'b>(&mut self, of: &ColumnType, values: impl Iterator<Item = &'b [u8]>) {
+        let mut views = std::mem::take(&mut self.room.views);
+        views.clear();
+        values.for_each(|value| views.push(value));
+        self.column(of, None, Values::Strings(views.strings()));
+        self.room.views = views;
+    }
+
     /// Adds a column of a type that is not written value by value.
     pub fn stream(&mut self, array: &ArrayRef) {
         if let Err(error) = put_stream(array, self.out) {

@@ -34,7 +34,7 @@ pub(super) struct Room {
 }
 
 /// Strings that are put together one by one.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Views {
     low: Vec<u64>,
     high: Vec<u64>,

@@ -8,18 +8,16 @@
 
 use super::expiry::{Expirer, Expiry, times_us};
 use super::group_table::{Equality, GroupTable};
-use super::snapshot::{BATCH_ROWS, Sorted, misfit, next_rows, state_batch, weights_array, weights_column};
-use arrow::array::{Array, ArrayRef, AsArray, LargeBinaryArray};
+use super::snapshot::{RUN_ROWS, Sorted, misfit, next_rows, state_batch, weights_column};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::SortOptions;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
-use proxima_engine::{SectionKind, SnapshotError, StateReader, StateWriter};
-use proxima_event::hash::hash_columns;
+use proxima_engine::{ColumnType, SectionKind, SnapshotError, StateReader, StateWriter, Values};
+use proxima_event::hash::{hash_bytes, hash_columns};
 use proxima_event::{Changes, KeyGroup, KeyGroupSet};
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::rc::Rc;
-use std::sync::Arc;
 
 /// A row in the form that is compared.
 pub(super) type Bytes = Rc<[u8]>;
@@ -83,17 +81,17 @@ impl Partition {
         there.flat_map(|(row, &weight)| std::iter::repeat_n(row, weight as usize)).take(limit).cloned().collect()
     }
 
-    /// Adds to a row's weight; gives the row where that is wanted, and whether it came now.
-    fn add(&mut self, row: &[u8], weight: i64, wanted: bool) -> Option<(Bytes, bool)> {
+    /// Adds to a row's weight; gives the row where that is wanted, its weight, and whether it came now.
+    fn add(&mut self, row: &[u8], weight: i64, wanted: bool) -> Option<(Bytes, i64, bool)> {
         match self.rows.get_mut(row) {
-            Some(held) if *held + weight == 0 => self.rows.remove_entry(row).map(|(row, _)| (row, false)),
+            Some(held) if *held + weight == 0 => self.rows.remove_entry(row).map(|(row, _)| (row, 0, false)),
             Some(held) => {
                 *held += weight;
-                wanted.then(|| (Bytes::from(row), false))
+                wanted.then(|| (Bytes::from(row), *held, false))
             }
             None => {
                 let row = Bytes::from(row);
-                let given = wanted.then(|| (Bytes::clone(&row), true));
+                let given = wanted.then(|| (Bytes::clone(&row), weight, true));
                 self.rows.insert(row, weight);
                 given
             }
@@ -101,11 +99,12 @@ impl Partition {
     }
 }
 
-/// A row that has changed since the last save. Its partition's number may be another's by now.
+/// A row that has changed since the last save.
 struct Dirty {
     of: KeyGroup,
-    partition: u32,
     row: Bytes,
+    /// What it weighed then.
+    weight: i64,
     /// It came with this change.
     fresh: bool,
 }
@@ -238,21 +237,21 @@ impl Ordered {
         let before = if behind { Vec::new() } else { partition.first(self.limit) };
         let held = partition.rows.len();
         let tracked = self.dirty.is_some();
-        let mut note = |row, fresh| {
+        let mut note = |row, weight, fresh| {
             if let Some(dirty) = &mut self.dirty {
-                dirty.push(Dirty { of: self.table.key_group(of.partition), partition: of.partition, row, fresh });
+                dirty.push(Dirty { of: self.table.key_group(of.partition), row, weight, fresh });
             }
         };
         for &(row, weight) in net {
-            if let Some((row, fresh)) = partition.add(row, weight, tracked) {
-                note(row, fresh);
+            if let Some((row, weight, fresh)) = partition.add(row, weight, tracked) {
+                note(row, weight, fresh);
             }
         }
         while self.append_only
             && partition.rows.len() > self.limit
             && let Some((row, _)) = partition.rows.pop_last()
         {
-            note(row, false);
+            note(row, 0, false);
         }
         self.held = self.held + partition.rows.len() - held;
         if !behind {
@@ -282,7 +281,7 @@ impl Ordered {
             self.held -= rows.len();
             if let Some(dirty) = &mut self.dirty {
                 let of = self.table.key_group(partition);
-                dirty.extend(rows.into_keys().map(|row| Dirty { of, partition, row, fresh: false }));
+                dirty.extend(rows.into_keys().map(|row| Dirty { of, row, weight: 0, fresh: false }));
             }
             self.table.remove(partition, hash as u32);
         }
@@ -299,45 +298,24 @@ impl Ordered {
         let whole = self.table.begin_save(rewrite).whole;
         self.table.end_save();
         self.save_whole(&whole, rewrite, out);
-        let dirty = self.dirty.replace(Vec::new()).unwrap_or_default();
-        self.save_changes(dirty, rewrite, out);
+        let mut dirty = self.dirty.take().unwrap_or_default();
+        save_changes(&dirty, rewrite, out);
+        // As many will come again until the next save.
+        let count = dirty.len();
+        dirty.clear();
+        dirty.shrink_to(2 * count);
+        self.dirty = Some(dirty);
     }
 
     fn save_whole(&self, whole: &Sorted, rewrite: &KeyGroupSet, out: &mut StateWriter) {
-        let mut held = SavedRows::default();
+        let mut held = SavedRows::new(SectionKind::Full);
         for group in rewrite.iter() {
             for &partition in whole.of(usize::from(group.0)..usize::from(group.0) + 1) {
                 let rows = &self.partitions[partition as usize].rows;
-                rows.iter().for_each(|(row, &weight)| held.push(group, row, weight));
-            }
-            if held.rows.len() >= BATCH_ROWS {
-                std::mem::take(&mut held).write(SectionKind::Full, out);
+                rows.iter().for_each(|(row, &weight)| held.push(group, (row, weight), out));
             }
         }
-        held.write(SectionKind::Full, out);
-    }
-
-    fn save_changes(&self, mut dirty: Vec<Dirty>, rewrite: &KeyGroupSet, out: &mut StateWriter) {
-        dirty.retain(|change| !rewrite.contains(change.of));
-        // Changes of one row stay in the order in which they came.
-        dirty.sort_by(|a, b| a.of.cmp(&b.of).then_with(|| a.row.cmp(&b.row)));
-        let (mut changed, mut replaced) = (SavedRows::default(), 0);
-        for changes in dirty.chunk_by(|a, b| a.of == b.of && a.row == b.row) {
-            // A partition that went and came again has two numbers; the row is where it is.
-            let held = changes.iter().find_map(|change| self.weight(change));
-            let first = &changes[0];
-            if held.is_some() || !first.fresh {
-                changed.push(first.of, &first.row, held.unwrap_or(0));
-                replaced += usize::from(!first.fresh);
-            }
-        }
-        out.replaces(replaced, changed.rows.len());
-        changed.write(SectionKind::Changes, out);
-    }
-
-    /// The weight that a changed row has now.
-    fn weight(&self, change: &Dirty) -> Option<i64> {
-        self.partitions[change.partition as usize].rows.get(&change.row).copied()
+        held.write(out);
     }
 
     /// Takes back a section.
@@ -376,32 +354,79 @@ impl Ordered {
     }
 }
 
+/// Writes the rows that have changed as they are now, those of a key group in the order of their hashes: to compare their
+/// bytes would cost more than all the rest.
+fn save_changes(dirty: &[Dirty], rewrite: &KeyGroupSet, out: &mut StateWriter) {
+    let key = |change: &Dirty| u64::from(change.of.0) << HASH_BITS | hash_bytes(&change.row) >> (u64::BITS - HASH_BITS);
+    let keys = (0..).zip(dirty).filter(|(_, change)| !rewrite.contains(change.of));
+    let mut order: Vec<(u64, u32)> = keys.map(|(at, change)| (key(change), at)).collect();
+    // Changes of one row stay in the order in which they came.
+    order.sort_unstable();
+    let (mut changed, mut replaced, mut written) = (SavedRows::new(SectionKind::Changes), 0, 0);
+    let mut alike: Vec<&Dirty> = Vec::new();
+    for of_hash in order.chunk_by(|a, b| a.0 == b.0) {
+        alike.clear();
+        alike.extend(of_hash.iter().map(|&(_, at)| &dirty[at as usize]));
+        alike.sort_by(|a, b| a.row.cmp(&b.row));
+        for changes in alike.chunk_by(|a, b| a.row == b.row) {
+            let (first, last) = (changes[0], changes[changes.len() - 1]);
+            // What came since the last save and is gone again needs no word.
+            if last.weight != 0 || !first.fresh {
+                changed.push(first.of, (&first.row, last.weight), out);
+                written += 1;
+                replaced += usize::from(!first.fresh);
+            }
+        }
+    }
+    changed.write(out);
+    out.replaces(replaced, written);
+}
+
+/// The bits of a hash that lie below a key group's number.
+const HASH_BITS: u32 = 48;
+
 /// Rows to save with their weights, by rising key group: their bytes as they are held, since to make columns of them
 /// was half of what checkpoints cost.
-#[derive(Default)]
 struct SavedRows<'a> {
+    kind: SectionKind,
+    types: [ColumnType; 2],
     rows: Vec<&'a Bytes>,
-    weights: Vec<i64>,
-    ranges: Vec<(KeyGroup, Range<usize>)>,
+    weights: Vec<u64>,
+    counts: Vec<(KeyGroup, usize)>,
 }
 
 impl<'a> SavedRows<'a> {
-    fn push(&mut self, group: KeyGroup, row: &'a Bytes, weight: i64) {
-        match self.ranges.last_mut().filter(|(of, _)| *of == group) {
-            Some((_, range)) => range.end += 1,
-            None => self.ranges.push((group, self.rows.len()..self.rows.len() + 1)),
-        }
-        self.rows.push(row);
-        self.weights.push(weight);
+    fn new(kind: SectionKind) -> Self {
+        let types = [DataType::LargeBinary, DataType::Int64];
+        let types = types.map(|of| ColumnType::new(&of).expect("bytes and numbers are written value by value"));
+        Self { kind, types, rows: Vec::new(), weights: Vec::new(), counts: Vec::new() }
     }
 
-    fn write(self, kind: SectionKind, out: &mut StateWriter) {
-        if self.rows.is_empty() {
-            return;
+    fn push(&mut self, group: KeyGroup, (row, weight): (&'a Bytes, i64), out: &mut StateWriter) {
+        match self.counts.last_mut().filter(|(of, _)| *of == group) {
+            Some((_, count)) => *count += 1,
+            None => {
+                if self.rows.len() >= RUN_ROWS {
+                    self.write(out);
+                }
+                self.counts.push((group, 1));
+            }
         }
-        let rows = LargeBinaryArray::from_iter_values(&self.rows);
-        let columns = vec![Arc::new(rows) as ArrayRef, weights_array(self.weights.into_iter())];
-        out.rows(kind, &state_batch(columns), &self.ranges);
+        self.rows.push(row);
+        self.weights.push(weight as u64);
+    }
+
+    fn write(&mut self, out: &mut StateWriter) {
+        if !self.rows.is_empty() {
+            let [rows, weights] = &self.types;
+            out.batch((self.kind, &self.counts), 2, |batch| {
+                batch.bytes(rows, self.rows.iter().map(|row| &row[..]));
+                batch.column(weights, None, Values::Words(&self.weights));
+            });
+        }
+        self.rows.clear();
+        self.weights.clear();
+        self.counts.clear();
     }
 }
 
@@ -409,7 +434,8 @@ impl<'a> SavedRows<'a> {
 mod tests {
     use super::*;
     use arrow::array::{Int64Array, StringViewArray};
-    use arrow::datatypes::{DataType, Field, Schema};
+    use arrow::datatypes::{Field, Schema};
+    use std::sync::Arc;
 
     #[test]
     fn saved_rows_have_these_bytes() {

@@ -84,7 +84,7 @@ impl Save {
 pub(crate) const BATCH_ROWS: usize = 1 << 16;
 
 /// Items of a run: enough that a column's own costs do not count, few enough that all columns fit the first caches.
-const RUN_ROWS: usize = 512;
+pub(super) const RUN_ROWS: usize = 512;
 
 /// What of a table a batch holds.
 #[derive(Clone, Copy, Debug)]
