@@ -1,10 +1,11 @@
-//! The benchmark `recommend`: `GET /v1/recommend` of the retail example over loopback, alone and while orders come in. The
-//! load generator is our own (`load.rs`), on the same machine.
+//! The benchmark `recommend`: `GET /v1/recommend` of the retail example over loopback, while nothing changes, while few
+//! orders come in, so that no answer is given twice, and while many do. The load generator is our own (`load.rs`), on the
+//! same machine.
 
 use super::BenchArgs;
 use super::figures::{Better, Figures};
 use super::live::Live;
-use super::load::load;
+use super::load::{Load, load};
 use crate::project::root;
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -18,49 +19,62 @@ const LASTS: Duration = Duration::from_secs(5);
 const CONNECTIONS: usize = 8;
 /// Customers of the shop have numbers from here on, three of four of which there are.
 const CUSTOMERS: (u64, u64) = (12_346, 18_288);
-/// Lines that shall come in each second in the second part, and how often some come.
-const LINES_PER_S: u64 = 100_000;
+/// Lines that shall come in each second in the second and in the third part, and how often some come.
+const LINES_PER_S: [u64; 2] = [10, 100_000];
 const STEP: Duration = Duration::from_millis(100);
+
+/// What was measured of one part, over all runs.
+#[derive(Default)]
+struct Measured {
+    requests_per_s: Figures,
+    p99_ms: Figures,
+    events_per_s: Figures,
+}
 
 pub(super) fn run(args: &BenchArgs) -> Result<()> {
     let binary = args.binary()?;
-    let (mut alone, mut alone_p99) = (Figures::default(), Figures::default());
-    let (mut busy, mut busy_p99, mut came) = (Figures::default(), Figures::default(), Figures::default());
+    let (mut alone, mut busy) = (Measured::default(), [Measured::default(), Measured::default()]);
     for _ in 0..args.runs {
         // A shop of its own each time: the orders that come make lists longer.
         let folder = tempfile::tempdir()?;
         let (job, orders) = start(&binary, folder.path())?;
-        let quiet = load(job.address(), (CONNECTIONS, LASTS), path)?;
-        eprintln!(
-            "alone: {:.0} a second, p50 {:.3} ms, p99 {:.3} ms",
-            quiet.requests_per_s, quiet.p50_ms, quiet.p99_ms
-        );
-        alone.add(quiet.requests_per_s);
-        alone_p99.add(quiet.p99_ms);
-        let (loaded, per_s) = while_orders_come(&job, &orders)?;
-        eprintln!(
-            "while {per_s:.0} orders a second come: {:.0} a second, p50 {:.3} ms, p99 {:.3} ms",
-            loaded.requests_per_s, loaded.p50_ms, loaded.p99_ms
-        );
-        busy.add(loaded.requests_per_s);
-        busy_p99.add(loaded.p99_ms);
-        came.add(per_s);
+        alone.add(&load(job.address(), (CONNECTIONS, LASTS), path)?, 0.0);
+        for (part, measured) in busy.iter_mut().enumerate() {
+            let (loaded, per_s) = while_orders_come(&job, &orders, part)?;
+            measured.add(&loaded, per_s);
+        }
     }
+    let [few, many] = busy.map(|measured| {
+        json!({
+            "events_per_s": measured.events_per_s.median().round(),
+            "requests_per_s": measured.requests_per_s.median().round(),
+            "p99_ms": measured.p99_ms.median(),
+        })
+    });
     let figures = json!({
         "bench": "recommend",
         "runs": args.runs,
         "load_generator": "own, one thread, 8 connections that stay open",
-        "requests_per_s": alone.median().round(),
-        "best_requests_per_s": alone.best(Better::More).round(),
-        "p99_ms": alone_p99.median(),
-        "with_events": {
-            "events_per_s": came.median().round(),
-            "requests_per_s": busy.median().round(),
-            "p99_ms": busy_p99.median(),
-        },
+        "requests_per_s": alone.requests_per_s.median().round(),
+        "best_requests_per_s": alone.requests_per_s.best(Better::More).round(),
+        "p99_ms": alone.p99_ms.median(),
+        "with_few_events": few,
+        "with_events": many,
     });
     println!("{figures}");
     Ok(())
+}
+
+impl Measured {
+    fn add(&mut self, load: &Load, events_per_s: f64) {
+        let Load { requests_per_s, p50_ms, p99_ms } = load;
+        eprintln!(
+            "while {events_per_s:.0} orders a second come: {requests_per_s:.0} a second, p50 {p50_ms:.3} ms, p99 {p99_ms:.3} ms"
+        );
+        self.requests_per_s.add(*requests_per_s);
+        self.p99_ms.add(*p99_ms);
+        self.events_per_s.add(events_per_s);
+    }
 }
 
 /// The shipped shop, when it has read its orders, and the folder that more may come to.
@@ -84,12 +98,12 @@ fn path(connection: usize, number: u64) -> String {
     format!("/v1/recommend/home/{}?n=10", CUSTOMERS.0 + die % (CUSTOMERS.1 - CUSTOMERS.0))
 }
 
-fn while_orders_come(job: &Live, orders: &Path) -> Result<(super::load::Load, f64)> {
+fn while_orders_come(job: &Live, orders: &Path, part: usize) -> Result<(Load, f64)> {
     let stop = AtomicBool::new(false);
     let before = job.status()?["records"].as_u64().context("no records in the status")?;
     let begin = Instant::now();
     let loaded = std::thread::scope(|scope| {
-        let feeder = scope.spawn(|| feed(orders, &stop));
+        let feeder = scope.spawn(|| feed(orders, part, &stop));
         let loaded = load(job.address(), (CONNECTIONS, LASTS), path);
         stop.store(true, Relaxed);
         feeder.join().expect("the feeder does not panic").and(loaded)
@@ -98,14 +112,14 @@ fn while_orders_come(job: &Live, orders: &Path) -> Result<(super::load::Load, f6
     Ok((loaded, (after - before) as f64 / begin.elapsed().as_secs_f64()))
 }
 
-/// Writes a file of orders each step.
-fn feed(orders: &Path, stop: &AtomicBool) -> Result<()> {
+/// Writes a file of orders each step, as many as the part wants.
+fn feed(orders: &Path, part: usize, stop: &AtomicBool) -> Result<()> {
     let (begin, mut written) = (Instant::now(), 0);
     for file in 0_u32.. {
         if stop.load(Relaxed) {
             break;
         }
-        let due = (begin.elapsed().as_secs_f64() * LINES_PER_S as f64) as u64;
+        let due = (begin.elapsed().as_secs_f64() * LINES_PER_S[part] as f64) as u64;
         let mut text = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n".to_owned();
         for line in written..due.max(written + 1) {
             let die = line.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
@@ -115,7 +129,7 @@ fn feed(orders: &Path, stop: &AtomicBool) -> Result<()> {
         }
         written = due.max(written + 1);
         // In another place first, so that nobody reads half of it.
-        let (draft, done) = (orders.with_extension("draft"), orders.join(format!("2012-{file:05}.csv")));
+        let (draft, done) = (orders.with_extension("draft"), orders.join(format!("2012-{part}-{file:05}.csv")));
         fs::write(&draft, text)?;
         fs::rename(&draft, &done)?;
         std::thread::sleep(STEP);
