@@ -129,6 +129,11 @@ pub trait Graph {
     /// An attribute of an object, by its place among the kind's attributes.
     fn attribute(&self, kind: KindId, id: ObjectId, attribute: usize) -> Value;
 
+    /// Appends an attribute of objects, as [`Graph::attribute`] gives them one by one.
+    fn attributes(&self, kind: KindId, ids: &[ObjectId], attribute: usize, values: &mut Vec<Value>) {
+        values.extend(ids.iter().map(|&id| self.attribute(kind, id, attribute)));
+    }
+
     /// An attribute of an edge, by its place among the relation's attributes.
     fn edge_attribute(&self, relation: RelationId, row: EdgeRow, attribute: usize) -> Value;
 

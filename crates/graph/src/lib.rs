@@ -43,7 +43,7 @@ pub use config::{
 };
 pub use couple::{Couple, HOT_ABOVE};
 pub use gather::Gather;
-pub use graph::{Direction, Edge, EdgeRow, Graph, KindId, ObjectId, Pair, PairCount, RelationId, Value};
+pub use graph::{Direction, Edge, EdgeRow, Graph, KindId, ObjectId, Pair, PairCount, RelationId, Value, Version};
 pub use identify::Identify;
 pub use live::{
     FedRelation, Feed, HOT_WORK, LiveGraph, ObjectInput, RelationInput, RelationRules, Touched, Watch, lower_forgotten,

@@ -1,5 +1,8 @@
 //! Sums by id, for one question at a time.
 
+/// Values that are looked at before any of them is added.
+const PIECE: usize = 64;
+
 /// Adds up values by id. Ids are dense, so that a sum is found without searching.
 #[derive(Debug, Default)]
 pub(crate) struct Sums {
@@ -41,15 +44,56 @@ impl Sums {
         *sum = sum.wrapping_add(value);
     }
 
+    /// The sums of all ids there is room for, to be added to: where ids with a sum are looked for among all, and need not be
+    /// noted.
+    pub(crate) fn dense(&mut self) -> Option<&mut [i64]> {
+        self.is_dense.then_some(&mut self.sums)
+    }
+
+    /// An id has no sum.
+    pub(crate) fn clear(&mut self, id: u32) {
+        if let Some(sum) = self.sums.get_mut(id as usize) {
+            *sum = 0;
+        }
+    }
+
     /// Adds to the sums of ids, whichever they are.
     #[inline]
     pub(crate) fn add_all(&mut self, values: impl Iterator<Item = (u32, i64)>) {
-        for (id, value) in values {
-            if id as usize >= self.sums.len() {
-                self.reserve(id as usize + 1, false);
+        let (mut values, mut piece) = (values, [(0, 0); PIECE]);
+        loop {
+            let (mut taken, mut greatest) = (0, 0);
+            for (place, value) in piece.iter_mut().zip(&mut values) {
+                *place = value;
+                greatest = greatest.max(value.0);
+                taken += 1;
             }
-            self.add(id, value);
+            if taken > 0 {
+                self.add_piece(&piece[..taken], greatest);
+            }
+            if taken < PIECE {
+                return;
+            }
         }
+    }
+
+    /// Adds to the sums of some ids, the greatest of which is known. What changes on the way stays in registers.
+    fn add_piece(&mut self, piece: &[(u32, i64)], greatest: u32) {
+        if greatest as usize >= self.sums.len() {
+            self.reserve(greatest as usize + 1, false);
+        }
+        if self.found.len() <= self.count + piece.len() {
+            self.found.resize(2 * (self.count + piece.len()), 0);
+        }
+        let (sums, found) = (&mut self.sums[..], &mut self.found[self.count..]);
+        let mut count = 0;
+        for &(id, value) in piece {
+            let sum = &mut sums[id as usize];
+            found[count] = id;
+            count += usize::from((*sum == 0) & !self.is_dense);
+            *sum = sum.wrapping_add(value);
+        }
+        self.count += count;
     }
 
     /// Gives the sums that are not zero, in no particular order, and is empty again.
@@ -77,12 +121,16 @@ mod tests {
             let mut sums = Sums::default();
             for _ in 0..2 {
                 sums.reserve(300, is_dense);
-                for id in 0..300 {
-                    sums.add(id, i64::from(id % 3));
-                    sums.add(7, 1);
-                    sums.add(7, -1);
-                }
+                sums.add_all((0..300).flat_map(|id| [(id, i64::from(id % 3)), (7, 1), (7, -1)]));
+                sums.add_all(std::iter::empty());
                 sums.add(9, 5);
+                sums.add(11, 8);
+                sums.clear(11);
+                sums.clear(1 << 20);
+                match sums.dense() {
+                    Some(sums) => sums[11] += 2,
+                    None => sums.add(11, 2),
+                }
                 let mut found = Vec::new();
                 sums.drain(|id, sum| found.push((id, sum)));
                 found.sort_unstable();

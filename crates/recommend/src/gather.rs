@@ -42,16 +42,18 @@ pub(crate) fn gather<S: Shop + ?Sized>(
     for (path, from) in spec.from.iter().enumerate() {
         let found = ask((shop, items), from, request);
         let highest = found.iter().map(|candidate| candidate.score).fold(0.0, f64::max);
+        let (count, found) = (found.len(), found.iter().filter(|candidate| candidate.score > 0.0));
         // Who has but one path meets each item once.
-        let is_only = spec.from.len() == 1 && named.is_none();
-        gathered.items.reserve(found.len());
-        gathered.scores.reserve(found.len() * gathered.paths);
-        places.reserve(if is_only { 0 } else { found.len() });
-        for candidate in found.iter().filter(|candidate| candidate.score > 0.0) {
-            let place = match (is_only, named) {
-                (true, _) => gathered.push(candidate.item),
-                (false, None) => *places.entry(candidate.item).or_insert_with(|| gathered.push(candidate.item)),
-                (false, Some(_)) => match places.get(&candidate.item) {
+        if spec.from.len() == 1 && named.is_none() {
+            gathered.items = found.clone().map(|candidate| candidate.item).collect();
+            gathered.scores = found.map(|candidate| candidate.score / highest).collect();
+            break;
+        }
+        places.reserve(count);
+        for candidate in found {
+            let place = match named {
+                None => *places.entry(candidate.item).or_insert_with(|| gathered.push(candidate.item)),
+                Some(_) => match places.get(&candidate.item) {
                     Some(&place) => place,
                     None => continue,
                 },

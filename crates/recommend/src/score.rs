@@ -8,6 +8,9 @@ use crate::spec::{Boost, Recommendation};
 /// Units in a score of 1.
 pub const UNIT: f64 = 4_294_967_296.0;
 
+/// Below this, numbers of units have room for a half, and rounding is a matter of a few instructions.
+const SMALL: f64 = (1_u64 << 52) as f64;
+
 /// A part of a score.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
@@ -25,8 +28,14 @@ pub fn to_number(units: i64) -> f64 {
 
 /// Whole units, halves away from zero. What is no number is none.
 pub(crate) fn to_units(number: f64) -> i64 {
+    let exact = number * UNIT;
+    if exact.abs() < SMALL {
+        let whole = exact as i64;
+        let rest = exact - whole as f64;
+        return whole + i64::from(rest >= 0.5) - i64::from(rest <= -0.5);
+    }
     // Casting cuts what is too large to the bounds, and what is no number to 0.
-    (number * UNIT).round() as i64
+    exact as i64
 }
 
 /// Scores candidates.
@@ -42,7 +51,9 @@ impl<S: Shop + ?Sized> Scorer<'_, S> {
         let mut scores = match &self.spec.model {
             Some(model) => self.shop.rank(model, self.request, &gathered.items),
             None => {
-                let blend = |place| self.blend(gathered.scores(place)).map(|(_, units)| units).sum();
+                let shares = self.shares();
+                let each = |place| gathered.scores(place).iter().zip(&shares);
+                let blend = |place| each(place).map(|(score, share)| to_units(share * score)).sum();
                 (0..gathered.items.len()).map(blend).collect()
             }
         };
@@ -79,8 +90,31 @@ impl<S: Shop + ?Sized> Scorer<'_, S> {
 
     /// What each path adds.
     fn blend(&self, scores: &[f64]) -> impl Iterator<Item = (&str, i64)> {
-        let shares: f64 = self.spec.from.iter().map(|from| from.share).sum();
-        let paths = self.spec.from.iter().zip(scores);
-        paths.map(move |(from, score)| (from.path.as_str(), to_units(from.share / shares * score)))
+        let paths = self.spec.from.iter().zip(self.shares()).zip(scores);
+        paths.map(|((from, share), score)| (from.path.as_str(), to_units(share * score)))
+    }
+
+    /// How much each path counts, all together one.
+    fn shares(&self) -> Vec<f64> {
+        let all: f64 = self.spec.from.iter().map(|from| from.share).sum();
+        self.spec.from.iter().map(|from| from.share / all).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_the_nearest_ones_halves_away_from_zero() {
+        for number in
+            [0.0, 1.0, -1.0, 0.5 / UNIT, -0.5 / UNIT, 0.49 / UNIT, 1.5 / UNIT, 1.0 / 3.0, -2.0 / 3.0, 1e5, 1e6]
+        {
+            for near in [f64::next_down(number), number, f64::next_up(number)] {
+                assert_eq!(to_units(near), (near * UNIT).round() as i64, "{near:e}");
+            }
+        }
+        let far = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, 2_097_152.0].map(to_units);
+        assert_eq!(far, [0, i64::MAX, i64::MIN, i64::MAX, 1 << 53]);
     }
 }

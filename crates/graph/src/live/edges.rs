@@ -7,6 +7,7 @@
 use crate::gather::Gather;
 use crate::graph::{NO_TIME, ObjectId};
 use crate::slab::{Array, Slab, prefetch};
+use crate::sums::Sums;
 use proxima_event::KEY_GROUPS;
 
 /// What is known of an edge from its subject's side.
@@ -103,6 +104,17 @@ impl EdgeLayout {
             (_, words) => {
                 gather.extend(edges.chunks_exact(words).map(|edge| (ObjectId(edge[0]), self.weight(edge))));
             }
+        }
+    }
+
+    /// Adds so many times the weight of each edge to the sum of its object.
+    pub(super) fn add(self, edges: &[u32], times: i64, sums: &mut Sums) {
+        let value = |(object, weight): (ObjectId, i64)| (object.0, times.wrapping_mul(weight));
+        match (self.weight_words, self.words()) {
+            (1, 2) => sums.add_all(narrow::<2>(edges).map(value)),
+            (1, 3) => sums.add_all(narrow::<3>(edges).map(value)),
+            (1, 4) => sums.add_all(narrow::<4>(edges).map(value)),
+            _ => self.each_wide(edges, |object, weight| sums.add(object, times.wrapping_mul(weight))),
         }
     }
 

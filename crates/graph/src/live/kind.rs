@@ -7,7 +7,7 @@
 use super::attributes::{Attributes, Given, NO_ROW};
 use super::presence::Presence;
 use crate::catalogue::Attribute;
-use crate::graph::Value;
+use crate::graph::{ObjectId, Value};
 use crate::names::NameTable;
 use parking_lot::RwLock;
 use proxima_event::{KEY_GROUPS, KeyGroup};
@@ -216,6 +216,18 @@ impl KindStore {
             NO_ROW => Value::Null,
             row => described.attributes.value(row, attribute),
         }
+    }
+
+    /// Appends the values of objects, under one lock for all.
+    pub(super) fn values(&self, ids: &[ObjectId], attribute: usize, values: &mut Vec<Value>) {
+        let described: Vec<_> = self.described.iter().map(RwLock::read).collect();
+        values.extend(ids.iter().map(|&ObjectId(id)| {
+            let described = &described[group_of(id).worker(KEY_GROUPS, described.len())];
+            match described.row(id) {
+                NO_ROW => Value::Null,
+                row => described.attributes.value(row, attribute),
+            }
+        }));
     }
 
     /// The objects of a key group that have attributes.

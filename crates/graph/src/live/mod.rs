@@ -344,6 +344,10 @@ impl Graph for LiveGraph {
         self.kind(kind).value(id.0, attribute)
     }
 
+    fn attributes(&self, kind: KindId, ids: &[ObjectId], attribute: usize, values: &mut Vec<Value>) {
+        self.kind(kind).values(ids, attribute, values);
+    }
+
     fn edge_attribute(&self, relation: RelationId, row: EdgeRow, attribute: usize) -> Value {
         let shard = &self.store(relation).shards[usize::from(row.shard)];
         shard.read().attributes.value(row.place, attribute)

@@ -86,6 +86,11 @@ impl Pairs {
         }
     }
 
+    /// How much work gathering an object is.
+    pub(super) fn work(&self, object: u32) -> u64 {
+        self.objects.get(object as usize).copied().unwrap_or_default()
+    }
+
     /// Whether there are objects for [`Pairs::next_waiting`] to look at.
     #[inline]
     pub(super) fn has_waiting(&self) -> bool {

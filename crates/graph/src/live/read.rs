@@ -58,6 +58,9 @@ impl Shard {
     /// Adds the pair sums of an object in this shard: from its row if it has one, else by way of its subjects.
     pub(super) fn pair_sums(&self, object: u32, sums: &mut Sums) {
         if !self.add_row(self.pairs.as_ref(), object, sums) {
+            // With more edges than there are objects, most of these have a sum.
+            let (ids, work) = (self.inverted.ids(), self.pairs.as_ref().map_or(0, |pairs| pairs.work(object)));
+            sums.reserve(ids, work > ids as u64);
             self.gather(object, sums);
         }
     }
@@ -88,14 +91,19 @@ impl Shard {
             let edges = self.shown_words(subject);
             let mut weight = 0_i64;
             layout.each_to(edges, object, |_, one| weight = weight.wrapping_add(one));
-            if weight != 0 {
-                layout.each(edges, |other, one| {
-                    if other != object {
-                        sums.add(other, weight.wrapping_mul(one));
-                    }
-                });
+            if weight == 0 {
+                continue;
+            }
+            match sums.dense() {
+                None => layout.add(edges, weight, sums),
+                Some(sums) => layout.each(edges, |other, one| {
+                    let sum = &mut sums[other as usize];
+                    *sum = sum.wrapping_add(weight.wrapping_mul(one));
+                }),
             }
         }
+        // Cheaper than to ask of each edge whether it leads to another one.
+        sums.clear(object);
     }
 
     /// The norm of a subject, whose edges all lie here.

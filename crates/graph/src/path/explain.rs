@@ -32,7 +32,7 @@ impl Path {
         object: ObjectId,
         scratch: &mut Scratch,
     ) -> Option<(i128, Vec<Because>)> {
-        let mut walk = Walk { graph, scratch };
+        let mut walk = Walk::new(graph, scratch);
         let total = walk.score_of(self, start, object)?;
         let total = units(total);
         let Step::Jump(jump) = &self.step else {
@@ -59,7 +59,8 @@ impl Path {
 impl<G: Graph + ?Sized> Walk<'_, G> {
     fn score_of(&mut self, path: &Path, start: ObjectId, object: ObjectId) -> Option<f64> {
         let list = self.all(path, start);
-        let found = list.iter().find(|reached| reached.object == object).map(|reached| reached.score);
+        let mut found = None;
+        list.entries().each(|reached| found = (reached.object == object).then_some(reached.score).or(found));
         self.scratch.take_back(list);
         found
     }

@@ -15,10 +15,10 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
     /// Puts at least the first `n` objects that a jump leads to, and all that tie with them, into an empty list.
     pub(super) fn jump(&mut self, path: &Path, jump: &Jump, start: ObjectId, n: usize, list: &mut Vec<Reached>) {
         match &jump.merger {
-            Merger::Sum => self.sums(path, jump, start, list),
+            Merger::Sum => self.sums(path, jump, start, n, list),
             Merger::Cosine => {
                 if !self.best_cosines(jump, start, n, list) {
-                    self.sums(path, jump, start, list);
+                    self.sums(path, jump, start, usize::MAX, list);
                     self.cosine(jump, start, list);
                 }
             }
@@ -41,8 +41,8 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
         }
     }
 
-    /// The sums over the middle, kept or gathered.
-    fn sums(&mut self, path: &Path, jump: &Jump, start: ObjectId, list: &mut Vec<Reached>) {
+    /// The sums over the middle, kept or gathered: at least the `n` highest, and all that tie with them.
+    fn sums(&mut self, path: &Path, jump: &Jump, start: ObjectId, n: usize, list: &mut Vec<Reached>) {
         if let Way::Maintained { relation, direction, .. } = jump.way() {
             let mut sums = Vec::new();
             if self.graph.pair_sums(relation, direction, start, &mut sums) {
@@ -51,7 +51,7 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
                 return;
             }
         }
-        if !self.narrow_sums(path, jump, start, list) {
+        if !self.narrow_sums(path, jump, start, n, list) {
             self.gather::<Sum>(path, jump, start, list);
         }
     }
@@ -93,9 +93,11 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
                 continue;
             }
             let right = self.all(&jump.right, middle.object);
-            for reached in right.iter().filter(|reached| Some(reached.object) != itself) {
-                table.at(reached.object).add(rank, middle.score, reached);
-            }
+            right.entries().each(|reached| {
+                if Some(reached.object) != itself {
+                    table.at(reached.object).add(rank, middle.score, &reached);
+                }
+            });
             self.scratch.take_back(right);
         }
         self.scratch.keep_list(left);

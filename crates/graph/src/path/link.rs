@@ -83,7 +83,9 @@ impl<'a> Linker<'a> {
                 (jump.left.from, jump.right.to, Step::Jump(jump))
             }
         };
-        Some(Arc::new(Path { name: name.map(str::to_owned), from, to, step, shape }))
+        let place = name.and_then(|name| self.paths.keys().position(|known| known == name));
+        let number = place.map(|place| u32::try_from(place).expect("a job has fewer paths"));
+        Some(Arc::new(Path { name: name.map(str::to_owned), number, from, to, step, shape }))
     }
 
     fn check_shape(&mut self, key: &str, declared: &Declaration) {

@@ -4,10 +4,11 @@
 //! little older, but never one from before an object was forgotten. Where lists that change all the time would take too
 //! much of the time to make, they are made anew one after the other, and given up to a bound meanwhile.
 
+use super::kept::KeptList;
 use super::scratch::Reached;
 use super::spec::{Path, Step};
 use crate::graph::{ObjectId, Version};
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -17,7 +18,7 @@ use std::sync::atomic::Ordering::Relaxed;
 const PARTS: usize = 16;
 
 /// How many objects the lists of a part hold at the most: over all parts some 50 MiB.
-const REACHED: usize = 128 << 10;
+const REACHED: usize = 256 << 10;
 
 /// A list that takes less time than this is not kept: to find it would take a part of that. In microseconds, as all
 /// times here.
@@ -39,6 +40,8 @@ pub struct Memo {
     clock: Clock,
     /// When the next list is made anew that could be given.
     next_us: AtomicU64,
+    /// A version of the graph, and when somebody met it first.
+    met: RwLock<Option<(Version, u64)>>,
 }
 
 /// A memo, for somebody who can wait for changes.
@@ -48,8 +51,8 @@ pub struct Keeping {
     patience_us: u64,
 }
 
-/// What a list is kept by: the path's name, where it begins, and how many objects it was cut to.
-pub(super) type Key<'a> = (&'a str, ObjectId, usize);
+/// What a list is kept by: the path's number, where it begins, and how many objects it was cut to.
+pub(super) type Key = (u32, ObjectId, usize);
 
 /// Lists in two halves: when the young half is full it becomes the old one, whose lists are forgotten unless they were
 /// asked for since.
@@ -61,16 +64,17 @@ struct Part {
 
 #[derive(Debug, Default)]
 struct Lists {
-    of_path: HashMap<String, HashMap<(ObjectId, usize), Kept>>,
+    /// By path, beginning and number.
+    kept: HashTable<(Key, Kept)>,
     reached: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Kept {
-    list: Arc<[Reached]>,
-    /// Of the graph, before the list was made.
+    list: KeptList,
+    /// Of the graph before the list was made, and when it was so.
     version: Version,
-    made_us: u64,
+    since_us: u64,
     took_us: u64,
 }
 
@@ -88,22 +92,39 @@ impl Keeping {
         Self { memo, patience_us }
     }
 
+    /// Whether the graph has had this version, which it has now, for so long that no list is older.
+    #[must_use]
+    pub fn is_at_rest(&self, version: Version) -> bool {
+        let met = *self.memo.met.read();
+        match met.filter(|(met, _)| *met == version) {
+            Some((_, since_us)) => self.now_us().saturating_sub(since_us) > OLDEST_US.max(self.patience_us),
+            None => {
+                *self.memo.met.write() = Some((version, self.now_us()));
+                false
+            }
+        }
+    }
+
     /// The time, by which a list is begun to be made.
     pub(super) fn now_us(&self) -> u64 {
         (self.memo.clock)()
     }
 
     /// The list of a path, if there is one that is good enough while the graph has this version.
-    pub(super) fn get(&self, key: Key<'_>, version: Version) -> Option<Arc<[Reached]>> {
-        let part = self.memo.part(key);
-        let (kept, is_old) = part.read().find(key)?;
-        if kept.version != version && !self.accepts(&kept, version) {
+    pub(super) fn get(&self, key: Key, version: Version) -> Option<KeptList> {
+        let (hash, part) = (hash(key), self.memo.part(key));
+        let lists = part.read();
+        let (kept, is_old) = lists.find(hash, key)?;
+        if kept.version != version && !self.accepts(kept, version) {
             return None;
         }
+        let list = kept.list.clone();
         if is_old {
-            part.write().keep(key, kept.clone());
+            let kept = kept.clone();
+            drop(lists);
+            part.write().keep(hash, key, kept);
         }
-        Some(kept.list)
+        Some(list)
     }
 
     fn accepts(&self, kept: &Kept, version: Version) -> bool {
@@ -111,19 +132,24 @@ impl Keeping {
             return false;
         }
         let now_us = self.now_us();
-        match now_us.saturating_sub(kept.made_us) {
+        match now_us.saturating_sub(kept.since_us) {
             age_us if age_us <= self.patience_us => true,
-            age_us if age_us > OLDEST_US || kept.took_us < CHEAP_US => false,
+            age_us if age_us > OLDEST_US => {
+                self.memo.spend(now_us, kept.took_us);
+                false
+            }
+            _ if kept.took_us < CHEAP_US => false,
             _ => !self.memo.takes_turn(now_us, kept.took_us),
         }
     }
 
-    /// Keeps the list of a path that was begun to be made at a time when the graph had this version, if that is worth it.
-    pub(super) fn put(&self, key: Key<'_>, version: Version, begin_us: u64, list: &[Reached]) {
-        let made_us = self.now_us();
-        let took_us = made_us.saturating_sub(begin_us);
+    /// Keeps the list of a path that was begun to be made at a time, in an evaluation that began when the graph had this
+    /// version, if that is worth it.
+    pub(super) fn put(&self, key: Key, (version, since_us): (Version, u64), begin_us: u64, list: &[Reached]) {
+        let took_us = self.now_us().saturating_sub(begin_us);
         if took_us >= WORTH_US {
-            self.memo.part(key).write().keep(key, Kept { list: list.into(), version, made_us, took_us });
+            let kept = Kept { list: KeptList::of(list), version, since_us, took_us };
+            self.memo.part(key).write().keep(hash(key), key, kept);
         }
     }
 }
@@ -132,7 +158,7 @@ impl Memo {
     /// Without any list, with a clock.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { parts: Default::default(), clock, next_us: AtomicU64::new(0) }
+        Self { parts: Default::default(), clock, next_us: AtomicU64::new(0), met: RwLock::default() }
     }
 
     /// Whether a list that takes so long can be made anew now. If so, the next one has to wait.
@@ -142,51 +168,67 @@ impl Memo {
         next_us <= now_us && self.next_us.compare_exchange(next_us, after_us, Relaxed, Relaxed).is_ok()
     }
 
-    fn part(&self, (name, start, _): Key<'_>) -> &RwLock<Part> {
-        // Ids end with their key groups, which hashes chose; what begins at the same object differs by its name.
-        &self.parts[(start.0 as usize + name.len()) % PARTS]
+    /// Counts a list that is made anew whether it is its turn or not: where these take all the time there is, only what has
+    /// become too old is made anew.
+    fn spend(&self, now_us: u64, took_us: u64) {
+        let after_us = self.next_us.load(Relaxed).max(now_us) + took_us * SHARE;
+        // Of two that are counted at the same moment one may be left out.
+        self.next_us.store(after_us.min(now_us + OLDEST_US), Relaxed);
+    }
+
+    fn part(&self, (path, start, _): Key) -> &RwLock<Part> {
+        // Ids end with their key groups, which hashes chose; what begins at the same object differs by its path.
+        &self.parts[(start.0 as usize + path as usize) % PARTS]
     }
 }
 
 impl Part {
     /// A list, and whether it is in the old half.
-    fn find(&self, key: Key<'_>) -> Option<(Kept, bool)> {
-        let young = self.young.get(key).map(|kept| (kept.clone(), false));
-        young.or_else(|| Some((self.old.get(key)?.clone(), true)))
+    fn find(&self, hash: u64, key: Key) -> Option<(&Kept, bool)> {
+        let young = self.young.get(hash, key).map(|kept| (kept, false));
+        young.or_else(|| Some((self.old.get(hash, key)?, true)))
     }
 
-    fn keep(&mut self, key: Key<'_>, kept: Kept) {
-        if self.young.reached + kept.list.len() > REACHED / 2 {
+    fn keep(&mut self, hash: u64, key: Key, kept: Kept) {
+        if self.young.reached + kept.list.entries().len() > REACHED / 2 {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.keep(key, kept);
+        self.young.keep(hash, key, kept);
     }
 }
 
 impl Lists {
-    fn get(&self, (name, start, n): Key<'_>) -> Option<&Kept> {
-        self.of_path.get(name)?.get(&(start, n))
+    fn get(&self, hash: u64, key: Key) -> Option<&Kept> {
+        self.kept.find(hash, |(known, _)| *known == key).map(|(_, kept)| kept)
     }
 
-    fn keep(&mut self, (name, start, n): Key<'_>, kept: Kept) {
+    fn keep(&mut self, hash_of: u64, key: Key, kept: Kept) {
         // An empty list is not for nothing either.
-        self.reached += kept.list.len() + 1;
-        let lists = self.of_path.entry_ref(name).or_default();
-        if let Some(before) = lists.insert((start, n), kept) {
-            self.reached -= before.list.len() + 1;
+        self.reached += kept.list.entries().len() + 1;
+        match self.kept.find_mut(hash_of, |(known, _)| *known == key) {
+            Some((_, before)) => {
+                self.reached -= before.list.entries().len() + 1;
+                *before = kept;
+            }
+            None => _ = self.kept.insert_unique(hash_of, (key, kept), |(known, _)| hash(*known)),
         }
     }
+}
+
+fn hash((path, start, n): Key) -> u64 {
+    let mixed = (u64::from(path) << 32 ^ u64::from(start.0) ^ (n as u64) << 48).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ mixed >> 32
 }
 
 impl Path {
     /// What the list of the first `n` is kept by. Of a jump it must be the whole list: what it leads to from one who asks
     /// is hardly asked for again before it changes.
-    pub(super) fn kept_by(&self, start: ObjectId, n: usize) -> Option<Key<'_>> {
-        let name = self.name.as_deref()?;
+    pub(super) fn kept_by(&self, start: ObjectId, n: usize) -> Option<Key> {
+        let path = self.number?;
         let is_whole = n == usize::MAX || self.shape.top.is_some_and(|top| top <= n);
         match self.step {
-            _ if is_whole => Some((name, start, usize::MAX)),
-            Step::Hop(_) => Some((name, start, n)),
+            _ if is_whole => Some((path, start, usize::MAX)),
+            Step::Hop(_) => Some((path, start, n)),
             Step::Jump(_) => None,
         }
     }
@@ -214,27 +256,29 @@ mod tests {
     #[test]
     fn a_list_is_there_until_the_graph_changes() {
         let keeping = Keeping::exact(memo().0);
-        let key = ("also", ObjectId(7), 10);
-        keeping.put(key, V, 0, &list(5));
-        assert_eq!(keeping.get(key, V).as_deref(), Some(&*list(5)));
-        for other in [("home", ObjectId(7), 10), ("also", ObjectId(8), 10), ("also", ObjectId(7), 11)] {
-            assert_eq!(keeping.get(other, V), None);
+        let key = (7, ObjectId(7), 10);
+        keeping.put(key, (V, 0), 0, &list(5));
+        let mut found = Vec::new();
+        keeping.get(key, V).unwrap().entries().each(|reached| found.push(reached));
+        assert_eq!(found, list(5));
+        for other in [(8, ObjectId(7), 10), (7, ObjectId(8), 10), (7, ObjectId(7), 11)] {
+            assert!(keeping.get(other, V).is_none());
         }
-        assert_eq!(keeping.get(key, Version { changes: 4, ..V }), None, "the graph has changed");
+        assert!(keeping.get(key, Version { changes: 4, ..V }).is_none(), "the graph has changed");
     }
 
     #[test]
     fn who_can_wait_is_given_what_was_but_nothing_of_who_is_forgotten() {
         let (memo, time_us) = memo();
         let patient = Keeping::patient(Arc::clone(&memo), 5_000);
-        let (key, later) = (("also", ObjectId(7), 10), Version { changes: 4, ..V });
-        patient.put(key, V, 900, &list(5));
+        let (key, later) = ((7, ObjectId(7), 10), Version { changes: 4, ..V });
+        patient.put(key, (V, 1_000), 900, &list(5));
         time_us.store(6_000, Relaxed);
         assert!(patient.get(key, later).is_some());
-        assert_eq!(patient.get(key, Version { forgotten: 2, ..V }), None);
-        assert_eq!(Keeping::exact(memo).get(key, later), None);
+        assert!(patient.get(key, Version { forgotten: 2, ..V }).is_none());
+        assert!(Keeping::exact(memo).get(key, later).is_none());
         time_us.store(6_001, Relaxed);
-        assert_eq!(patient.get(key, later), None);
+        assert!(patient.get(key, later).is_none());
         assert!(patient.get(key, V).is_some(), "nothing has changed");
     }
 
@@ -242,11 +286,11 @@ mod tests {
     fn lists_that_take_long_are_made_anew_by_turns() {
         let (memo, time_us) = memo();
         let patient = Keeping::patient(memo, 5_000);
-        let lists = ["one", "two", "quick"].map(|name| (name, ObjectId(7), 10));
+        let lists = [1, 2, 3].map(|path| (path, ObjectId(7), 10));
         let later = Version { changes: 4, ..V };
         time_us.store(1_000_000, Relaxed);
         for (key, took_us) in lists.into_iter().zip([1_000, 1_000, CHEAP_US - 1]) {
-            patient.put(key, V, 1_000_000 - took_us, &list(5));
+            patient.put(key, (V, 1_000_000), 1_000_000 - took_us, &list(5));
         }
         for (age_us, there) in [
             (5_000, [true, true, true]),
@@ -262,23 +306,58 @@ mod tests {
     }
 
     #[test]
+    fn what_has_become_too_old_takes_the_turns_of_others() {
+        let (memo, time_us) = memo();
+        let patient = Keeping::patient(memo, 5_000);
+        let (old, young, later) = ((1, ObjectId(7), 10), (2, ObjectId(7), 10), Version { changes: 4, ..V });
+        for (key, since_us) in [(old, 0), (young, OLDEST_US)] {
+            time_us.store(since_us + 1_000, Relaxed);
+            patient.put(key, (V, since_us), since_us, &list(5));
+        }
+        time_us.store(OLDEST_US + 5_000, Relaxed);
+        assert!(patient.get(young, later).is_some(), "it is not even stale");
+        time_us.store(OLDEST_US + 5_001, Relaxed);
+        assert!(patient.get(old, later).is_none() && patient.get(young, later).is_some(), "its turn is taken");
+        time_us.store(OLDEST_US + 9_001, Relaxed);
+        assert!(patient.get(young, later).is_none(), "and comes");
+    }
+
+    #[test]
+    fn a_graph_is_at_rest_when_no_list_may_be_older() {
+        let (memo, time_us) = memo();
+        let patient = Keeping::patient(memo, 5_000);
+        let later = Version { changes: 4, ..V };
+        for (at_us, version, is_at_rest) in [
+            (1_000, V, false),
+            (1_000 + OLDEST_US, V, false),
+            (1_001 + OLDEST_US, V, true),
+            (1_002 + OLDEST_US, later, false),
+            (1_002 + 2 * OLDEST_US, later, false),
+            (1_003 + 2 * OLDEST_US, later, true),
+        ] {
+            time_us.store(at_us, Relaxed);
+            assert_eq!(patient.is_at_rest(version), is_at_rest, "{at_us}");
+        }
+    }
+
+    #[test]
     fn a_list_that_is_made_at_once_is_not_kept() {
         let keeping = Keeping::exact(memo().0);
-        let key = ("also", ObjectId(7), 10);
-        keeping.put(key, V, 1_001 - WORTH_US, &list(5));
-        assert_eq!(keeping.get(key, V), None);
+        let key = (7, ObjectId(7), 10);
+        keeping.put(key, (V, 0), 1_001 - WORTH_US, &list(5));
+        assert!(keeping.get(key, V).is_none());
     }
 
     #[test]
     fn what_is_asked_for_stays_and_the_rest_makes_room() {
         let keeping = Keeping::exact(memo().0);
-        let key = |start| ("also", ObjectId(start), 10);
-        keeping.put(key(0), V, 0, &list(100));
-        for start in 1..200_000 {
-            keeping.put(key(start), V, 0, &list(20));
+        let key = |start| (7, ObjectId(start), 10);
+        keeping.put(key(0), (V, 0), 0, &list(100));
+        for start in 1..400_000 {
+            keeping.put(key(start), (V, 0), 0, &list(20));
             assert!(start % 100 > 0 || keeping.get(key(0), V).is_some(), "it was forgotten before {start}");
         }
-        assert_eq!(keeping.get(key(1), V), None);
+        assert!(keeping.get(key(1), V).is_none());
         for part in &keeping.memo.parts {
             let held = part.read();
             assert!(held.young.reached + held.old.reached <= REACHED + 200, "it takes too much");

@@ -45,6 +45,7 @@ mod fold;
 mod formulas;
 mod hop;
 mod jump;
+mod kept;
 mod link;
 mod memo;
 mod narrow;

@@ -3,12 +3,14 @@
 
 use super::fixed::{narrow_units, rounded, score};
 use super::jump::behind_jump;
+use super::kept::Entries;
 use super::rows;
 use super::scratch::Reached;
 use super::spec::{Hop, Jump, Path, Set, Step};
 use super::walk::Walk;
 use crate::gather::{Each, Gather, Rows, WHOLE};
 use crate::graph::{Graph, ObjectId};
+use std::cmp::Reverse;
 
 /// What leads from the middle to the end, by how it can be added up.
 enum Right<'a> {
@@ -30,8 +32,16 @@ enum Unit {
 }
 
 impl<G: Graph + ?Sized> Walk<'_, G> {
-    /// Puts the sums of l·r over the middle into an empty list. False, with nothing there, where they might not fit.
-    pub(super) fn narrow_sums(&mut self, path: &Path, jump: &Jump, start: ObjectId, list: &mut Vec<Reached>) -> bool {
+    /// Puts the sums of l·r over the middle into an empty list: at least the `n` highest, and all that tie with them. False,
+    /// with nothing there, where they might not fit.
+    pub(super) fn narrow_sums(
+        &mut self,
+        path: &Path,
+        jump: &Jump,
+        start: ObjectId,
+        n: usize,
+        list: &mut Vec<Reached>,
+    ) -> bool {
         let mut left = self.scratch.list();
         self.path(&jump.left, start, &mut left);
         let (right, mut gather) = (Right::of(&jump.right), self.scratch.gather());
@@ -45,12 +55,14 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
             Right::Shares(hop) => self.add_shares(hop, middle, &mut gather),
             Right::Lists(path) => self.add_list(path, middle, &mut gather),
         });
-        let itself = jump.leaves_out(path, start);
-        gather.drain(|object, sum| {
-            if fits && Some(object) != itself {
-                list.push(behind_jump(object, unit.score(sum)));
-            }
-        });
+        let (itself, mut sums) = (jump.leaves_out(path, start), self.scratch.sums());
+        gather.drain(|object, sum| sums.push((sum, object)));
+        if fits {
+            sums.retain(|(_, object)| Some(*object) != itself);
+            keep_highest(&mut sums, n);
+            list.extend(sums.iter().map(|&(sum, object)| behind_jump(object, unit.score(sum))));
+        }
+        self.scratch.keep_sums(sums);
         self.scratch.keep_gather(gather);
         self.scratch.keep_list(left);
         fits
@@ -70,7 +82,7 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
                 }
                 _ => {
                     let ends = self.all(&jump.right, middle.object);
-                    gather.extend(ends.iter().map(|end| (end.object, 1)));
+                    ends.entries().each(|end| gather.extend(std::iter::once((end.object, 1))));
                     self.scratch.take_back(ends);
                 }
             }
@@ -121,12 +133,31 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
 
     fn add_list(&mut self, path: &Path, middle: &Reached, gather: &mut Gather) -> bool {
         let ends = self.all(path, middle.object);
-        let mut product = once_for_equals(|score: f64| narrow_units(middle.score * score));
+        let product = |score: f64| narrow_units(middle.score * score);
         gather.begin(Each::Times(1));
-        gather.extend(ends.iter().map(|end| (end.object, product(end.score))));
+        match ends.entries() {
+            Entries::Reached(ends) => gather.extend(ends.iter().map(|end| (end.object, product(end.score)))),
+            Entries::Scored(ends) => gather.extend(ends.iter().map(|end| (end.object, product(end.score())))),
+        }
         self.scratch.take_back(ends);
         gather.end_sums()
     }
+}
+
+/// Drops sums that are not among the `n` highest and tie with none of these as floats.
+fn keep_highest(sums: &mut Vec<(i64, ObjectId)>, n: usize) {
+    if n == 0 || n >= sums.len() {
+        return;
+    }
+    let (_, &mut (last, _), _) = sums.select_nth_unstable_by_key(n - 1, |(sum, _)| Reverse(*sum));
+    let mut kept = n;
+    for place in n..sums.len() {
+        if sums[place].0 as f64 >= last as f64 {
+            sums.swap(place, kept);
+            kept += 1;
+        }
+    }
+    sums.truncate(kept);
 }
 
 /// A function that does not compute again what it was asked for the last time: neighbours are mostly alike.
@@ -273,11 +304,17 @@ mod tests {
             let path = jump(&mut rng, graph.catalogue());
             let Step::Jump(jump) = &path.step else { panic!("it is a jump") };
             for start in (0..OBJECTS).map(ObjectId) {
-                let mut walk = Walk { graph: &graph, scratch: &mut scratch };
+                let mut walk = Walk::new(&graph, &mut scratch);
                 let (mut narrow, mut wide) = (Vec::new(), Vec::new());
                 walk.gather::<Sum>(&path, jump, start, &mut wide);
-                if walk.narrow_sums(&path, jump, start, &mut narrow) {
+                if walk.narrow_sums(&path, jump, start, usize::MAX, &mut narrow) {
                     assert_eq!(sorted(&narrow), sorted(&wide), "seed {seed}, from {start:?}\n{path:#?}");
+                    let (mut best, n) = (Vec::new(), 1 + seed as usize % 7);
+                    walk.narrow_sums(&path, jump, start, n, &mut best);
+                    narrow.sort_by(|a, b| b.score.total_cmp(&a.score));
+                    let least = narrow.get(n - 1).map_or(f64::NEG_INFINITY, |last| last.score);
+                    narrow.retain(|reached| reached.score >= least);
+                    assert_eq!(sorted(&best), sorted(&narrow), "seed {seed}, the first {n} from {start:?}");
                     given[size] += sorted(&wide).len();
                 } else {
                     assert_eq!(narrow, []);

@@ -1,12 +1,11 @@
 //! Memory that evaluations use again: a question should not have to ask for memory often.
 
+use super::kept::List;
 use super::memo::Keeping;
 use crate::gather::Gather;
 use crate::graph::{Edge, ObjectId};
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
-use std::ops::Deref;
-use std::sync::Arc;
 
 /// An object on the way, and its score there.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,29 +18,13 @@ pub struct Reached {
     pub score: f64,
 }
 
-/// Objects that were reached: in memory that is used again, or as somebody keeps them.
-pub(super) enum List {
-    Own(Vec<Reached>),
-    Kept(Arc<[Reached]>),
-}
-
-impl Deref for List {
-    type Target = [Reached];
-
-    fn deref(&self) -> &[Reached] {
-        match self {
-            Self::Own(list) => list,
-            Self::Kept(list) => list,
-        }
-    }
-}
-
 /// What evaluations leave behind for the next ones. One for each thread.
 #[derive(Default)]
 pub struct Scratch {
     edges: Vec<Vec<Edge>>,
     lists: Vec<Vec<Reached>>,
     gathers: Vec<Gather>,
+    sums: Vec<(i64, ObjectId)>,
     places: Vec<Vec<u32>>,
     /// Empty entries of tables, by what they hold.
     entries: HashMap<TypeId, Vec<Box<dyn Any + Send>>>,
@@ -85,6 +68,15 @@ impl Scratch {
     /// Takes one back that is empty.
     pub(super) fn keep_gather(&mut self, gather: Gather) {
         self.gathers.push(gather);
+    }
+
+    pub(super) fn sums(&mut self) -> Vec<(i64, ObjectId)> {
+        std::mem::take(&mut self.sums)
+    }
+
+    pub(super) fn keep_sums(&mut self, mut sums: Vec<(i64, ObjectId)>) {
+        sums.clear();
+        self.sums = sums;
     }
 
     /// Takes a list back, if it is one that is used again.

@@ -28,6 +28,8 @@ impl Paths {
 pub struct Path {
     /// Its name, unless it was written within another.
     pub name: Option<String>,
+    /// Its place among the job's paths, if it has a name.
+    pub(crate) number: Option<u32>,
     /// What it begins at.
     pub from: KindId,
     /// What it leads to.

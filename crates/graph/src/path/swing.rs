@@ -45,8 +45,9 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
         let mut sizes = Vec::with_capacity(left.len());
         for (place, middle) in (0_u32..).zip(&left) {
             let right = self.all(&jump.right, middle.object);
-            sizes.push(u32::try_from(right.len()).expect("there are fewer objects than ids"));
-            right.iter().for_each(|reached| table.at(reached.object).push(place));
+            let ends = right.entries();
+            sizes.push(u32::try_from(ends.len()).expect("there are fewer objects than ids"));
+            ends.each(|reached| table.at(reached.object).push(place));
             self.scratch.take_back(right);
         }
         self.scratch.keep_list(left);

@@ -1,24 +1,30 @@
 //! Evaluating a path: steps, then the shape of their scores.
 
 use super::fixed::rounded;
+use super::kept::{KeptList, List};
 use super::memo::{Keeping, Key};
 use super::order::{Found, by_score, keep_first, ranked};
-use super::scratch::{List, Reached, Scratch};
+use super::scratch::{Reached, Scratch};
 use super::spec::{Hop, Path, Shape, Step};
 use crate::graph::{Direction, Graph, ObjectId, RelationId, Version};
-use std::sync::Arc;
+
+/// What a list is to be kept by, and what its evaluation began with.
+type Begun = (Key, (Version, u64));
 
 /// An evaluation under way.
 pub(super) struct Walk<'a, G: ?Sized> {
     pub(super) graph: &'a G,
     pub(super) scratch: &'a mut Scratch,
+    /// The version of the graph when the evaluation began, and the time before, where lists are kept: workers change the
+    /// version all the time.
+    begun: Option<(Version, u64)>,
 }
 
 impl Path {
     /// The `n` objects with the highest scores that the path leads to, in order; equal scores by text.
     pub fn find<G: Graph + ?Sized>(&self, graph: &G, start: ObjectId, n: usize, scratch: &mut Scratch) -> Vec<Found> {
         let mut list = scratch.list();
-        Walk { graph, scratch }.best(self, start, n, &mut list);
+        Walk::new(graph, scratch).best(self, start, n, &mut list);
         let found = ranked(graph, self.to, &mut list, n);
         scratch.keep_list(list);
         found
@@ -34,24 +40,30 @@ impl Path {
         scratch: &mut Scratch,
         list: &mut Vec<Reached>,
     ) {
-        Walk { graph, scratch }.best(self, start, n, list);
+        Walk::new(graph, scratch).best(self, start, n, list);
         keep_first(graph, self.to, list, n, by_score);
     }
 
     /// Appends all objects that the path leads to, each once, in no particular order.
     pub fn reach<G: Graph + ?Sized>(&self, graph: &G, start: ObjectId, scratch: &mut Scratch, list: &mut Vec<Reached>) {
         if list.is_empty() {
-            Walk { graph, scratch }.path(self, start, list);
+            Walk::new(graph, scratch).path(self, start, list);
             return;
         }
         let mut own = scratch.list();
-        Walk { graph, scratch }.path(self, start, &mut own);
+        Walk::new(graph, scratch).path(self, start, &mut own);
         list.extend_from_slice(&own);
         scratch.keep_list(own);
     }
 }
 
-impl<G: Graph + ?Sized> Walk<'_, G> {
+impl<'a, G: Graph + ?Sized> Walk<'a, G> {
+    pub(super) fn new(graph: &'a G, scratch: &'a mut Scratch) -> Self {
+        let now_us = scratch.kept().map(Keeping::now_us);
+        let begun = now_us.and_then(|now_us| Some((graph.version()?, now_us)));
+        Self { graph, scratch, begun }
+    }
+
     /// Puts the objects that a path leads to into an empty list.
     pub(super) fn path(&mut self, path: &Path, start: ObjectId, list: &mut Vec<Reached>) {
         self.best(path, start, usize::MAX, list);
@@ -61,7 +73,7 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
     pub(super) fn best(&mut self, path: &Path, start: ObjectId, n: usize, list: &mut Vec<Reached>) {
         debug_assert!(list.is_empty(), "each path has a list of its own");
         match self.kept(path, start, n) {
-            Ok(kept) => list.extend_from_slice(&kept),
+            Ok(kept) => kept.entries().each(|reached| list.push(reached)),
             Err(key) => self.make(path, start, (n, key), list),
         }
     }
@@ -79,29 +91,18 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
     }
 
     /// A list that is kept, or else what it is to be kept by, if it is.
-    fn kept<'p>(
-        &self,
-        path: &'p Path,
-        start: ObjectId,
-        n: usize,
-    ) -> Result<Arc<[Reached]>, Option<(Key<'p>, Version)>> {
+    fn kept(&self, path: &Path, start: ObjectId, n: usize) -> Result<KeptList, Option<Begun>> {
         let Some(keeping) = self.scratch.kept() else { return Err(None) };
-        let Some((key, version)) = path.kept_by(start, n).zip(self.graph.version()) else { return Err(None) };
-        keeping.get(key, version).ok_or(Some((key, version)))
+        let Some((key, begun)) = path.kept_by(start, n).zip(self.begun) else { return Err(None) };
+        keeping.get(key, begun.0).ok_or(Some((key, begun)))
     }
 
-    fn make(
-        &mut self,
-        path: &Path,
-        start: ObjectId,
-        (n, key): (usize, Option<(Key<'_>, Version)>),
-        list: &mut Vec<Reached>,
-    ) {
-        let Some((key, version)) = key else { return self.evaluate(path, start, n, list) };
+    fn make(&mut self, path: &Path, start: ObjectId, (n, key): (usize, Option<Begun>), list: &mut Vec<Reached>) {
+        let Some((key, begun)) = key else { return self.evaluate(path, start, n, list) };
         let (begin_us, (_, start, n)) = (self.keeping().now_us(), key);
         self.evaluate(path, start, n, list);
         keep_first(self.graph, path.to, list, n, by_score);
-        self.keeping().put(key, version, begin_us, list);
+        self.keeping().put(key, begun, begin_us, list);
     }
 
     fn keeping(&self) -> &Keeping {
