@@ -22,6 +22,7 @@
 mod deal;
 pub mod evaluate;
 mod gather;
+mod kept;
 mod live;
 mod recommend;
 mod score;

@@ -7,7 +7,9 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use proxima_graph::path::{Keeping, Memo, Path, Reached, Scratch};
-use proxima_graph::{Attribute, AttributeKind, Catalogue, Direction, Graph, KindId, ObjectId, RelationId, Value};
+use proxima_graph::{
+    Attribute, AttributeKind, Catalogue, Direction, Graph, KindId, ObjectId, RelationId, Value, Version,
+};
 use proxima_model::{Encoder, LiveModel};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -127,10 +129,16 @@ impl Shop for LiveShop {
         place.map_or(Value::Null, |place| self.graph.attribute(self.item, item, place))
     }
 
+    fn at_rest(&self) -> Option<Version> {
+        let (keeping, version) = self.keeping.as_ref().zip(self.graph.version())?;
+        keeping.is_at_rest(version).then_some(version)
+    }
+
     fn items_attribute(&self, items: &[ObjectId], attribute: &str) -> Vec<Value> {
-        let place = self.place(self.item, attribute);
-        let value = |&item| place.map_or(Value::Null, |place| self.graph.attribute(self.item, item, place));
-        items.iter().map(value).collect()
+        let Some(place) = self.place(self.item, attribute) else { return vec![Value::Null; items.len()] };
+        let mut values = Vec::with_capacity(items.len());
+        self.graph.attributes(self.item, items, place, &mut values);
+        values
     }
 
     fn item_attributes(&self, item: ObjectId) -> Vec<(Arc<str>, Value)> {

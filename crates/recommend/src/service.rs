@@ -1,16 +1,17 @@
 //! The recommendations of a run, by name: plain ones, and splits that deal subjects to them.
 
 use crate::evaluate::LiveJudge;
+use crate::kept::{KeptAnswers, Question};
 use crate::recommend::{Answer, Request, explain, recommend};
 use crate::score::Part;
 use crate::shop::Shop;
 use crate::spec::Recommendation;
 use crate::split::Split;
 use proxima_event::StoreError;
-use proxima_graph::Value;
+use proxima_graph::{Value, Version};
 use proxima_publish::ShareReader;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 /// A recommendation and what it asks.
 pub struct Recommender {
@@ -32,12 +33,21 @@ pub trait Asks: Send + Sync {
     fn is_far(&self) -> bool {
         false
     }
+
+    /// As [`Shop::at_rest`].
+    fn at_rest(&self) -> Option<Version> {
+        None
+    }
 }
 
 impl<S: Shop + Send + Sync> Asks for S {
     fn ask(&self, work: &mut dyn FnMut(&dyn Shop)) -> Result<(), StoreError> {
         work(self);
         Ok(())
+    }
+
+    fn at_rest(&self) -> Option<Version> {
+        Shop::at_rest(self)
     }
 }
 
@@ -59,6 +69,7 @@ pub struct Service {
     elsewhere: BTreeMap<String, String>,
     /// Where shares are decided, if not here.
     shares: Option<ShareReader>,
+    kept: KeptAnswers,
 }
 
 /// Why a question has no answer.
@@ -90,7 +101,7 @@ pub enum SwitchError {
 }
 
 /// An answer, and which variant gave it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recommended {
     /// The recommendation that answered: one of the variants where a split was asked.
     pub variant: String,
@@ -98,6 +109,8 @@ pub struct Recommended {
     pub answer: Answer,
     /// The attributes of each item.
     pub attributes: Vec<Vec<(Arc<str>, Value)>>,
+    /// For whoever tells it: the same answer may have to be told again.
+    pub told: OnceLock<String>,
 }
 
 impl Service {
@@ -149,18 +162,44 @@ impl Service {
     ///
     /// # Errors
     /// When there is none of this name, or it cannot be asked here or now.
-    pub fn recommend(&self, name: &str, request: &Request<'_>) -> Result<Recommended, AskError> {
-        let (variant, Recommender { spec, shop }) = self.of(name, request.subject)?;
+    pub fn recommend(&self, name: &str, request: &Request<'_>) -> Result<Arc<Recommended>, AskError> {
+        let (variant, recommender) = self.of(name, request.subject)?;
+        // A model learns on while all else rests.
+        let rests = || (request.is_plain() && recommender.spec.model.is_none()).then(|| recommender.shop.at_rest())?;
+        let found = match rests() {
+            Some(version) => {
+                let question = Question { name, variant: &variant, subject: request.subject, number: request.number };
+                let kept = self.kept.get(version, question);
+                kept.map_or_else(|| self.make(&variant, recommender, request, Some((version, question))), Ok)
+            }
+            None => self.make(&variant, recommender, request, None),
+        }?;
+        if let Some(judge) = self.judges.get(name) {
+            let items = found.answer.items.iter().map(|item| Arc::clone(&item.item));
+            judge.shown(request.subject, &variant, items);
+        }
+        Ok(found)
+    }
+
+    /// Makes an answer, and keeps it if it is to be kept.
+    fn make(
+        &self,
+        variant: &str,
+        Recommender { spec, shop }: &Recommender,
+        request: &Request<'_>,
+        keep: Option<(Version, Question<'_>)>,
+    ) -> Result<Arc<Recommended>, AskError> {
         let (mut answer, mut attributes) = (Answer::default(), Vec::new());
         shop.ask(&mut |shop| {
             answer = recommend(shop, spec, request);
             shop.prepare(&answer.items.iter().map(|item| item.object).collect::<Vec<_>>());
             attributes = answer.items.iter().map(|item| shop.item_attributes(item.object)).collect();
         })?;
-        if let Some(judge) = self.judges.get(name) {
-            judge.shown(request.subject, &variant, answer.items.iter().map(|item| Arc::clone(&item.item)));
+        let found = Arc::new(Recommended { variant: variant.to_owned(), answer, attributes, told: OnceLock::new() });
+        if let Some((version, question)) = keep {
+            self.kept.put(version, question, &found);
         }
-        Ok(Recommended { variant, answer, attributes })
+        Ok(found)
     }
 
     /// Explains an item's score: the variant, the score and its parts; these are `None` for an item that nothing leads to.

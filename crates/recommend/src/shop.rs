@@ -2,7 +2,7 @@
 //! their texts are looked up where they come in, where they decide, and where they go out.
 
 use crate::recommend::Request;
-use proxima_graph::{ObjectId, Value};
+use proxima_graph::{ObjectId, Value, Version};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,6 +37,12 @@ pub trait Shop {
 
     /// An attribute of the object that is recommended to.
     fn subject_attribute(&self, subject: &str, attribute: &str) -> Value;
+
+    /// The version of all that this shop answers from but models, if it has not changed for so long that the same question
+    /// would have the same answer until it does.
+    fn at_rest(&self) -> Option<Version> {
+        None
+    }
 
     /// Says which items' attributes are asked for next: a shop that is far away reads them at once.
     fn prepare(&self, _items: &[ObjectId]) {}

@@ -125,7 +125,7 @@ fn of_recommendation<'a>(service: &Arc<Service>, name: &str) -> Variant<'a> {
     let list = move |subject: &str, k: usize| {
         let request = Request { subject, number: Some(k), ..Request::default() };
         let recommended = service.recommend(&asked, &request).expect("it is one of the service");
-        recommended.answer.items.into_iter().map(|item| item.item).collect()
+        recommended.answer.items.iter().map(|item| Arc::clone(&item.item)).collect()
     };
     Variant { name: name.to_owned(), list: Box::new(list) }
 }

@@ -80,9 +80,13 @@ pub(crate) const ROUTES: &[Route] = &[
 
 /// JSON text as an answer, laid out for people if they asked for it.
 fn json(text: String, for_people: bool) -> Response {
-    let text = if for_people { pretty(&text) } else { text };
+    json_of(if for_people { pretty(&text) } else { text })
+}
+
+/// JSON text as it is.
+fn json_of(text: impl Into<Body>) -> Response {
     let response = Response::builder().header(header::CONTENT_TYPE, "application/json");
-    response.body(Body::from(text)).expect("the only header is a constant")
+    response.body(text.into()).expect("the only header is a constant")
 }
 
 /// The body as a JSON object. No body asks for everything.

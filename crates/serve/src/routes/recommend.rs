@@ -1,7 +1,7 @@
 //! Recommendations: lists for an object, why an item is in one, and which variant an object gets.
 
 use super::told::answer;
-use super::{json, parse_object};
+use super::{json, json_of, parse_object};
 use crate::answers::Failure;
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -11,7 +11,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use proxima_graph::Value as Attribute;
-use proxima_recommend::{AskError, Is, Request, Service, SwitchError, to_number};
+use proxima_recommend::{AskError, Is, Recommended, Request, Service, SwitchError, to_number};
 use serde::Deserialize;
 use serde_json::{Map, Value, json as value};
 use std::sync::Arc;
@@ -54,7 +54,22 @@ pub(super) async fn recommend(
     let (asked, whom) = (name.clone(), object.clone());
     let ask = move || service.recommend(&asked, &context.request(&whom, number));
     let found = read(&state, ask).await?.map_err(|error| refused(error, &state.recommendations, &name))?;
-    Ok(json(answer(&name, &object, &found), for_people(params.pretty.as_deref())))
+    Ok(tell(found, (&name, &object), for_people(params.pretty.as_deref())))
+}
+
+/// A list as an answer. One that is kept was told before.
+fn tell(found: Arc<Recommended>, (name, object): (&str, &str), for_people: bool) -> Response {
+    struct Told(Arc<Recommended>);
+    impl AsRef<[u8]> for Told {
+        fn as_ref(&self) -> &[u8] {
+            self.0.told.get().map_or(&[], String::as_bytes)
+        }
+    }
+    let text = found.told.get_or_init(|| answer(name, object, &found));
+    match for_people {
+        true => json(text.clone(), true),
+        false => json_of(Bytes::from_owner(Told(found))),
+    }
 }
 
 /// The parts of an item's score.
