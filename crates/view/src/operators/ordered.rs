@@ -109,6 +109,13 @@ struct Dirty {
     fresh: bool,
 }
 
+impl Dirty {
+    /// Whether it is a change of the same row.
+    fn is_of(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.row, &other.row) || self.row == other.row
+    }
+}
+
 /// One change of the epoch.
 #[derive(Clone, Copy)]
 struct Pending {
@@ -367,8 +374,11 @@ fn save_changes(dirty: &[Dirty], rewrite: &KeyGroupSet, out: &mut StateWriter) {
     for of_hash in order.chunk_by(|a, b| a.0 == b.0) {
         alike.clear();
         alike.extend(of_hash.iter().map(|&(_, at)| &dirty[at as usize]));
-        alike.sort_by(|a, b| a.row.cmp(&b.row));
-        for changes in alike.chunk_by(|a, b| a.row == b.row) {
+        // Hashes of different rows are hardly ever the same.
+        if !alike.iter().all(|change| change.is_of(alike[0])) {
+            alike.sort_by(|a, b| a.row.cmp(&b.row));
+        }
+        for changes in alike.chunk_by(|a, b| a.is_of(b)) {
             let (first, last) = (changes[0], changes[changes.len() - 1]);
             // What came since the last save and is gone again needs no word.
             if last.weight != 0 || !first.fresh {

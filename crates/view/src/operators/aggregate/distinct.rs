@@ -163,8 +163,8 @@ impl Accumulator for CountDistinct {
     fn save(&self, run: &GroupRun<'_>) -> Option<RecordBatch> {
         let (there, gone) = self.saving.of(run.kind, run.span.clone());
         // A value that went and came again has two numbers: the one that is there stands behind, and counts.
-        let gone = gone.iter().map(|&number| (number, 0));
-        let there = there.iter().map(|&number| (number, self.pairs.payload(number)[0] as i64));
+        let gone = self.pairs.ahead(gone).map(|number| (number, 0));
+        let there = self.pairs.ahead(there).map(|number| (number, self.pairs.payload(number)[0] as i64));
         let pairs = gone.chain(there);
         // Pairs of a group that is gone are gone with it.
         let mut pairs: Vec<(u32, u32, i64)> =

@@ -13,6 +13,18 @@ use proxima_event::KeyGroup;
 const AHEAD: usize = 16;
 const STRING_AHEAD: usize = 6;
 
+impl GroupTable {
+    /// Some groups, each with its record fetched ahead.
+    pub(crate) fn ahead(&self, groups: &[u32]) -> impl Iterator<Item = u32> {
+        groups.iter().enumerate().map(|(at, &group)| {
+            if let Some(&ahead) = groups.get(at + AHEAD) {
+                self.records.prefetch_all(ahead);
+            }
+            group
+        })
+    }
+}
+
 /// Writes batches of one form: some key columns of a table, then some words of the payload.
 pub(crate) struct BatchForm {
     keys: Vec<usize>,
