@@ -23,6 +23,12 @@ impl EntryLayout {
             .expect("ids are below 2^28: no key group has a million objects")
     }
 
+    /// Whether any layout holds this id.
+    pub(crate) fn holds_any(id: u32) -> bool {
+        COUNT_BITS.into_iter().any(|count_bits| Self { count_bits }.holds(id))
+    }
+
+    #[inline]
     pub(crate) fn holds(self, id: u32) -> bool {
         u64::from(id) < 1 << (32 - self.count_bits)
     }

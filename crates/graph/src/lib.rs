@@ -34,6 +34,7 @@ pub mod read;
 mod rows;
 mod slab;
 mod sums;
+mod table;
 
 pub use announce::{Announce, Union};
 pub use catalogue::{Attribute, AttributeKind, Catalogue, Kind, Relation};

@@ -1,24 +1,30 @@
 //! Many growing arrays of 32-bit words in few large blocks of memory: what pair rows and subjects' logs rest in.
 //!
-//! Arrays come in size classes a quarter apart, so that a row that grows is moved seldom and wastes little. Freed
+//! Arrays come in size classes an eighth apart, so that a row that grows is moved seldom and wastes little. Freed
 //! arrays are kept by class and used again. A handle is 12 bytes, half of a `Vec`, and a small array costs no header.
 
-/// Words in a unit, the grain of addresses: 32 bytes.
-const UNIT: usize = 8;
+use std::ops::Range;
+
+/// Words in a unit, the grain of addresses: 16 bytes.
+const UNIT: usize = 4;
 /// Units in a block: 32 MiB of memory, so that nearly all of it lies in whole huge pages. What is not touched costs
 /// nothing.
-const BLOCK_UNITS: usize = 1 << 20;
+const BLOCK_UNITS: usize = 1 << 21;
 const BLOCK: usize = BLOCK_UNITS * UNIT;
 /// How many size classes there are: the last holds more than 2^28 words.
-const CLASSES: usize = 76;
+const CLASSES: usize = 150;
 
-/// Words that an array of each class holds: multiples of a unit, at most a quarter apart once that is possible.
+/// Words that an array of each class holds: multiples of a unit, at most an eighth apart once that is possible.
 const SIZES: [u32; CLASSES] = {
     let mut sizes = [UNIT as u32; CLASSES];
     let mut class = 1;
     while class < CLASSES {
         let size = sizes[class - 1];
-        sizes[class] = if size < 32 { size + 8 } else { (size + size / 4).next_multiple_of(UNIT as u32) };
+        sizes[class] = match size {
+            0..16 => size + 4,
+            16..32 => size + 8,
+            _ => (size + size / 8).next_multiple_of(UNIT as u32),
+        };
         class += 1;
     }
     sizes
@@ -36,12 +42,19 @@ pub(crate) struct Array {
 }
 
 impl Array {
+    pub(crate) const EMPTY: Self = Self { at: 0, len: 0, class: 0 };
+
     pub(crate) fn len(&self) -> usize {
         self.len as usize
     }
 
     pub(crate) fn capacity(&self) -> usize {
         if self.class == 0 { 0 } else { SIZES[self.class as usize - 1] as usize }
+    }
+
+    /// Says how much is in use, for arrays that are written with [`Slab::room_mut`]: in whatever their owner counts.
+    pub(crate) fn set_len(&mut self, len: usize) {
+        self.len = len as u32;
     }
 }
 
@@ -63,17 +76,33 @@ impl Slab {
     /// The words of an array that are in use.
     #[inline]
     pub(crate) fn words(&self, array: &Array) -> &[u32] {
-        &self.all(array)[..array.len()]
+        &self.room(array)[..array.len()]
     }
 
     /// The words of an array that are in use, to be changed.
     #[inline]
     pub(crate) fn words_mut(&mut self, array: &Array) -> &mut [u32] {
+        &mut self.room_mut(array)[..array.len()]
+    }
+
+    /// All words of an array, in use or not.
+    #[inline]
+    pub(crate) fn room(&self, array: &Array) -> &[u32] {
+        if array.class == 0 {
+            return &[];
+        }
+        let (block, start) = place(array.at);
+        &self.blocks[block][start..start + array.capacity()]
+    }
+
+    /// All words of an array, to be changed.
+    #[inline]
+    pub(crate) fn room_mut(&mut self, array: &Array) -> &mut [u32] {
         if array.class == 0 {
             return &mut [];
         }
         let (block, start) = place(array.at);
-        &mut self.blocks[block][start..start + array.len()]
+        &mut self.blocks[block][start..start + array.capacity()]
     }
 
     /// Appends a word.
@@ -104,13 +133,35 @@ impl Slab {
         if capacity <= array.capacity() {
             return;
         }
-        let class = class_for(capacity);
+        let class = self.class_for(capacity);
         let mut grown = Array { at: self.allocate(class), len: array.len, class: class as u8 + 1 };
         if array.class > 0 {
-            self.copy(array, &grown);
+            let (from, to) = self.both(array, &grown);
+            let len = array.len();
+            to[..len].copy_from_slice(&from[..len]);
             self.release(array);
         }
         std::mem::swap(array, &mut grown);
+    }
+
+    /// An array with room for `capacity` words, whose values mean nothing yet.
+    pub(crate) fn array(&mut self, capacity: usize) -> Array {
+        let class = self.class_for(capacity);
+        Array { at: self.allocate(class), len: 0, class: class as u8 + 1 }
+    }
+
+    /// All words of two different arrays, the second to be changed.
+    pub(crate) fn both(&mut self, from: &Array, to: &Array) -> (&[u32], &mut [u32]) {
+        let ((from_block, from_start), (to_block, to_start)) = (place(from.at), place(to.at));
+        let (from_end, to_end) = (from_start + from.capacity(), to_start + to.capacity());
+        if from_block == to_block {
+            let ranges = [from_start..from_end, to_start..to_end];
+            let [source, target] = self.blocks[from_block].get_disjoint_mut(ranges).expect("two arrays share no word");
+            return (source, target);
+        }
+        let blocks = self.blocks.get_disjoint_mut([from_block, to_block]);
+        let [source, target] = blocks.expect("two different blocks that exist");
+        (&source[from_start..from_end], &mut target[to_start..to_end])
     }
 
     /// Gives the memory of an array back and leaves it empty.
@@ -135,13 +186,11 @@ impl Slab {
         self.words * size_of::<u32>()
     }
 
-    #[inline]
-    fn all(&self, array: &Array) -> &[u32] {
-        if array.class == 0 {
-            return &[];
-        }
-        let (block, start) = place(array.at);
-        &self.blocks[block][start..start + array.capacity()]
+    /// The class of an array for so many words: the next larger one where only that has been freed.
+    fn class_for(&self, capacity: usize) -> usize {
+        let least = least_class_for(capacity);
+        let is_free = |class: &usize| self.free.get(*class).is_some_and(|free| !free.is_empty());
+        (least..=least + 1).find(is_free).unwrap_or(least)
     }
 
     fn allocate(&mut self, class: usize) -> u32 {
@@ -172,9 +221,9 @@ impl Slab {
     fn add_block(&mut self, words: usize) -> u32 {
         let number = self.blocks.len();
         let covered = words.div_ceil(BLOCK);
-        assert!(number + covered <= (1 << 32) / BLOCK_UNITS, "a slab holds at most 128 GiB");
+        assert!(number + covered <= (1 << 32) / BLOCK_UNITS, "a slab holds at most 64 GiB");
         let block = vec![0; words];
-        advise_huge_pages(&block);
+        advise_huge_pages(block.as_ptr_range());
         self.blocks.push(block);
         self.blocks.extend(std::iter::repeat_with(Vec::new).take(covered - 1));
         (number * BLOCK_UNITS) as u32
@@ -187,18 +236,6 @@ impl Slab {
         }
         self.free[class].push(array.at);
     }
-
-    fn copy(&mut self, from: &Array, to: &Array) {
-        let ((from_block, from_start), (to_block, to_start)) = (place(from.at), place(to.at));
-        let len = from.len();
-        if from_block == to_block {
-            self.blocks[from_block].copy_within(from_start..from_start + len, to_start);
-            return;
-        }
-        let [source, target] =
-            self.blocks.get_disjoint_mut([from_block, to_block]).expect("two different blocks that exist");
-        target[to_start..to_start + len].copy_from_slice(&source[from_start..from_start + len]);
-    }
 }
 
 /// The block of a unit and the word in it.
@@ -208,7 +245,8 @@ fn place(at: u32) -> (usize, usize) {
     (at / BLOCK_UNITS, at % BLOCK_UNITS * UNIT)
 }
 
-fn class_for(capacity: usize) -> usize {
+/// The least class that holds so many words.
+fn least_class_for(capacity: usize) -> usize {
     let class = SIZES.partition_point(|&size| (size as usize) < capacity);
     assert!(class < CLASSES, "an array of {capacity} words is too long");
     class
@@ -227,22 +265,21 @@ pub(crate) fn prefetch<T>(target: &T) {
     let _ = target;
 }
 
-/// Rows are touched at random all over the slab: huge pages spare most misses of the address cache.
-fn advise_huge_pages(block: &[u32]) {
+/// Asks for huge pages: they spare most misses of the address cache where memory is touched at random.
+pub(crate) fn advise_huge_pages<T>(range: Range<*const T>) {
     #[cfg(target_os = "linux")]
     {
         const PAGE: usize = 1 << 21;
-        let range = block.as_ptr_range();
         let start = (range.start as usize).next_multiple_of(PAGE);
         let end = range.end as usize / PAGE * PAGE;
         if start < end {
-            // SAFETY: the range lies within the block, and the advice changes no contents. That it may be refused
+            // SAFETY: the advice changes no contents and is refused where there is no memory. That it may be refused
             // costs speed only.
             unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE) };
         }
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = block;
+    let _ = range;
 }
 
 #[cfg(test)]
@@ -250,9 +287,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_rise_by_a_quarter_and_hold_every_row_that_ids_allow() {
+    fn sizes_rise_by_an_eighth_and_hold_every_row_that_ids_allow() {
         assert!(SIZES.windows(2).all(|pair| pair[0] < pair[1] && (pair[1] as usize).is_multiple_of(UNIT)));
-        assert!(SIZES.windows(2).skip(12).all(|pair| f64::from(pair[1]) < f64::from(pair[0]) * 1.3));
+        assert!(SIZES.windows(2).skip(14).all(|pair| f64::from(pair[1]) < f64::from(pair[0]) * 1.15));
         assert!(SIZES[CLASSES - 1] > 1 << 28);
     }
 

@@ -1,13 +1,16 @@
 //! Sums by id, for one question at a time.
 
+use crate::table::Table;
+use std::cell::RefCell;
+
 /// Values that are looked at before any of them is added.
 const PIECE: usize = 64;
 
 /// Adds up values by id. Ids are dense, so that a sum is found without searching.
 #[derive(Debug, Default)]
-pub(crate) struct Sums {
+pub(crate) struct Sums<T = i64> {
     /// For each id the sum so far; all zero between two questions.
-    sums: Vec<i64>,
+    sums: Table<T>,
     /// The ids that have a sum, so many; one whose sum was zero in between may stand here twice.
     found: Vec<u32>,
     count: usize,
@@ -17,44 +20,85 @@ pub(crate) struct Sums {
     is_dense: bool,
 }
 
-impl Sums {
+/// A sum. It wraps on the way: whoever asks has made sure that the result fits.
+pub(crate) trait Sum: Copy + Default + PartialEq + Into<i64> + 'static {
+    /// The sum with a value added.
+    fn plus(self, value: i64) -> Self;
+
+    /// Hands the thread's own sums of this kind over.
+    fn with_own<R>(call: impl FnOnce(&mut Sums<Self>) -> R) -> R;
+}
+
+impl Sum for i64 {
+    #[inline]
+    fn plus(self, value: i64) -> Self {
+        self.wrapping_add(value)
+    }
+
+    fn with_own<R>(call: impl FnOnce(&mut Sums<Self>) -> R) -> R {
+        thread_local! { static SUMS: RefCell<Sums<i64>> = RefCell::default(); }
+        SUMS.with_borrow_mut(call)
+    }
+}
+
+/// For sums that are known to be small: more of them are near.
+impl Sum for i32 {
+    #[inline]
+    fn plus(self, value: i64) -> Self {
+        self.wrapping_add(value as i32)
+    }
+
+    fn with_own<R>(call: impl FnOnce(&mut Sums<Self>) -> R) -> R {
+        thread_local! { static SUMS: RefCell<Sums<i32>> = RefCell::default(); }
+        SUMS.with_borrow_mut(call)
+    }
+}
+
+impl<T: Sum> Sums<T> {
     /// Makes room for ids below a number, of which most may get a sum.
     pub(crate) fn reserve(&mut self, ids: usize, is_dense: bool) {
         self.ids = self.ids.max(ids);
         self.is_dense |= is_dense;
         if ids > self.sums.len() {
-            self.sums.resize(ids.next_power_of_two(), 0);
-        }
-        if self.found.is_empty() {
-            self.found.push(0);
+            self.sums.at(ids.next_power_of_two() - 1);
         }
     }
 
     /// Adds to the sum of an id there is room for.
     #[inline]
     pub(crate) fn add(&mut self, id: u32, value: i64) {
-        let sum = &mut self.sums[id as usize];
-        // Whether an id is new cannot be guessed: so there is no branch for it.
-        self.found[self.count] = id;
-        self.count += usize::from((*sum == 0) & !self.is_dense);
-        if self.count == self.found.len() {
-            self.found.resize(2 * self.count, 0);
-        }
-        // Sums wrap on the way: whoever asks has made sure that the result fits.
-        *sum = sum.wrapping_add(value);
+        self.extend(std::iter::once((id, value)));
     }
 
-    /// The sums of all ids there is room for, to be added to: where ids with a sum are looked for among all, and need not be
-    /// noted.
-    pub(crate) fn dense(&mut self) -> Option<&mut [i64]> {
-        self.is_dense.then_some(&mut self.sums)
+    /// Adds to the sums of ids there is room for.
+    #[inline]
+    pub(crate) fn extend(&mut self, values: impl ExactSizeIterator<Item = (u32, i64)>) {
+        let most = self.count + values.len();
+        if most >= self.found.len() {
+            self.found.resize(2 * most, 0);
+        }
+        // What is changed for each value stays in registers, so that none waits for the one before.
+        let (sums, found, mut count) = (self.sums.values_mut(), &mut self.found[..], self.count);
+        if self.is_dense {
+            for (id, value) in values {
+                let sum = &mut sums[id as usize];
+                *sum = sum.plus(value);
+            }
+            return;
+        }
+        for (id, value) in values {
+            let sum = &mut sums[id as usize];
+            // Whether an id is new cannot be guessed: so there is no branch for it.
+            found[count] = id;
+            count += usize::from(*sum == T::default());
+            *sum = sum.plus(value);
+        }
+        self.count = count;
     }
 
     /// An id has no sum.
     pub(crate) fn clear(&mut self, id: u32) {
-        if let Some(sum) = self.sums.get_mut(id as usize) {
-            *sum = 0;
-        }
+        self.sums.values_mut().get_mut(id as usize).into_iter().for_each(|sum| *sum = T::default());
     }
 
     /// Adds to the sums of ids, whichever they are.
@@ -68,45 +112,37 @@ impl Sums {
                 greatest = greatest.max(value.0);
                 taken += 1;
             }
-            if taken > 0 {
-                self.add_piece(&piece[..taken], greatest);
+            if taken > 0 && greatest as usize >= self.sums.len() {
+                self.reserve(greatest as usize + 1, false);
             }
+            self.extend(piece[..taken].iter().copied());
             if taken < PIECE {
                 return;
             }
         }
     }
 
-    /// Adds to the sums of some ids, the greatest of which is known. What changes on the way stays in registers.
-    fn add_piece(&mut self, piece: &[(u32, i64)], greatest: u32) {
-        if greatest as usize >= self.sums.len() {
-            self.reserve(greatest as usize + 1, false);
-        }
-        if self.found.len() <= self.count + piece.len() {
-            self.found.resize(2 * (self.count + piece.len()), 0);
-        }
-        let (sums, found) = (&mut self.sums[..], &mut self.found[self.count..]);
-        let mut count = 0;
-        for &(id, value) in piece {
-            let sum = &mut sums[id as usize];
-            found[count] = id;
-            count += usize::from((*sum == 0) & !self.is_dense);
-            *sum = sum.wrapping_add(value);
-        }
-        self.count += count;
-    }
-
     /// Gives the sums that are not zero, in no particular order, and is empty again.
     pub(crate) fn drain(&mut self, mut give: impl FnMut(u32, i64)) {
-        let (ids, count) = (std::mem::take(&mut self.ids), std::mem::take(&mut self.count));
-        let mut take = |id: u32, sum: &mut i64| {
-            if *sum != 0 {
-                give(id, std::mem::take(sum));
+        if std::mem::take(&mut self.is_dense) {
+            self.find_all();
+        }
+        self.ids = 0;
+        for &id in &self.found[..std::mem::take(&mut self.count)] {
+            let sum = std::mem::take(&mut self.sums[id as usize]);
+            if sum != T::default() {
+                give(id, sum.into());
             }
-        };
-        match std::mem::take(&mut self.is_dense) {
-            true => (0..).zip(&mut self.sums[..ids]).for_each(|(id, sum)| take(id, sum)),
-            false => self.found[..count].iter().for_each(|&id| take(id, &mut self.sums[id as usize])),
+        }
+    }
+
+    /// Notes all ids that have a sum, by rising id. Again there is no branch for it.
+    fn find_all(&mut self) {
+        self.found.resize(self.found.len().max(self.ids + 1), 0);
+        self.count = 0;
+        for id in 0..self.ids {
+            self.found[self.count] = id as u32;
+            self.count += usize::from(self.sums[id] != T::default());
         }
     }
 }
@@ -117,8 +153,13 @@ mod tests {
 
     #[test]
     fn sums_are_given_once_however_they_were_added() {
+        given_once::<i64>();
+        given_once::<i32>();
+    }
+
+    fn given_once<T: Sum + Default>() {
         for is_dense in [false, true] {
-            let mut sums = Sums::default();
+            let mut sums = Sums::<T>::default();
             for _ in 0..2 {
                 sums.reserve(300, is_dense);
                 sums.add_all((0..300).flat_map(|id| [(id, i64::from(id % 3)), (7, 1), (7, -1)]));
@@ -127,10 +168,7 @@ mod tests {
                 sums.add(11, 8);
                 sums.clear(11);
                 sums.clear(1 << 20);
-                match sums.dense() {
-                    Some(sums) => sums[11] += 2,
-                    None => sums.add(11, 2),
-                }
+                sums.add(11, 2);
                 let mut found = Vec::new();
                 sums.drain(|id, sum| found.push((id, sum)));
                 found.sort_unstable();
@@ -142,7 +180,7 @@ mod tests {
 
     #[test]
     fn what_was_noted_before_most_were_expected_is_given_too() {
-        let mut sums = Sums::default();
+        let mut sums = Sums::<i64>::default();
         sums.reserve(8, false);
         sums.add(3, 4);
         sums.reserve(100, true);

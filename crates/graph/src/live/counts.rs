@@ -2,7 +2,7 @@
 //!
 //! A subject counts one for two objects when the weights of its shown edges to each do not sum to zero.
 
-use super::edges::EdgeLayout;
+use super::layout::EdgeLayout;
 use super::shard::Shard;
 use crate::sums::Sums;
 
@@ -16,13 +16,13 @@ pub(super) struct Related {
 
 impl Related {
     /// Those that edges lead to, of which several may lead to the same object unless they are simple.
-    pub(super) fn of(&mut self, layout: EdgeLayout, edges: &[u32], is_simple: bool) -> &[u32] {
+    pub(super) fn of(&mut self, layout: EdgeLayout, heads: &[u32], is_simple: bool) -> &[u32] {
         let (weights, ones) = (&mut self.weights, &mut self.edges);
         ones.clear();
         if is_simple {
-            layout.each(edges, |object, _| ones.extend([object, 1]));
+            layout.each(heads, |object, _| ones.extend([object, 1]));
         } else {
-            layout.each(edges, |object, weight| weights.add_all(std::iter::once((object, weight))));
+            layout.each(heads, |object, weight| weights.add_all(std::iter::once((object, weight))));
             weights.drain(|object, _| ones.extend([object, 1]));
         }
         ones
@@ -42,7 +42,7 @@ impl Shard {
         let subjects = self.inverted.candidates(object);
         for (index, &subject) in subjects.iter().enumerate() {
             self.prefetch_subject(subjects, index);
-            let related = related.of(self.edges.layout, self.shown_words(subject), self.is_simple);
+            let related = related.of(self.edges.layout, self.shown_heads(subject), self.is_simple);
             if EdgeLayout::PLAIN.place_of(related, object).is_some() {
                 let others = related.chunks_exact(2).map(|edge| edge[0]).filter(|other| *other != object);
                 others.for_each(|other| counts.add(other, 1));

@@ -1,14 +1,13 @@
-//! Each subject's edges, in as few words as the relation needs: the object, the weight, and where it has them the time
-//! and the place of the attributes.
+//! Each subject's edges, in as few words as the relation needs: see [`EdgeLayout`].
 //!
-//! A weight is one word until one of the shard does not fit, a time is whole seconds until one is not; then all edges of
-//! the shard are written anew, once, with two words.
+//! An id and a weight share a word until they do not fit, a weight is one word until one of the shard does not fit, a time
+//! is whole seconds until one is not; then all edges of the shard are written anew, once for each.
 
-use crate::gather::Gather;
-use crate::graph::{NO_TIME, ObjectId};
+use super::layout::EdgeLayout;
 use crate::slab::{Array, Slab, prefetch};
-use crate::sums::Sums;
+use crate::table::Table;
 use proxima_event::KEY_GROUPS;
+use std::ops::Range;
 
 /// What is known of an edge from its subject's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,193 +19,25 @@ pub(super) struct StoredEdge {
     pub(super) row: u32,
 }
 
-/// How many words of an edge hold what. The object comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct EdgeLayout {
-    weight_words: usize,
-    time_words: usize,
-    row_words: usize,
-}
-
-const SECOND_US: i64 = 1_000_000;
-
-impl EdgeLayout {
-    /// Object and weight, and the weight is small.
-    pub(super) const PLAIN: Self = Self { weight_words: 1, time_words: 0, row_words: 0 };
-
-    pub(super) fn new(timed: bool, attributed: bool) -> Self {
-        Self { weight_words: 1, time_words: usize::from(timed), row_words: usize::from(attributed) }
-    }
-
-    #[inline]
-    pub(super) fn words(self) -> usize {
-        1 + self.weight_words + self.time_words + self.row_words
-    }
-
-    #[inline]
-    pub(super) fn weight(self, words: &[u32]) -> i64 {
-        if self.weight_words == 1 { i64::from(words[1] as i32) } else { join(words[1], words[2]) }
-    }
-
-    #[inline]
-    pub(super) fn time_us(self, words: &[u32]) -> i64 {
-        let at = 1 + self.weight_words;
-        match self.time_words {
-            0 => NO_TIME,
-            1 => i64::from(words[at]) * SECOND_US,
-            _ => join(words[at], words[at + 1]),
-        }
-    }
-
-    /// How many edges so many words hold. Lengths are asked for all the time, and dividing by a constant is no division.
-    #[inline]
-    pub(super) fn count(self, len: usize) -> usize {
-        match self.words() {
-            2 => len / 2,
-            3 => len / 3,
-            4 => len / 4,
-            5 => len / 5,
-            words => len / words,
-        }
-    }
-
-    /// Gives the object and the weight of each edge, in order.
-    #[inline]
-    pub(super) fn each(self, edges: &[u32], give: impl FnMut(u32, i64)) {
-        match (self.weight_words, self.words()) {
-            (1, 2) => each_narrow::<2>(edges, give),
-            (1, 3) => each_narrow::<3>(edges, give),
-            (1, 4) => each_narrow::<4>(edges, give),
-            (1, 5) => each_narrow::<5>(edges, give),
-            _ => self.each_wide(edges, give),
-        }
-    }
-
-    /// Gives the place and the weight of each edge to an object.
-    #[inline]
-    pub(super) fn each_to(self, edges: &[u32], object: u32, mut give: impl FnMut(usize, i64)) {
-        let mut place = 0;
-        self.each(edges, |other, weight| {
-            if other == object {
-                give(place, weight);
-            }
-            place += 1;
-        });
-    }
-
-    /// Hands over the object and the weight of each edge.
-    pub(super) fn gather(self, edges: &[u32], gather: &mut Gather) {
-        match (self.weight_words, self.words()) {
-            (1, 2) => gather.extend(narrow::<2>(edges)),
-            (1, 3) => gather.extend(narrow::<3>(edges)),
-            (1, 4) => gather.extend(narrow::<4>(edges)),
-            (1, 5) => gather.extend(narrow::<5>(edges)),
-            (_, words) => {
-                gather.extend(edges.chunks_exact(words).map(|edge| (ObjectId(edge[0]), self.weight(edge))));
-            }
-        }
-    }
-
-    /// Adds so many times the weight of each edge to the sum of its object.
-    pub(super) fn add(self, edges: &[u32], times: i64, sums: &mut Sums) {
-        let value = |(object, weight): (ObjectId, i64)| (object.0, times.wrapping_mul(weight));
-        match (self.weight_words, self.words()) {
-            (1, 2) => sums.add_all(narrow::<2>(edges).map(value)),
-            (1, 3) => sums.add_all(narrow::<3>(edges).map(value)),
-            (1, 4) => sums.add_all(narrow::<4>(edges).map(value)),
-            _ => self.each_wide(edges, |object, weight| sums.add(object, times.wrapping_mul(weight))),
-        }
-    }
-
-    /// The place of the first edge to an object.
-    #[inline]
-    pub(super) fn place_of(self, edges: &[u32], object: u32) -> Option<usize> {
-        match self.words() {
-            2 => place_of::<2>(edges, object),
-            3 => place_of::<3>(edges, object),
-            4 => place_of::<4>(edges, object),
-            words => edges.chunks_exact(words).position(|edge| edge[0] == object),
-        }
-    }
-
-    #[cold]
-    fn each_wide(self, edges: &[u32], mut give: impl FnMut(u32, i64)) {
-        edges.chunks_exact(self.words()).for_each(|edge| give(edge[0], self.weight(edge)));
-    }
-
-    /// The edge at a place.
-    #[inline]
-    pub(super) fn edge(self, edges: &[u32], place: usize) -> StoredEdge {
-        self.read(&edges[place * self.words()..(place + 1) * self.words()])
-    }
-
-    fn read(self, words: &[u32]) -> StoredEdge {
-        let row = if self.row_words == 0 { super::attributes::NO_ROW } else { words[self.words() - 1] };
-        StoredEdge { object: words[0], weight: self.weight(words), time_us: self.time_us(words), row }
-    }
-
-    fn write(self, edge: &StoredEdge, words: &mut [u32]) {
-        words[0] = edge.object;
-        split(edge.weight, &mut words[1..=self.weight_words]);
-        let at = 1 + self.weight_words;
-        match self.time_words {
-            0 => {}
-            1 => words[at] = (edge.time_us / SECOND_US) as u32,
-            _ => split(edge.time_us, &mut words[at..at + 2]),
-        }
-        if self.row_words == 1 {
-            words[at + self.time_words] = edge.row;
-        }
-    }
-
-    fn holds_weight(self, weight: i64) -> bool {
-        self.weight_words == 2 || i32::try_from(weight).is_ok()
-    }
-
-    fn holds_time(self, time_us: i64) -> bool {
-        self.time_words != 1 || (time_us % SECOND_US == 0 && u32::try_from(time_us / SECOND_US).is_ok())
-    }
-}
-
-#[inline]
-fn each_narrow<const WORDS: usize>(edges: &[u32], mut give: impl FnMut(u32, i64)) {
-    edges.as_chunks::<WORDS>().0.iter().for_each(|edge| give(edge[0], i64::from(edge[1] as i32)));
-}
-
-#[inline]
-fn narrow<const WORDS: usize>(edges: &[u32]) -> impl Iterator<Item = (ObjectId, i64)> {
-    edges.as_chunks::<WORDS>().0.iter().map(|edge| (ObjectId(edge[0]), i64::from(edge[1] as i32)))
-}
-
-#[inline]
-fn place_of<const WORDS: usize>(edges: &[u32], object: u32) -> Option<usize> {
-    edges.as_chunks::<WORDS>().0.iter().position(|edge| edge[0] == object)
-}
-
-fn join(low: u32, high: u32) -> i64 {
-    (u64::from(high) << 32 | u64::from(low)) as i64
-}
-
-/// The value in one or two words, the lower first.
-fn split(value: i64, words: &mut [u32]) {
-    for (index, word) in words.iter_mut().enumerate() {
-        *word = (value >> (32 * index)) as u32;
-    }
-}
-
 /// The edges of a shard's subjects. Those of a relation with times lie in the order of their times.
 #[derive(Debug)]
 pub(super) struct Edges {
     pub(super) layout: EdgeLayout,
+    /// First the heads of a subject's edges, then the tails, from where the heads of as many as there is room for end. The
+    /// length of an array is how many edges there are.
     slab: Slab,
-    /// By key group and by the number in it.
-    groups: Vec<Vec<Array>>,
+    /// By the number in the key group, and by the group among those of the shard.
+    subjects: Table<Array>,
+    groups: Range<usize>,
     count: u64,
+    /// No weight was ever further from zero.
+    heaviest: u64,
 }
 
 impl Edges {
-    pub(super) fn new(layout: EdgeLayout) -> Self {
-        Self { layout, slab: Slab::default(), groups: vec![Vec::new(); KEY_GROUPS], count: 0 }
+    /// For subjects of these key groups.
+    pub(super) fn new(layout: EdgeLayout, groups: Range<usize>) -> Self {
+        Self { layout, slab: Slab::default(), subjects: Table::default(), groups, count: 0, heaviest: 0 }
     }
 
     /// How many edges there are.
@@ -214,38 +45,48 @@ impl Edges {
         self.count
     }
 
-    /// The words of a subject's edges.
-    #[inline]
-    pub(super) fn words(&self, subject: u32) -> &[u32] {
-        let (group, number) = (subject as usize % KEY_GROUPS, subject as usize / KEY_GROUPS);
-        self.groups[group].get(number).map_or(&[], |array| self.slab.words(array))
-    }
-
     /// How many edges a subject has.
     #[inline]
     pub(super) fn len(&self, subject: u32) -> usize {
-        self.layout.count(self.words(subject).len())
+        self.array(subject).len()
+    }
+
+    /// The heads of a subject's edges.
+    #[inline]
+    pub(super) fn heads(&self, subject: u32) -> &[u32] {
+        let array = self.array(subject);
+        &self.slab.room(array)[..array.len() * self.layout.head_words()]
+    }
+
+    /// The heads of a subject's edges, and the tails.
+    #[inline]
+    pub(super) fn both(&self, subject: u32) -> (&[u32], &[u32]) {
+        let array = self.array(subject);
+        let room = self.slab.room(array);
+        let (heads, tails) = room.split_at(self.layout.capacity(room.len()) * self.layout.head_words());
+        (&heads[..array.len() * self.layout.head_words()], &tails[..array.len() * self.layout.tail_words()])
     }
 
     /// The place of a subject's first edge to an object.
     pub(super) fn place_of(&self, subject: u32, object: u32) -> Option<usize> {
-        self.layout.place_of(self.words(subject), object)
+        self.layout.place_of(self.heads(subject), object)
     }
 
     pub(super) fn get(&self, subject: u32, place: usize) -> StoredEdge {
-        self.layout.edge(self.words(subject), place)
+        let (heads, tails) = self.both(subject);
+        self.layout.edge(heads, tails, place)
     }
 
     /// A subject's edges from a place on.
     pub(super) fn from(&self, subject: u32, place: usize) -> impl DoubleEndedIterator<Item = StoredEdge> {
-        let words = self.layout.words();
-        self.words(subject)[place * words..].chunks_exact(words).map(|words| self.layout.read(words))
+        let (heads, tails) = self.both(subject);
+        (place..self.len(subject)).map(move |place| self.layout.edge(heads, tails, place))
     }
 
     /// The place of a subject's first edge that is not older than this time.
     pub(super) fn first_from(&self, subject: u32, time_us: i64) -> usize {
-        let (words, count) = (self.words(subject), self.len(subject));
-        let time = |place: usize| self.layout.time_us(&words[place * self.layout.words()..]);
+        let (tails, count) = (self.both(subject).1, self.len(subject));
+        let time = |place: usize| self.layout.time_us(&tails[place * self.layout.tail_words()..]);
         // New edges mostly belong to the end.
         if count == 0 || time(count - 1) < time_us {
             return count;
@@ -260,36 +101,42 @@ impl Edges {
 
     /// The subjects of a key group that have edges.
     pub(super) fn subjects(&self, group: usize) -> impl Iterator<Item = u32> {
-        let numbers = self.groups[group].iter().enumerate().filter(|(_, array)| array.len() > 0);
-        numbers.map(move |(number, _)| (number * KEY_GROUPS + group) as u32)
+        let places = (group.wrapping_sub(self.groups.start)..self.subjects.len()).step_by(self.groups.len().max(1));
+        let numbers = places.enumerate().filter(|&(_, place)| self.subjects[place].len() > 0);
+        numbers
+            .filter(move |_| self.groups.contains(&group))
+            .map(move |(number, _)| (number * KEY_GROUPS + group) as u32)
     }
 
     /// Puts an edge at a place, before those that are there and behind it.
     pub(super) fn insert(&mut self, subject: u32, place: usize, edge: &StoredEdge) {
         self.widen_for(edge);
-        let (group, number) = (subject as usize % KEY_GROUPS, subject as usize / KEY_GROUPS);
-        let arrays = &mut self.groups[group];
-        if number >= arrays.len() {
-            arrays.resize(number + 1, Array::default());
+        let (layout, at) = (self.layout, self.place(subject));
+        let array = self.subjects.at(at);
+        let count = array.len();
+        if count == layout.capacity(array.capacity()) {
+            *array = enlarged(&mut self.slab, *array, layout);
         }
-        let array = &mut arrays[number];
-        let (words, len) = (self.layout.words(), array.len());
-        self.slab.extend(array, words);
-        let all = self.slab.words_mut(array);
-        let at = place * words;
-        all.copy_within(at..len, at + words);
-        self.layout.write(edge, &mut all[at..at + words]);
+        let room = self.slab.room_mut(array);
+        let capacity = layout.capacity(room.len());
+        let (heads, tails) = room.split_at_mut(capacity * layout.head_words());
+        layout.write_head(edge, open(heads, layout.head_words(), place, count));
+        layout.write_tail(edge, open(tails, layout.tail_words(), place, count));
+        array.set_len(count + 1);
         self.count += 1;
     }
 
     pub(super) fn remove(&mut self, subject: u32, place: usize) {
-        let array = &mut self.groups[subject as usize % KEY_GROUPS][subject as usize / KEY_GROUPS];
-        let words = self.layout.words();
-        let all = self.slab.words_mut(array);
-        all.copy_within((place + 1) * words.., place * words);
-        match all.len() - words {
+        let (layout, at) = (self.layout, self.place(subject));
+        let array = self.subjects.at(at);
+        let room = self.slab.room_mut(array);
+        let capacity = layout.capacity(room.len());
+        let (heads, tails) = room.split_at_mut(capacity * layout.head_words());
+        close(heads, layout.head_words(), place, array.len());
+        close(tails, layout.tail_words(), place, array.len());
+        match array.len() - 1 {
             0 => self.slab.free(array),
-            left => self.slab.truncate(array, left),
+            left => array.set_len(left),
         }
         self.count -= 1;
     }
@@ -297,67 +144,128 @@ impl Edges {
     pub(super) fn set_weight(&mut self, subject: u32, place: usize, weight: i64) {
         let edge = StoredEdge { weight, ..self.get(subject, place) };
         self.widen_for(&edge);
-        let array = &self.groups[subject as usize % KEY_GROUPS][subject as usize / KEY_GROUPS];
-        let words = self.layout.words();
-        self.layout.write(&edge, &mut self.slab.words_mut(array)[place * words..(place + 1) * words]);
+        let words = self.layout.head_words();
+        let room = self.slab.room_mut(&self.subjects[self.place(subject)]);
+        self.layout.write_head(&edge, &mut room[place * words..(place + 1) * words]);
     }
 
     /// Asks the processor to load what leads to a subject's edges.
     #[inline]
-    pub(super) fn prefetch_head(&self, subject: u32) {
-        if let Some(array) = self.groups[subject as usize % KEY_GROUPS].get(subject as usize / KEY_GROUPS) {
+    pub(super) fn prefetch_subject(&self, subject: u32) {
+        if let Some(array) = self.subjects.get(self.place(subject)) {
             prefetch(array);
         }
     }
 
-    /// Asks the processor to load the last `shown` edges of a subject; best some time after [`Edges::prefetch_head`].
+    /// Asks the processor to load the heads of the last `shown` edges of a subject; best some time after
+    /// [`Edges::prefetch_subject`].
     #[inline]
-    pub(super) fn prefetch_words(&self, subject: u32, shown: usize) {
+    pub(super) fn prefetch_heads(&self, subject: u32, shown: usize) {
         /// Words in a cache line; and lines that are asked for: what lies behind them the processor guesses.
         const LINE: usize = 16;
         const LINES: usize = 8;
-        let words = self.words(subject);
-        let first = words.len() - words.len().min(shown.saturating_mul(self.layout.words()));
-        words[first..].iter().step_by(LINE).take(LINES).for_each(prefetch);
-        words.last().into_iter().for_each(prefetch);
+        let heads = self.heads(subject);
+        let first = heads.len() - heads.len().min(shown.saturating_mul(self.layout.head_words()));
+        heads[first..].iter().step_by(LINE).take(LINES).for_each(prefetch);
+        heads.last().into_iter().for_each(prefetch);
+    }
+
+    /// Asks the processor to load the tail of a subject's last edge.
+    #[inline]
+    pub(super) fn prefetch_tail(&self, subject: u32) {
+        self.both(subject).1.last().into_iter().for_each(prefetch);
     }
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        let heads: usize = self.groups.iter().map(|group| group.capacity() * size_of::<Array>()).sum();
-        self.slab.bytes() + heads
+        self.slab.bytes() + self.subjects.bytes()
+    }
+
+    /// Where a subject stands.
+    #[inline]
+    fn place(&self, subject: u32) -> usize {
+        let (group, number) = (subject as usize % KEY_GROUPS, subject as usize / KEY_GROUPS);
+        debug_assert!(self.groups.contains(&group), "a subject's edges are in the shard of its key group");
+        number * self.groups.len() + (group - self.groups.start)
+    }
+
+    #[inline]
+    fn array(&self, subject: u32) -> &Array {
+        self.subjects.get(self.place(subject)).unwrap_or(const { &Array::EMPTY })
     }
 
     fn widen_for(&mut self, edge: &StoredEdge) {
-        let old = self.layout;
-        if !old.holds_weight(edge.weight) {
-            self.rewrite(EdgeLayout { weight_words: 2, ..self.layout });
-        }
-        if !old.holds_time(edge.time_us) {
-            self.rewrite(EdgeLayout { time_words: 2, ..self.layout });
+        self.heaviest = self.heaviest.max(edge.weight.unsigned_abs());
+        if !self.layout.holds(edge) {
+            self.rewrite(self.layout.widened(edge, self.heaviest));
         }
     }
 
     #[cold]
     fn rewrite(&mut self, layout: EdgeLayout) {
-        let (old, words) = (self.layout, layout.words());
         let mut slab = Slab::default();
-        for array in self.groups.iter_mut().flatten().filter(|array| array.len() > 0) {
-            let mut wide = Array::default();
-            slab.extend(&mut wide, array.len() / old.words() * words);
-            let edges = self.slab.words(array).chunks_exact(old.words()).map(|words| old.read(words));
-            let targets = slab.words_mut(&wide).chunks_exact_mut(words);
-            edges.zip(targets).for_each(|(edge, target)| layout.write(&edge, target));
+        let words = layout.head_words() + layout.tail_words();
+        for array in self.subjects.values_mut().iter_mut().filter(|array| array.len() > 0) {
+            let edges = read(&self.slab, array, self.layout);
+            let mut wide = slab.array(array.len() * words);
+            wide.set_len(array.len());
+            let room = slab.room_mut(&wide);
+            let (heads, tails) = room.split_at_mut(layout.capacity(room.len()) * layout.head_words());
+            for (place, edge) in edges.enumerate() {
+                layout.write_head(&edge, &mut heads[place * layout.head_words()..][..layout.head_words()]);
+                layout.write_tail(&edge, &mut tails[place * layout.tail_words()..][..layout.tail_words()]);
+            }
             *array = wide;
         }
         (self.slab, self.layout) = (slab, layout);
     }
 }
 
+/// The edges of an array.
+fn read(slab: &Slab, array: &Array, layout: EdgeLayout) -> impl Iterator<Item = StoredEdge> {
+    let room = slab.room(array);
+    let (heads, tails) = room.split_at(layout.capacity(room.len()) * layout.head_words());
+    (0..array.len()).map(move |place| layout.edge(heads, tails, place))
+}
+
+/// An array that has room for one edge more, with the edges of one that has not.
+fn enlarged(slab: &mut Slab, mut array: Array, layout: EdgeLayout) -> Array {
+    let (count, head_words, tail_words) = (array.len(), layout.head_words(), layout.tail_words());
+    let mut larger = slab.array((count + 1) * (head_words + tail_words));
+    larger.set_len(count);
+    if count > 0 {
+        let (from, to) = slab.both(&array, &larger);
+        let (from_tails, to_tails) = (layout.capacity(from.len()) * head_words, layout.capacity(to.len()) * head_words);
+        to[..count * head_words].copy_from_slice(&from[..count * head_words]);
+        to[to_tails..][..count * tail_words].copy_from_slice(&from[from_tails..][..count * tail_words]);
+        slab.free(&mut array);
+    }
+    larger
+}
+
+/// Makes room for one more at a place among so many things of so many words each.
+fn open(all: &mut [u32], words: usize, place: usize, count: usize) -> &mut [u32] {
+    if place < count {
+        all.copy_within(place * words..count * words, (place + 1) * words);
+    }
+    &mut all[place * words..(place + 1) * words]
+}
+
+/// Takes away the one at a place among so many things of so many words each.
+fn close(all: &mut [u32], words: usize, place: usize, count: usize) {
+    all.copy_within((place + 1) * words..count * words, place * words);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::NO_TIME;
     use crate::live::attributes::NO_ROW;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    const SECOND_US: i64 = 1_000_000;
 
     fn edge(object: u32, weight: i64, time_us: i64) -> StoredEdge {
         StoredEdge { object, weight, time_us, row: NO_ROW }
@@ -365,7 +273,7 @@ mod tests {
 
     #[test]
     fn edges_stand_where_they_were_put() {
-        let mut edges = Edges::new(EdgeLayout::new(false, false));
+        let mut edges = Edges::new(EdgeLayout::new(false, false), 0..KEY_GROUPS);
         let subject = 7 << 8 | 3;
         for (place, object) in [(0, 1), (1, 3), (1, 2), (0, 0)] {
             edges.insert(subject, place, &edge(object, -1, NO_TIME));
@@ -382,19 +290,73 @@ mod tests {
 
     #[test]
     fn an_edge_is_as_wide_as_the_widest_needs() {
-        let mut edges = Edges::new(EdgeLayout::new(true, true));
+        let mut edges = Edges::new(EdgeLayout::new(true, true), 0..KEY_GROUPS);
         let mut expected = Vec::new();
-        let words: Vec<_> = [(1, 5 * SECOND_US), (i64::from(i32::MAX) + 1, 0), (i64::MIN, -1), (3, i64::MAX)]
-            .into_iter()
-            .enumerate()
-            .map(|(place, (weight, time_us))| {
-                let edge = StoredEdge { object: place as u32, weight, time_us, row: 7 };
-                edges.insert(1, place, &edge);
-                expected.push(edge);
-                assert_eq!(edges.from(1, 0).collect::<Vec<_>>(), expected);
-                edges.layout.words()
-            })
-            .collect();
-        assert_eq!(words, [4, 5, 6, 6]);
+        let widest = i64::from(i32::MAX);
+        let cases = [
+            (1, 1, 5 * SECOND_US),
+            (70_000, -2_047, 6 * SECOND_US),
+            (1, 2_047, 7 * SECOND_US),
+            (1 << 21, 1, 8 * SECOND_US),
+            (1, -widest, 9 * SECOND_US),
+            (1, widest + 1, 9 * SECOND_US),
+            (2, i64::MIN, i64::MAX - 1),
+            (u32::MAX, 3, i64::MAX),
+        ];
+        let words = cases.map(|(object, weight, time_us)| {
+            let edge = StoredEdge { object, weight, time_us, row: 7 };
+            edges.insert(1, expected.len(), &edge);
+            expected.push(edge);
+            assert_eq!(edges.from(1, 0).collect::<Vec<_>>(), expected);
+            (edges.layout.head_words(), edges.layout.tail_words())
+        });
+        assert_eq!(words, [(1, 2), (1, 2), (1, 2), (2, 2), (2, 2), (3, 2), (3, 3), (3, 3)]);
+    }
+
+    #[test]
+    fn random_changes_equal_lists_in_every_layout() {
+        for seed in 0..40 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let mut edges = Edges::new(EdgeLayout::new(seed % 2 == 0, seed % 3 == 0), 128..192);
+            let mut lists = BTreeMap::<u32, Vec<StoredEdge>>::new();
+            let (ids, weights) = ([100, 1 << 18, 1 << 30][seed as usize % 3], [3, 1 << 14, 1 << 40][seed as usize % 3]);
+            for _ in 0..2_000 {
+                let subject = rng.random_range(0..3) << 8 | rng.random_range(128..192);
+                let list = lists.entry(subject).or_default();
+                let weight = rng.random_range(-weights..weights);
+                match rng.random_range(0..10) {
+                    0 if !list.is_empty() => {
+                        let place = rng.random_range(0..list.len());
+                        edges.remove(subject, place);
+                        list.remove(place);
+                    }
+                    1 if !list.is_empty() => {
+                        let place = rng.random_range(0..list.len());
+                        edges.set_weight(subject, place, weight);
+                        list[place].weight = weight;
+                    }
+                    _ => {
+                        let place = rng.random_range(0..=list.len());
+                        let time_us = if seed % 2 == 0 { rng.random_range(0..9) * SECOND_US } else { NO_TIME };
+                        let row = if seed % 3 == 0 { rng.random_range(0..100) } else { NO_ROW };
+                        let edge = StoredEdge { object: rng.random_range(0..ids), weight, time_us, row };
+                        edges.insert(subject, place, &edge);
+                        list.insert(place, edge);
+                    }
+                }
+            }
+            for (&subject, list) in &lists {
+                assert_eq!(edges.from(subject, 0).collect::<Vec<_>>(), *list, "seed {seed}");
+                let (layout, heads, object) = (edges.layout, edges.heads(subject), rng.random_range(0..ids));
+                let place = list.iter().position(|edge| edge.object == object);
+                assert_eq!((layout.place_of(heads, object), layout.leads_to(heads, object)), (place, place.is_some()));
+                let weight = list.iter().filter(|edge| edge.object == object).map(|edge| edge.weight).sum::<i64>();
+                assert_eq!(layout.weight_to(heads, object), weight);
+            }
+            let all: BTreeSet<u32> = (0..KEY_GROUPS).flat_map(|group| edges.subjects(group)).collect();
+            let expected = lists.iter().filter(|(_, list)| !list.is_empty()).map(|(&subject, _)| subject);
+            assert!(all.into_iter().eq(expected), "seed {seed}");
+            assert_eq!(edges.count(), lists.values().map(|list| list.len() as u64).sum::<u64>());
+        }
     }
 }

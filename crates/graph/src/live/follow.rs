@@ -1,9 +1,10 @@
 //! What follows from a change of the edges that a subject shows: who stands in which list, norms, pair sums, and how much
 //! work it is to gather whom.
 
-use super::edges::EdgeLayout;
+use super::layout::EdgeLayout;
 use super::pairs::Pairs;
-use super::shard::Shard;
+use super::shard::{News, Shard};
+use crate::sums::{Sum, Sums};
 use std::ops::Range;
 
 /// A change of a shown edge: which one, and its weight before and after.
@@ -58,9 +59,12 @@ impl Shard {
 
     /// Follows changes of shown edges, one after the other, none of which is among the others.
     pub(super) fn shift(&mut self, beside: &Beside, shifts: &[&Shift]) {
-        let (words, layout) = (self.edges.layout.words(), self.edges.layout);
-        let others = &self.edges.words(beside.subject)[beside.others.start * words..beside.others.end * words];
+        let (words, layout) = (self.edges.layout.head_words(), self.edges.layout);
+        let others = &self.edges.heads(beside.subject)[beside.others.start * words..beside.others.end * words];
         let except = beside.except.map(|place| place - beside.others.start);
+        if let Some(pairs) = &mut self.pairs {
+            pairs.prepare(shifts, layout, others);
+        }
         let mut turns = [None, None];
         for (shift, turn) in shifts.iter().zip(&mut turns) {
             if let Some(touched) = &mut self.touched {
@@ -70,14 +74,14 @@ impl Shard {
             let (count, sum) = if self.is_simple { (0, 0) } else { same(layout, others, shift.object, except) };
             if count == 0 && shift.before == 0 {
                 if self.inverted.len(shift.object) == 0 {
-                    self.present.objects.come(shift.object);
+                    self.news.push((shift.object, News::ObjectCame));
                 }
                 self.inverted.add(shift.object, beside.subject);
             }
             if count == 0 && shift.after == 0 {
                 self.inverted.remove(shift.object, beside.subject);
                 if self.inverted.len(shift.object) == 0 {
-                    self.present.objects.go(shift.object);
+                    self.news.push((shift.object, News::ObjectWent));
                 }
             }
             let (before, after) = (sum.wrapping_add(shift.before), sum.wrapping_add(shift.after));
@@ -91,7 +95,10 @@ impl Shard {
             && turns.iter().any(Option::is_some)
         {
             let related = self.related.of(layout, others, self.is_simple);
-            turns.iter().flatten().for_each(|turn| counts.shift(&[turn], EdgeLayout::PLAIN, related));
+            for turn in turns.iter().flatten() {
+                counts.prepare(&[turn], EdgeLayout::PLAIN, related);
+                counts.shift(&[turn], EdgeLayout::PLAIN, related);
+            }
         }
     }
 
@@ -107,31 +114,46 @@ impl Shard {
     #[cold]
     fn promote_to_sums(&mut self) {
         while let Some(object) = self.pairs.as_mut().and_then(Pairs::next_waiting) {
-            let (mut sums, mut row) = (std::mem::take(&mut self.sums), Vec::new());
-            sums.reserve(self.inverted.ids(), false);
-            self.gather(object, &mut sums);
-            sums.drain(|other, sum| row.push((other, sum)));
-            self.sums = sums;
+            let row = match self.norms.is_small(1) {
+                true => self.row_of::<i32>(object),
+                false => self.row_of::<i64>(object),
+            };
             if let (Some(pairs), true) = (&mut self.pairs, self.norms.is_narrow()) {
                 pairs.promote(object, &row);
             }
         }
     }
 
+    /// What an object is paired with, gathered.
+    fn row_of<T: Sum>(&self, object: u32) -> Vec<(u32, i64)> {
+        T::with_own(|sums| {
+            sums.reserve(self.inverted.ids(), true);
+            self.gather(object, sums);
+            drained(sums)
+        })
+    }
+
     #[cold]
     fn promote_to_counts(&mut self) {
         while let Some(object) = self.counts.as_mut().and_then(Pairs::next_waiting) {
-            let (mut counts, mut row) = (std::mem::take(&mut self.sums), Vec::new());
             let mut related = std::mem::take(&mut self.related);
-            counts.reserve(self.inverted.ids(), false);
-            self.gather_counts(object, &mut counts, &mut related);
-            counts.drain(|other, count| row.push((other, count)));
-            (self.sums, self.related) = (counts, related);
+            let row = i64::with_own(|counts| {
+                counts.reserve(self.inverted.ids(), true);
+                self.gather_counts(object, counts, &mut related);
+                drained(counts)
+            });
+            self.related = related;
             if let Some(counts) = &mut self.counts {
                 counts.promote(object, &row);
             }
         }
     }
+}
+
+fn drained<T: Sum>(sums: &mut Sums<T>) -> Vec<(u32, i64)> {
+    let mut row = Vec::new();
+    sums.drain(|other, sum| row.push((other, sum)));
+    row
 }
 
 /// A relation that has come to be or has ended: the change of what counts one.
@@ -141,9 +163,12 @@ fn turned(object: u32, before: i64, after: i64) -> Option<Shift> {
 }
 
 /// How many edges of these lead to an object, and the sum of their weights; the one at `except` does not count.
-fn same(layout: EdgeLayout, edges: &[u32], object: u32, except: Option<usize>) -> (u32, i64) {
+fn same(layout: EdgeLayout, heads: &[u32], object: u32, except: Option<usize>) -> (u32, i64) {
     let (mut count, mut sum) = (0, 0_i64);
-    layout.each_to(edges, object, |place, weight| {
+    if !layout.leads_to(heads, object) {
+        return (count, sum);
+    }
+    layout.each_to(heads, object, |place, weight| {
         if Some(place) != except {
             count += 1;
             sum = sum.wrapping_add(weight);

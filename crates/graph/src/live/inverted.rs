@@ -4,6 +4,7 @@
 //! quarter is gone is swept. A subject that comes back in the meantime is only taken off the note.
 
 use crate::slab::{Array, Slab, prefetch};
+use crate::table::Table;
 use hashbrown::HashSet;
 
 /// Sweeping costs a constant for each subject that leaves, and what is gone is at most a quarter of a list.
@@ -11,9 +12,11 @@ const GONE_MAX_ONE_IN: usize = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct Inverted {
-    lists: Vec<List>,
+    lists: Table<List>,
     slab: Slab,
     gone: HashSet<(u32, u32)>,
+    /// A bit for each subject that ever left a list: of most nothing can be noted.
+    leavers: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,11 +28,9 @@ struct List {
 impl Inverted {
     /// A subject has its first edge to an object.
     pub(super) fn add(&mut self, object: u32, subject: u32) {
-        if object as usize >= self.lists.len() {
-            self.lists.resize(object as usize + 1, List::default());
-        }
-        let list = &mut self.lists[object as usize];
-        if list.gone > 0 && self.gone.remove(&(object, subject)) {
+        let list = self.lists.at(object as usize);
+        let has_left = self.leavers.get(subject as usize / 64).is_some_and(|word| word >> (subject % 64) & 1 == 1);
+        if has_left && list.gone > 0 && self.gone.remove(&(object, subject)) {
             list.gone -= 1;
             return;
         }
@@ -40,7 +41,11 @@ impl Inverted {
 
     /// A subject has lost its last edge to an object.
     pub(super) fn remove(&mut self, object: u32, subject: u32) {
-        let list = &mut self.lists[object as usize];
+        if subject as usize / 64 >= self.leavers.len() {
+            self.leavers.resize(subject as usize / 64 + 1, 0);
+        }
+        self.leavers[subject as usize / 64] |= 1 << (subject % 64);
+        let list = self.lists.at(object as usize);
         let is_new = self.gone.insert((object, subject));
         debug_assert!(is_new, "a subject leaves a list once");
         list.gone += 1;
@@ -87,12 +92,13 @@ impl Inverted {
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        self.slab.bytes() + self.lists.capacity() * size_of::<List>() + self.gone.allocation_size()
+        let leavers = self.leavers.capacity() * size_of::<u64>();
+        self.slab.bytes() + self.lists.bytes() + self.gone.allocation_size() + leavers
     }
 
     #[cold]
     fn sweep(&mut self, object: u32) {
-        let list = &mut self.lists[object as usize];
+        let list = self.lists.at(object as usize);
         let subjects = self.slab.words_mut(&list.subjects);
         let mut kept = 0;
         for index in 0..subjects.len() {

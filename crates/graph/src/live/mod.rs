@@ -25,6 +25,7 @@ mod follow;
 mod forget;
 mod inverted;
 mod kind;
+mod layout;
 mod lower;
 mod name;
 mod norms;
@@ -52,7 +53,7 @@ use crate::gather::Gather;
 use crate::graph::{
     Direction, Edge, EdgeRow, Graph, KindId, NO_TIME, ObjectId, Pair, PairCount, RelationId, Value, Version,
 };
-use crate::sums::Sums;
+use crate::sums::{Sum, Sums};
 use best::Best;
 use counts::Related;
 use kind::KindStore;
@@ -110,15 +111,16 @@ impl LiveGraph {
         assert!(workers > 0 && rules.len() == catalogue.relations.len(), "each relation has its rules");
         let kinds: Vec<_> = catalogue.kinds.iter().map(|kind| KindStore::new(&kind.attributes, workers)).collect();
         let present = |kind: KindId| Arc::clone(&kinds[usize::from(kind.0)].present);
-        let shard = |relation: &Relation, rules| {
+        let shard = |relation: &Relation, rules, worker: usize| {
+            let first = |worker: usize| (worker * KEY_GROUPS).div_ceil(workers);
             let ends = Ends { subjects: present(relation.subject), objects: present(relation.object) };
-            RwLock::new(Shard::new(relation, rules, ends))
+            RwLock::new(Shard::new(relation, rules, (first(worker)..first(worker + 1), ends)))
         };
         let relations = catalogue.relations.iter().zip(rules).map(|(relation, rules)| RelationStore {
             rules: *rules,
             object: relation.object,
             newest_us: AtomicI64::new(NO_TIME),
-            shards: (0..workers).map(|_| shard(relation, rules)).collect(),
+            shards: (0..workers).map(|worker| shard(relation, rules, worker)).collect(),
         });
         let (relations, behind) = (relations.collect(), AtomicUsize::new(0));
         let [changes, forgotten] = [(); 2].map(|()| AtomicU64::new(0));
@@ -204,8 +206,7 @@ impl LiveGraph {
         for start in (0..rows.len()).step_by(PIECE) {
             let mut shard = shard.write();
             for row in start..rows.len().min(start + PIECE) {
-                shard.prefetch_subject(&rows.subjects, row);
-                shard.prefetch_object(&rows.objects, row);
+                shard.prefetch_row(&rows.subjects, &rows.objects, row);
                 shard.change(&RowChange {
                     subject: rows.subjects[row],
                     object: rows.objects[row],
@@ -216,6 +217,7 @@ impl LiveGraph {
                     objects: self.kind(store.object),
                 });
             }
+            shard.tell_news();
         }
         self.changed();
     }
@@ -228,6 +230,7 @@ impl LiveGraph {
         for row in 0..rows.len() {
             shard.append(rows.subjects[row], rows.edge(row), &rows.given, row);
         }
+        shard.tell_news();
         // Nothing of what is loaded counts as changed for those who watch.
         shard.take_touched();
         drop(shard);
@@ -404,7 +407,7 @@ impl Graph for LiveGraph {
         id: ObjectId,
         found: &mut Vec<(ObjectId, i128)>,
     ) -> bool {
-        let add = |shard: &Shard, sums: &mut Sums| shard.pair_sums(id.0, sums);
+        let add = |shard: &Shard, sums: &mut Sums<i64>| shard.pair_sums(id.0, sums);
         let is_there = self.with_sums(relation, direction, add, |sums, _| {
             sums.drain(|other, sum| found.push((ObjectId(other), i128::from(sum))));
         });
@@ -428,17 +431,17 @@ impl Graph for LiveGraph {
         {
             return true;
         }
-        let add = |shard: &Shard, sums: &mut Sums| shard.pair_sums(id.0, sums);
-        self.with_sums(relation, direction, add, |sums, shards| {
-            let shards: Vec<_> = shards.iter().map(RwLock::read).collect();
-            let norm2 = |id| shards.iter().map(|shard| shard.norms.squares(id)).sum();
-            let mut best = Best::new(n, norm2(id.0), pairs);
-            match &*shards {
-                // Mostly there is nothing to add up.
-                [shard] => sums.drain(|other, sum| best.offer(other, sum, shard.norms.squares(other))),
-                _ => sums.drain(|other, sum| best.offer(other, sum, norm2(other))),
+        let shards = &self.store(relation).shards;
+        let (first, are_small) = (pairs.len(), || shards.iter().all(|shard| shard.read().norms.is_small(shards.len())));
+        if are_small() {
+            let is_there = self.best_sums::<i32>(relation, direction, id, n, pairs);
+            // They only grow: what is small now was small all along.
+            if are_small() {
+                return is_there;
             }
-        })
+            pairs.truncate(first);
+        }
+        self.best_sums::<i64>(relation, direction, id, n, pairs)
     }
 
     fn pair_counts(
@@ -450,7 +453,7 @@ impl Graph for LiveGraph {
     ) -> bool {
         thread_local! { static RELATED: RefCell<Related> = RefCell::default(); }
         RELATED.with_borrow_mut(|related| {
-            let add = |shard: &Shard, counts: &mut Sums| shard.pair_counts(id.0, counts, related);
+            let add = |shard: &Shard, counts: &mut Sums<i64>| shard.pair_counts(id.0, counts, related);
             self.with_sums(relation, direction, add, |counts, shards| {
                 let shards: Vec<_> = shards.iter().map(RwLock::read).collect();
                 let degree = |id| shards.iter().map(|shard| u64::from(shard.norms.subjects(id))).sum();
@@ -467,21 +470,42 @@ impl Graph for LiveGraph {
 }
 
 impl LiveGraph {
-    /// Hands on the sums that each shard adds, and the shards. False where they might not fit, and for subjects that share
-    /// objects.
-    fn with_sums(
+    /// As [`Graph::best_pairs`], for an object whose pairs are to be added up.
+    fn best_sums<T: Sum>(
         &self,
         relation: RelationId,
         direction: Direction,
-        mut add: impl FnMut(&Shard, &mut Sums),
-        take: impl FnOnce(&mut Sums, &[RwLock<Shard>]),
+        id: ObjectId,
+        n: usize,
+        pairs: &mut Vec<Pair>,
     ) -> bool {
-        thread_local! { static SUMS: RefCell<Sums> = RefCell::default(); }
+        let add = |shard: &Shard, sums: &mut Sums<T>| shard.pair_sums(id.0, sums);
+        self.with_sums(relation, direction, add, |sums, shards| {
+            let shards: Vec<_> = shards.iter().map(RwLock::read).collect();
+            let norm2 = |id| shards.iter().map(|shard| shard.norms.squares(id)).sum();
+            let mut best = Best::new(n, norm2(id.0), pairs);
+            match &*shards {
+                // Mostly there is nothing to add up.
+                [shard] => sums.drain(|other, sum| best.offer(other, sum, shard.norms.squares(other))),
+                _ => sums.drain(|other, sum| best.offer(other, sum, norm2(other))),
+            }
+        })
+    }
+
+    /// Hands on the sums that each shard adds, and the shards. False where they might not fit, and for subjects that share
+    /// objects.
+    fn with_sums<T: Sum>(
+        &self,
+        relation: RelationId,
+        direction: Direction,
+        mut add: impl FnMut(&Shard, &mut Sums<T>),
+        take: impl FnOnce(&mut Sums<T>, &[RwLock<Shard>]),
+    ) -> bool {
         let store = self.store(relation);
         if direction == Direction::Forward || !store.shards.iter().all(|shard| shard.read().norms.is_narrow()) {
             return false;
         }
-        SUMS.with_borrow_mut(|sums| {
+        T::with_own(|sums| {
             store.shards.iter().for_each(|shard| add(&shard.read(), sums));
             take(sums, &store.shards);
         });

@@ -1,22 +1,19 @@
 //! For each object to how many subjects it is related, and the sum of the squares of the weights between them.
 
+use crate::slab::prefetch;
+use crate::table::Table;
 use hashbrown::HashMap;
 
 #[derive(Debug, Default)]
 pub(super) struct Norms {
-    objects: Vec<Narrow>,
+    /// The sums of squares; [`WIDE`] where they are elsewhere. Half of what sums of 128 bits would take, and no sum of so many
+    /// bits for each change.
+    squares: Table<i64>,
+    subjects: Table<u32>,
     /// The sums of squares that did not fit at some time.
     wide: HashMap<u32, i128>,
     /// The largest sum of squares that any object ever had.
     widest: i128,
-}
-
-/// What rests of an object: half of what sums of 128 bits would take, and no sum of so many bits for each change.
-#[derive(Clone, Copy, Debug, Default)]
-struct Narrow {
-    subjects: u32,
-    /// [`WIDE`] where the sum is elsewhere.
-    squares: i64,
 }
 
 const WIDE: i64 = -1;
@@ -34,18 +31,16 @@ impl Norms {
     /// The weight between an object and some subject has changed.
     #[inline]
     pub(super) fn shift(&mut self, object: u32, before: i64, after: i64) {
-        if object as usize >= self.objects.len() {
-            self.objects.resize(object as usize + 1, Narrow::default());
-        }
-        let norm = &mut self.objects[object as usize];
-        norm.subjects = norm.subjects + u32::from(after != 0) - u32::from(before != 0);
+        let subjects = self.subjects.at(object as usize);
+        *subjects = *subjects + u32::from(after != 0) - u32::from(before != 0);
+        let squares = self.squares.at(object as usize);
         let sum = squared(after).zip(squared(before)).and_then(|(after, before)| {
-            let known = (norm.squares != WIDE).then_some(norm.squares)?;
+            let known = (*squares != WIDE).then_some(*squares)?;
             known.checked_add(after)?.checked_sub(before)
         });
         match sum {
             Some(sum) => {
-                norm.squares = sum;
+                *squares = sum;
                 self.widest = self.widest.max(i128::from(sum));
             }
             None => self.shift_wide(object, before, after),
@@ -54,7 +49,7 @@ impl Norms {
 
     #[cold]
     fn shift_wide(&mut self, object: u32, before: i64, after: i64) {
-        let narrow = std::mem::replace(&mut self.objects[object as usize].squares, WIDE);
+        let narrow = std::mem::replace(self.squares.at(object as usize), WIDE);
         let sum = self.wide.entry(object).or_insert(i128::from(narrow));
         let square = |weight: i64| i128::from(weight) * i128::from(weight);
         *sum += square(after) - square(before);
@@ -67,9 +62,14 @@ impl Norms {
         self.widest <= i128::from(i64::MAX >> 16)
     }
 
+    /// Whether every pair sum fits into 32 bits, also when those of so many shards are added up.
+    pub(super) fn is_small(&self, shards: usize) -> bool {
+        self.widest <= i128::from(i32::MAX) / shards as i128
+    }
+
     #[inline]
     pub(super) fn get(&self, object: u32) -> Norm {
-        let Narrow { subjects, squares } = self.objects.get(object as usize).copied().unwrap_or_default();
+        let (subjects, squares) = (self.subjects(object), self.squares(object));
         Norm { subjects, squares: if squares == WIDE { self.wide_of(object) } else { i128::from(squares) } }
     }
 
@@ -81,26 +81,25 @@ impl Norms {
     /// How many subjects an object is related to.
     #[inline]
     pub(super) fn subjects(&self, object: u32) -> u32 {
-        self.objects.get(object as usize).map_or(0, |norm| norm.subjects)
+        self.subjects.get(object as usize).copied().unwrap_or(0)
     }
 
     /// The sum of an object's squares, of norms that are narrow.
     #[inline]
     pub(super) fn squares(&self, object: u32) -> i64 {
-        self.objects.get(object as usize).map_or(0, |norm| norm.squares)
+        self.squares.get(object as usize).copied().unwrap_or(0)
     }
 
     /// Asks the processor to load what is known of an object.
     #[inline]
     pub(super) fn prefetch(&self, object: u32) {
-        if let Some(norm) = self.objects.get(object as usize) {
-            crate::slab::prefetch(norm);
-        }
+        self.squares.get(object as usize).into_iter().for_each(prefetch);
+        self.subjects.get(object as usize).into_iter().for_each(prefetch);
     }
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        self.objects.capacity() * size_of::<Narrow>() + self.wide.allocation_size()
+        self.squares.bytes() + self.subjects.bytes() + self.wide.allocation_size()
     }
 }
 
@@ -128,6 +127,6 @@ mod tests {
         norms.shift(3, i64::MIN, 0);
         norms.shift(3, i64::MAX, 0);
         assert_eq!((norms.get(3), norms.get(9)), (Norm { subjects: 1, squares: 16 }, Norm::default()));
-        assert!(norms.objects[3].squares == WIDE && !norms.is_narrow(), "what was wide stays so");
+        assert!(norms.squares[3] == WIDE && !norms.is_narrow(), "what was wide stays so");
     }
 }

@@ -6,19 +6,23 @@
 //! moves work between writing and reading; it never changes an answer.
 
 use super::dense::DenseRows;
-use super::edges::EdgeLayout;
 use super::follow::Shift;
+use super::layout::EdgeLayout;
 use crate::rows::PairRows;
 use crate::slab::prefetch;
+use crate::table::Table;
 
 /// An object whose work falls below this part of the threshold is no longer hot.
 const COLD_BELOW_ONE_IN: u64 = 4;
+/// Sums that are asked for before the first of them is added to.
+const AHEAD: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Pairs {
     /// An object that takes more work to gather is hot.
     hot_work: u64,
-    objects: Vec<u64>,
+    /// By object how much work it is to gather it.
+    objects: Table<u64>,
     /// One bit for each object, few enough to stay in the cache while edges are walked.
     hot: Vec<u64>,
     hot_count: u64,
@@ -27,8 +31,9 @@ pub(super) struct Pairs {
     dense: DenseRows,
     /// Objects that are to become hot.
     waiting: Vec<u32>,
-    /// The shown edges beside one that changes, while it is followed: object and weight.
+    /// The edges to hot objects beside those that change, while these are followed: object and weight. So many count.
     others: Vec<(u32, i64)>,
+    kept: usize,
     /// Sums are too large for rows: every object stays cold.
     is_wide: bool,
 }
@@ -37,13 +42,14 @@ impl Pairs {
     pub(super) fn new(hot_work: u64) -> Self {
         Self {
             hot_work,
-            objects: Vec::new(),
+            objects: Table::default(),
             hot: Vec::new(),
             hot_count: 0,
             rows: PairRows::default(),
             dense: DenseRows::default(),
             waiting: Vec::new(),
             others: Vec::new(),
+            kept: 0,
             is_wide: false,
         }
     }
@@ -63,11 +69,10 @@ impl Pairs {
     /// Gathering an object has become more work.
     pub(super) fn add_work(&mut self, object: u32, work: u64) {
         if object as usize >= self.objects.len() {
-            self.objects.resize(object as usize + 1, 0);
             self.hot.resize(object as usize / 64 + 1, 0);
             self.rows.admit(object);
         }
-        let total = &mut self.objects[object as usize];
+        let total = self.objects.at(object as usize);
         *total += work;
         if *total > self.hot_work && *total - work <= self.hot_work && !self.is_wide && !self.is_hot(object) {
             self.waiting.push(object);
@@ -76,7 +81,7 @@ impl Pairs {
 
     /// Gathering an object has become less work.
     pub(super) fn take_work(&mut self, object: u32, work: u64) {
-        let total = &mut self.objects[object as usize];
+        let total = self.objects.at(object as usize);
         *total -= work;
         if *total < self.hot_work / COLD_BELOW_ONE_IN && self.is_hot(object) {
             self.hot[object as usize / 64] &= !(1 << (object % 64));
@@ -84,11 +89,6 @@ impl Pairs {
             self.rows.write(object, &[]);
             self.dense.take(object);
         }
-    }
-
-    /// How much work gathering an object is.
-    pub(super) fn work(&self, object: u32) -> u64 {
-        self.objects.get(object as usize).copied().unwrap_or_default()
     }
 
     /// Whether there are objects for [`Pairs::next_waiting`] to look at.
@@ -115,22 +115,36 @@ impl Pairs {
         }
     }
 
-    /// Weights between a subject and some objects have changed, one after the other, beside these shown edges of the
-    /// subject.
+    /// Weights between a subject and some objects are about to change, beside these shown edges of the subject: asks the
+    /// processor for the sums that follow. They lie all over memory.
     #[inline]
-    pub(super) fn shift(&mut self, shifts: &[&Shift], layout: EdgeLayout, edges: &[u32]) {
+    pub(super) fn prepare(&mut self, shifts: &[&Shift], layout: EdgeLayout, heads: &[u32]) {
         if self.hot_count > 0 {
-            self.shift_hot(shifts, layout, edges);
+            self.keep_hot(layout, heads);
+            for shift in shifts {
+                let others = &self.others[..self.kept.min(AHEAD)];
+                others.iter().for_each(|&(other, _)| self.prefetch_sum(other, shift.object));
+                if let Some(number) = self.dense.number(shift.object) {
+                    layout.each(heads, |other, _| self.dense.prefetch(number, other));
+                }
+            }
         }
     }
 
-    fn shift_hot(&mut self, shifts: &[&Shift], layout: EdgeLayout, edges: &[u32]) {
-        let mut others = std::mem::take(&mut self.others);
-        let kept = self.keep_hot(layout, edges, &mut others);
+    /// They have changed, one after the other.
+    #[inline]
+    pub(super) fn shift(&mut self, shifts: &[&Shift], layout: EdgeLayout, heads: &[u32]) {
+        if self.hot_count > 0 {
+            self.shift_hot(shifts, layout, heads);
+        }
+    }
+
+    fn shift_hot(&mut self, shifts: &[&Shift], layout: EdgeLayout, heads: &[u32]) {
+        let others = std::mem::take(&mut self.others);
         for shift in shifts {
             let delta = shift.after.wrapping_sub(shift.before);
-            if !self.add_each(&others[..kept], shift.object, delta) || !self.add_all(shift.object, layout, edges, delta)
-            {
+            let others = &others[..self.kept];
+            if !self.add_each(others, shift.object, delta) || !self.add_all(shift.object, layout, heads, delta) {
                 self.widen();
                 break;
             }
@@ -138,26 +152,32 @@ impl Pairs {
         self.others = others;
     }
 
-    /// Adds to the rows of hot objects what their edges have to do with that to `object`, changed by `delta`. The rows lie
-    /// all over memory and are asked for some ahead.
+    /// Adds to the rows of hot objects what their edges have to do with that to `object`, changed by `delta`.
     fn add_each(&mut self, others: &[(u32, i64)], object: u32, delta: i64) -> bool {
-        const AHEAD: usize = 8;
         others.iter().enumerate().all(|(index, &(other, weight))| {
             if let Some(&(ahead, _)) = others.get(index + AHEAD) {
-                self.dense.prefetch(ahead, object);
-                self.rows.prefetch(ahead);
+                self.prefetch_sum(ahead, object);
             }
             other == object || self.add(other, object, delta, weight)
         })
     }
 
     /// Adds to the row of `object`, if it has one, what its edge, changed by `delta`, has to do with these.
-    fn add_all(&mut self, object: u32, layout: EdgeLayout, edges: &[u32], delta: i64) -> bool {
+    fn add_all(&mut self, object: u32, layout: EdgeLayout, heads: &[u32], delta: i64) -> bool {
         let mut fits = true;
         if self.is_hot(object) {
-            layout.each(edges, |other, weight| fits &= other == object || self.add(object, other, delta, weight));
+            layout.each(heads, |other, weight| fits &= other == object || self.add(object, other, delta, weight));
         }
         fits
+    }
+
+    /// Asks the processor to load what holds the sum of `object` in a row.
+    #[inline]
+    fn prefetch_sum(&self, row: u32, object: u32) {
+        match self.dense.number(row) {
+            Some(number) => self.dense.prefetch(number, object),
+            None => self.rows.prefetch(row),
+        }
     }
 
     /// Adds to the sum of `object` in a row. False, with the row in disorder, where it does not fit.
@@ -186,19 +206,18 @@ impl Pairs {
         fits
     }
 
-    /// Puts the edges to hot objects first among `others` and says how many there are. Most are none, and which ones cannot
-    /// be guessed: so there is no branch for it.
-    fn keep_hot(&self, layout: EdgeLayout, edges: &[u32], others: &mut Vec<(u32, i64)>) -> usize {
-        let count = layout.count(edges.len());
-        if others.len() < count {
-            others.resize(count.next_power_of_two(), (0, 0));
+    /// Notes the edges to hot objects. Most are none, and which ones cannot be guessed: so there is no branch for it.
+    fn keep_hot(&mut self, layout: EdgeLayout, heads: &[u32]) {
+        let count = layout.count(heads.len());
+        if self.others.len() < count {
+            self.others.resize(count.next_power_of_two(), (0, 0));
         }
-        let mut kept = 0;
-        layout.each(edges, |object, weight| {
+        let (others, hot, mut kept) = (&mut self.others[..], &self.hot[..], 0);
+        layout.each(heads, |object, weight| {
             others[kept] = (object, weight);
-            kept += (self.hot[object as usize / 64] >> (object % 64) & 1) as usize;
+            kept += (hot[object as usize / 64] >> (object % 64) & 1) as usize;
         });
-        kept
+        self.kept = kept;
     }
 
     /// Gives the entries of a hot object's row; of one other object there may be several.
@@ -217,9 +236,13 @@ impl Pairs {
         number.inspect(|number| self.dense.each(*number, give)).is_some()
     }
 
-    /// How many other objects a hot object's row may name.
-    pub(super) fn row_len(&self, object: u32) -> usize {
-        if self.dense.number(object).is_some() { self.objects.len() } else { self.rows.len(object) }
+    /// How many steps it takes to add up the sums of an object, from its row or by way of its subjects.
+    pub(super) fn steps(&self, object: u32) -> usize {
+        match (self.is_hot(object), self.dense.number(object)) {
+            (true, Some(_)) => self.objects.len(),
+            (true, None) => self.rows.len(object),
+            (false, _) => self.objects.get(object as usize).map_or(0, |work| *work as usize),
+        }
     }
 
     /// How many objects are hot.
@@ -230,14 +253,12 @@ impl Pairs {
     /// Asks the processor to load what is known of an object.
     #[inline]
     pub(super) fn prefetch(&self, object: u32) {
-        if let Some(work) = self.objects.get(object as usize) {
-            prefetch(work);
-        }
+        self.objects.get(object as usize).into_iter().for_each(prefetch);
     }
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        self.rows.bytes() + self.dense.bytes() + (self.objects.capacity() + self.hot.capacity()) * size_of::<u64>()
+        self.rows.bytes() + self.dense.bytes() + self.objects.bytes() + self.hot.capacity() * size_of::<u64>()
     }
 
     #[cold]

@@ -10,11 +10,11 @@ use crate::gather::Gather;
 use crate::graph::{Edge, EdgeRow, ObjectId, Pair};
 use crate::live::attributes::Given;
 use crate::live::edges::StoredEdge;
-use crate::sums::Sums;
+use crate::sums::{Sum, Sums};
 use hashbrown::HashMap;
 
 /// How far ahead of a row its subject's edges are asked for: the head twice as far as what it leads to.
-const AHEAD: usize = 6;
+const AHEAD: usize = 8;
 
 impl Shard {
     /// Appends the shown edges of a subject.
@@ -27,15 +27,15 @@ impl Shard {
         let (layout, subjects) = (self.edges.layout, self.inverted.candidates(object));
         for (index, &subject) in subjects.iter().enumerate() {
             self.prefetch_subject(subjects, index);
-            let words = self.shown_words(subject);
-            let give = |place, _| edges.push(seen(&layout.edge(words, place), subject, shard));
-            layout.each_to(words, object, give);
+            let ((heads, tails), first) = (self.edges.both(subject), self.first_shown(self.edges.len(subject)));
+            let give = |place, _| edges.push(seen(&layout.edge(heads, tails, first + place), subject, shard));
+            layout.each_to(&heads[first * layout.head_words()..], object, give);
         }
     }
 
     /// Hands over the shown edges of a subject.
     pub(super) fn gather_from(&self, subject: u32, gather: &mut Gather) {
-        self.edges.layout.gather(self.shown_words(subject), gather);
+        self.edges.layout.gather(self.shown_heads(subject), gather);
     }
 
     /// Hands over the shown edges to an object.
@@ -44,34 +44,32 @@ impl Shard {
         for (index, &subject) in subjects.iter().enumerate() {
             self.prefetch_subject(subjects, index);
             let give = |_, weight| gather.extend(std::iter::once((ObjectId(subject), weight)));
-            layout.each_to(self.shown_words(subject), object, give);
+            layout.each_to(self.shown_heads(subject), object, give);
         }
     }
 
-    /// The words of a subject's edges that are shown.
-    pub(super) fn shown_words(&self, subject: u32) -> &[u32] {
-        let words = self.edges.words(subject);
-        let shown = self.shown_max().saturating_mul(self.edges.layout.words());
-        &words[words.len() - words.len().min(shown)..]
+    /// The heads of a subject's edges that are shown.
+    #[inline]
+    pub(super) fn shown_heads(&self, subject: u32) -> &[u32] {
+        let heads = self.edges.heads(subject);
+        let shown = self.shown_max().saturating_mul(self.edges.layout.head_words());
+        &heads[heads.len() - heads.len().min(shown)..]
     }
 
     /// Adds the pair sums of an object in this shard: from its row if it has one, else by way of its subjects.
-    pub(super) fn pair_sums(&self, object: u32, sums: &mut Sums) {
+    pub(super) fn pair_sums<T: Sum>(&self, object: u32, sums: &mut Sums<T>) {
         if !self.add_row(self.pairs.as_ref(), object, sums) {
-            // With more edges than there are objects, most of these have a sum.
-            let (ids, work) = (self.inverted.ids(), self.pairs.as_ref().map_or(0, |pairs| pairs.work(object)));
-            sums.reserve(ids, work > ids as u64);
             self.gather(object, sums);
         }
     }
 
     /// Makes room for the sums of an object, and adds its row among these. False where it has none.
-    pub(super) fn add_row(&self, rows: Option<&Pairs>, object: u32, sums: &mut Sums) -> bool {
-        /// A row that may name one in so many of all objects is of most of them.
+    pub(super) fn add_row<T: Sum>(&self, rows: Option<&Pairs>, object: u32, sums: &mut Sums<T>) -> bool {
+        /// What may name one in so many of all objects, row or edges, is taken to name most.
         const DENSE_FROM_ONE_IN: usize = 4;
-        let rows = rows.filter(|rows| rows.is_hot(object));
         let ids = self.inverted.ids();
-        sums.reserve(ids, rows.is_some_and(|rows| rows.row_len(object) > ids / DENSE_FROM_ONE_IN));
+        sums.reserve(ids, rows.is_some_and(|rows| rows.steps(object) > ids / DENSE_FROM_ONE_IN));
+        let rows = rows.filter(|rows| rows.is_hot(object));
         rows.inspect(|rows| rows.each(object, |other, sum| sums.add(other, sum))).is_some()
     }
 
@@ -83,26 +81,18 @@ impl Shard {
     }
 
     /// Adds the pair sums of an object by way of its subjects to sums that have room for all objects.
-    pub(super) fn gather(&self, object: u32, sums: &mut Sums) {
+    pub(super) fn gather<T: Sum>(&self, object: u32, sums: &mut Sums<T>) {
         let subjects = self.inverted.candidates(object);
         let layout = self.edges.layout;
         for (index, &subject) in subjects.iter().enumerate() {
             self.prefetch_subject(subjects, index);
-            let edges = self.shown_words(subject);
-            let mut weight = 0_i64;
-            layout.each_to(edges, object, |_, one| weight = weight.wrapping_add(one));
-            if weight == 0 {
-                continue;
-            }
-            match sums.dense() {
-                None => layout.add(edges, weight, sums),
-                Some(sums) => layout.each(edges, |other, one| {
-                    let sum = &mut sums[other as usize];
-                    *sum = sum.wrapping_add(weight.wrapping_mul(one));
-                }),
+            let edges = self.shown_heads(subject);
+            let weight = layout.weight_to(edges, object);
+            if weight != 0 {
+                layout.add_up(edges, weight, sums);
             }
         }
-        // Cheaper than to ask of each edge whether it leads to another one.
+        // Its own is not asked for, and to leave it out each time would take longer.
         sums.clear(object);
     }
 
@@ -124,16 +114,20 @@ impl Shard {
     #[inline]
     pub(super) fn prefetch_subject(&self, subjects: &[u32], index: usize) {
         if let Some(&ahead) = subjects.get(index + 2 * AHEAD) {
-            self.edges.prefetch_head(ahead);
+            self.edges.prefetch_subject(ahead);
         }
         if let Some(&ahead) = subjects.get(index + AHEAD) {
-            self.edges.prefetch_words(ahead, self.shown_max());
+            self.edges.prefetch_heads(ahead, self.shown_max());
         }
     }
 
-    /// Asks the processor for what is known of objects some places ahead in a list.
+    /// Asks the processor for what rows some places ahead change.
     #[inline]
-    pub(super) fn prefetch_object(&self, objects: &[u32], index: usize) {
+    pub(super) fn prefetch_row(&self, subjects: &[u32], objects: &[u32], index: usize) {
+        self.prefetch_subject(subjects, index);
+        if let Some(&ahead) = subjects.get(index + AHEAD) {
+            self.edges.prefetch_tail(ahead);
+        }
         if let Some(&ahead) = objects.get(index + 2 * AHEAD) {
             self.inverted.prefetch_head(ahead);
             self.norms.prefetch(ahead);

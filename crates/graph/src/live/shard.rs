@@ -6,18 +6,18 @@
 
 use super::attributes::{Attributes, Given, NO_ROW};
 use super::counts::Related;
-use super::edges::{EdgeLayout, Edges, StoredEdge};
+use super::edges::{Edges, StoredEdge};
 use super::expiry::Expiry;
 use super::follow::{Beside, Shift};
 use super::inverted::Inverted;
 use super::kind::{KindStore, group_of};
+use super::layout::EdgeLayout;
 use super::norms::Norms;
 use super::pairs::Pairs;
 use super::presence::Presence;
 use super::rules::RelationRules;
 use super::watch::Touched;
 use crate::catalogue::Relation;
-use crate::sums::Sums;
 use proxima_event::{KEY_GROUPS, KeyGroup};
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -48,6 +48,8 @@ pub(super) struct Shard {
     pub(super) counts: Option<Pairs>,
     /// Who is there, told when a subject has its first edge and has lost its last one, and so for objects.
     pub(super) present: Ends,
+    /// What is still to be told them.
+    pub(super) news: Vec<(u32, News)>,
     keep: usize,
     /// Whether edges that are not shown are dropped.
     only_newest: bool,
@@ -55,10 +57,18 @@ pub(super) struct Shard {
     /// Whether a subject has at most one edge to an object.
     pub(super) is_simple: bool,
     expiry: Option<Expiry>,
-    pub(super) sums: Sums,
     pub(super) related: Related,
     /// Where somebody watches: the ends of the edges that have changed.
     pub(super) touched: Option<Touched>,
+}
+
+/// What has come or gone in a shard.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum News {
+    SubjectCame,
+    SubjectWent,
+    ObjectCame,
+    ObjectWent,
 }
 
 /// Of both kinds of a relation, which objects there are.
@@ -69,9 +79,10 @@ pub(super) struct Ends {
 }
 
 impl Shard {
-    pub(super) fn new(relation: &Relation, rules: &RelationRules, present: Ends) -> Self {
+    /// For the subjects of some key groups.
+    pub(super) fn new(relation: &Relation, rules: &RelationRules, (groups, present): (Range<usize>, Ends)) -> Self {
         Self {
-            edges: Edges::new(EdgeLayout::new(relation.timed, !relation.attributes.is_empty())),
+            edges: Edges::new(EdgeLayout::new(relation.timed, !relation.attributes.is_empty()), groups),
             attributes: Attributes::new(&relation.attributes),
             inverted: Inverted::default(),
             norms: Norms::default(),
@@ -82,8 +93,8 @@ impl Shard {
             timed: relation.timed,
             is_simple: !relation.timed && relation.attributes.is_empty(),
             present,
+            news: Vec::new(),
             expiry: rules.lifetime_us.map(Expiry::new),
-            sums: Sums::default(),
             related: Related::default(),
             touched: None,
         }
@@ -94,7 +105,19 @@ impl Shard {
         self.edges.from(subject, self.first_shown(self.edges.len(subject)))
     }
 
-    /// Takes in a row: rows that are equal in all but the weight are one edge, which is there while the sum of their
+    /// Tells who comes and goes: at the end of whatever changes edges, for a lock waits for all that was written before it.
+    pub(super) fn tell_news(&mut self) {
+        for (id, news) in self.news.drain(..) {
+            match news {
+                News::SubjectCame => self.present.subjects.come(id),
+                News::SubjectWent => self.present.subjects.go(id),
+                News::ObjectCame => self.present.objects.come(id),
+                News::ObjectWent => self.present.objects.go(id),
+            }
+        }
+    }
+
+    /// Takes in a row, of which [`Shard::tell_news`] tells: rows that are equal in all but the weight are one edge, which is there while the sum of their
     /// weights is not zero.
     pub(super) fn change(&mut self, change: &RowChange<'_>) {
         let (same_time, found) = self.find(change);
@@ -116,7 +139,7 @@ impl Shard {
         }
     }
 
-    /// Appends an edge behind all that a subject has: how a checkpoint gives them back.
+    /// Appends an edge behind all that a subject has: how a checkpoint gives them back. [`Shard::tell_news`] tells of it.
     pub(super) fn append(&mut self, subject: u32, edge: StoredEdge, given: &Given, row: usize) {
         let row = self.attributes.insert(given, row);
         let place = self.edges.len(subject);
@@ -125,15 +148,9 @@ impl Shard {
 
     /// Takes away edges older than the bound, of at most so many subjects. Says whether there may be more.
     pub(super) fn expire(&mut self, bound_us: i64, subjects: usize) -> bool {
-        for _ in 0..subjects {
-            let Some(expiry) = &mut self.expiry else { return false };
-            match expiry.next(bound_us) {
-                Some(subject) => self.expire_subject(subject, bound_us),
-                None if expiry.open(bound_us, &self.edges) => {}
-                None => return false,
-            }
-        }
-        true
+        let more = (0..subjects).all(|_| self.expire_next(bound_us));
+        self.tell_news();
+        more
     }
 
     /// Takes away all edges of a subject.
@@ -141,6 +158,7 @@ impl Shard {
         while self.edges.len(subject) > 0 {
             self.take(subject, 0);
         }
+        self.tell_news();
     }
 
     /// Takes away all edges to an object, of the subjects of one key group or of all.
@@ -156,6 +174,7 @@ impl Shard {
                 self.take(subject, place);
             }
         }
+        self.tell_news();
     }
 
     /// Notes from now on which edges change.
@@ -185,7 +204,7 @@ impl Shard {
         self.keep
     }
 
-    fn first_shown(&self, count: usize) -> usize {
+    pub(super) fn first_shown(&self, count: usize) -> usize {
         count.saturating_sub(self.keep)
     }
 
@@ -237,7 +256,7 @@ impl Shard {
             return self.attributes.remove(edge.row);
         }
         if count == 0 {
-            self.present.subjects.come(subject);
+            self.news.push((subject, News::SubjectCame));
         }
         let shown = Shift { object: edge.object, before: 0, after: edge.weight };
         if count < self.keep {
@@ -273,7 +292,7 @@ impl Shard {
         self.attributes.remove(edge.row);
         let count = self.edges.len(subject);
         if count == 0 {
-            self.present.subjects.go(subject);
+            self.news.push((subject, News::SubjectWent));
         }
         if place < first {
             return;
@@ -298,6 +317,16 @@ impl Shard {
 
     fn oldest_us(&self, subject: u32) -> Option<i64> {
         Some(self.edges.from(subject, 0).next()?.time_us)
+    }
+
+    /// Takes away the old edges of the next subject that may have some. False when there is none.
+    fn expire_next(&mut self, bound_us: i64) -> bool {
+        let Some(expiry) = &mut self.expiry else { return false };
+        match expiry.next(bound_us) {
+            Some(subject) => self.expire_subject(subject, bound_us),
+            None => return expiry.open(bound_us, &self.edges),
+        }
+        true
     }
 
     fn expire_subject(&mut self, subject: u32, bound_us: i64) {
