@@ -3,12 +3,13 @@
 
 use super::BenchArgs;
 use super::child::{Cost, run_job};
-use super::figures::{Better, Figures, by_workers};
+use super::figures::{Better, Figures, by_workers, rounded};
 use crate::project::{must, target};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 const JOB: &str = "benches/behaviour";
 /// The reference input.
@@ -24,6 +25,8 @@ struct Measured {
     per_cpu_s: Figures,
     per_s: Figures,
     peak_mib: Figures,
+    /// How many times as fast as the first setting: each run beside that one's.
+    times: Figures,
     /// What checkpoints cost, in percent of the events for each CPU-second: each run beside the one without.
     checkpoint_cost_percent: Figures,
 }
@@ -34,19 +37,30 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
     let input = Input::make(&binary, events)?;
     let mut measured: Vec<Measured> =
         args.workers.iter().map(|&workers| Measured { workers, ..Measured::default() }).collect();
+    let mut processes = Figures::default();
     // All settings by turns, so that a machine that slows down does so for all of them.
     for _ in 0..args.runs {
+        let mut first = None;
         for setting in &mut measured {
             let cost = input.run(&binary, setting.workers, false)?;
             setting.add(cost, events);
+            setting.times.add(*first.get_or_insert(cost.wall.as_secs_f64()) / cost.wall.as_secs_f64());
             if args.checkpoints {
                 let with = input.run(&binary, setting.workers, true)?;
                 setting.add_with_checkpoints(cost, with);
             }
         }
+        if args.processes {
+            let alone = input.run(&binary, 1, false)?.wall;
+            processes.add(2.0 * alone.as_secs_f64() / input.run_two(&binary)?.as_secs_f64());
+        }
     }
     measured.iter().for_each(Measured::print);
-    println!("{}", figures(args, events, &measured));
+    let mut figures = figures(args, events, &measured);
+    if args.processes {
+        figures["two_processes_times"] = rounded(processes.median());
+    }
+    println!("{figures}");
     Ok(())
 }
 
@@ -95,6 +109,17 @@ impl Input {
             ensure!(found == Some(*rows), "{view} holds {found:?} rows instead of {rows}, with {workers} workers");
         }
         Ok(cost)
+    }
+
+    /// Two runs at once with one worker each: how long until both are done.
+    fn run_two(&self, binary: &Path) -> Result<Duration> {
+        let begin = Instant::now();
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| self.run(binary, 1, false));
+            self.run(binary, 1, false)?;
+            other.join().expect("it gives its errors")?;
+            Ok(begin.elapsed())
+        })
     }
 }
 
@@ -153,6 +178,7 @@ fn figures(args: &BenchArgs, events: u64, measured: &[Measured]) -> Value {
         "events_per_cpu_s": each(|setting| setting.per_cpu_s.median()),
         "events_per_s": each(|setting| setting.per_s.median()),
         "peak_mib": each(|setting| setting.peak_mib.best(Better::More)),
+        "times": each(|setting| setting.times.median()),
         "best_events_per_cpu_s": each(|setting| setting.per_cpu_s.best(Better::More)),
         "best_events_per_s": each(|setting| setting.per_s.best(Better::More)),
     });

@@ -47,7 +47,7 @@ pub(super) fn by_workers(figures: impl IntoIterator<Item = (usize, f64)>) -> Val
 }
 
 /// Large figures as integers, small ones with three digits behind the point.
-fn rounded(figure: f64) -> Value {
+pub(super) fn rounded(figure: f64) -> Value {
     if figure >= 1000.0 { (figure.round() as u64).into() } else { ((figure * 1000.0).round() / 1000.0).into() }
 }
 

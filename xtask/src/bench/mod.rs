@@ -37,6 +37,10 @@ pub(crate) struct BenchArgs {
     /// Runs each setting with a checkpoint each second as well, to say what they cost (`behaviour` only).
     #[arg(long)]
     checkpoints: bool,
+    /// Runs two processes with one worker each beside each other as well: what the machine gives to two that share
+    /// nothing (`behaviour` only).
+    #[arg(long)]
+    processes: bool,
     /// Measures this binary instead of one built from the tree: to compare with an earlier one.
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
