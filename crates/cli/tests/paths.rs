@@ -21,10 +21,11 @@ impl Drop for Run {
     }
 }
 
-fn start(example: &str, data: &Path, workers: &str) -> Run {
+fn start(example: &str, data: &Path, workers: &str, set: &[&str]) -> Run {
     let job = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(example);
     let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
     command.arg("run").arg(job).args(["--listen", "127.0.0.1:0", "--workers", workers, "--data"]).arg(data);
+    set.iter().for_each(|value| _ = command.args(["--set", value]));
     Run(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
 }
 
@@ -70,6 +71,9 @@ const GALLERY: [(&str, &str); 14] = [
     ("for_you", "ann-08"),
 ];
 
+/// Rows of sums for all objects of one relation, and of counts for some of another.
+const KEPT: [&str; 2] = ["paths.bought_together.keep=maintained", "paths.jaccard.keep=40"];
+
 /// All lists, as soon as every path knows its object: a run that goes on serves before it has loaded what it knew.
 fn lists(data: &Path) -> Vec<Value> {
     let begin = Instant::now();
@@ -84,9 +88,9 @@ fn lists(data: &Path) -> Vec<Value> {
 }
 
 #[test]
-fn the_gallery_answers_the_same_on_any_number_of_workers_and_after_a_restart() {
+fn the_gallery_answers_the_same_on_any_number_of_workers_whatever_is_kept_and_after_a_restart() {
     let (one, two) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let mut run = start("paths", one.path(), "1");
+    let mut run = start("paths", one.path(), "1", &[]);
     wait(&mut run, one.path(), "daily", "events", 600);
     let first = lists(one.path());
     for ((path, object), list) in GALLERY.iter().zip(&first) {
@@ -100,7 +104,7 @@ fn the_gallery_answers_the_same_on_any_number_of_workers_and_after_a_restart() {
             assert!((units as f64 / 2f64.powi(40) - score).abs() <= 1e-14 * score.abs(), "{path}: {neighbour}");
         }
     }
-    let mut other = start("paths", two.path(), "3");
+    let mut other = start("paths", two.path(), "3", &KEPT);
     wait(&mut other, two.path(), "daily", "events", 600);
     assert_eq!(lists(two.path()), first);
     // A checkpoint comes each second.
@@ -113,7 +117,7 @@ fn the_gallery_answers_the_same_on_any_number_of_workers_and_after_a_restart() {
     }
     drop(run);
     let _ = std::fs::remove_file(one.path().join("server.json"));
-    let mut again = start("paths", one.path(), "2");
+    let mut again = start("paths", one.path(), "2", &KEPT);
     wait(&mut again, one.path(), "daily", "events", 600);
     let begin = Instant::now();
     while lists(one.path()) != first {
@@ -124,15 +128,27 @@ fn the_gallery_answers_the_same_on_any_number_of_workers_and_after_a_restart() {
 
 #[test]
 fn the_ways_of_paths_are_explained() {
-    let explain = |path: &str| {
+    let explain_with = |path: &str, set: &[&str]| {
         let job = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/paths");
-        let output = Command::new(env!("CARGO_BIN_EXE_proxima")).arg("explain").arg(job).arg(path).output().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
+        command.arg("explain").arg(job).arg(path);
+        set.iter().for_each(|value| _ = command.args(["--set", value]));
+        let output = command.output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
+    let explain = |path: &str| explain_with(path, &[]);
     let (_, kept) = explain("bought_together");
     assert!(kept.contains("maintained: a sum over the middle of bought there and back"), "{kept}");
     let (_, counted) = explain("jaccard");
     assert!(counted.contains("maintained: a count over the middle of viewed there and back"), "{counted}");
+    assert!(counted.contains("kept for objects that would take more than 262144 rows to gather"), "{counted}");
+    let (_, all) = explain_with("bought_together", &KEPT);
+    assert!(all.contains("there and back; kept for every object\n"), "{all}");
+    let (_, some) = explain_with("jaccard", &KEPT);
+    assert!(some.contains("kept for objects that would take more than 40 rows to gather"), "{some}");
+    let (_, told) = explain_with("jaccard", &["paths.jaccard.keep=requested"]);
+    assert!(told.contains("requested: the job says keep = \"requested\""), "{told}");
+    assert_eq!(explain_with("item_cf", &["paths.item_cf.keep=40"]).0, Some(2), "it cannot be maintained");
     let (_, asked) = explain("item_cf");
     assert!(asked.contains("requested: a selector depends on more than the weights"), "{asked}");
     assert_eq!(explain("nothing").0, Some(3));

@@ -6,10 +6,10 @@ use crate::upgrade::{self, Cohort, Layout};
 use anyhow::{Context, Result};
 use arrow::datatypes::SchemaRef;
 use proxima_engine::{NodeId, Route, Topology};
-use proxima_graph::path::{Added, Memo, Path, WalkReader, Way};
+use proxima_graph::path::{Added, Memo, Path, WalkReader};
 use proxima_graph::{
-    Catalogue, ColumnError, Direction, LiveGraph, ObjectInput, ObjectSpec, PathSpec, RelationColumns, RelationId,
-    RelationInput, RelationRules, Union, lower_live, object_attributes,
+    Catalogue, ColumnError, LiveGraph, ObjectInput, ObjectSpec, PathSpec, RelationColumns, RelationId, RelationInput,
+    RelationRules, Union, lower_live, object_attributes,
 };
 use proxima_view::operators::{Net, NetSpec};
 use proxima_view::{Lowered, Plan};
@@ -107,15 +107,11 @@ pub(super) fn add_graph(
 /// The graph of a job's relations and objects before any came. Pair sums and counts are kept where a path reads them.
 #[must_use]
 pub fn empty_graph(job: &JobPlan, workers: usize) -> Arc<LiveGraph> {
-    let ways: Vec<Way> = job.walks.iter().flat_map(|(_, path)| path.ways()).collect();
-    let is_read = |relation: RelationId, added: Added| {
-        ways.contains(&Way::Maintained { relation, direction: Direction::Reverse, added })
-    };
+    let least = |relation, added| job.walks.iter().filter_map(|(_, path)| path.hot_work(relation, added)).min();
     let rules = (0..).zip(&job.catalogue.relations).map(|(number, relation)| {
-        let (id, rules) = (RelationId(number), job.relations[&relation.name].rules);
-        let hot_work = rules.hot_work.filter(|_| is_read(id, Added::Products));
-        let hot_counts = rules.hot_counts.filter(|_| is_read(id, Added::Ones));
-        RelationRules { hot_work, hot_counts, ..rules }
+        let id = RelationId(number);
+        let (hot_work, hot_counts) = (least(id, Added::Products), least(id, Added::Ones));
+        RelationRules { hot_work, hot_counts, ..job.relations[&relation.name].rules }
     });
     Arc::new(LiveGraph::new(job.catalogue.clone(), &rules.collect::<Vec<_>>(), workers))
 }

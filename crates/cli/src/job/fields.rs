@@ -85,6 +85,12 @@ impl<'p> Fields<'p> {
         self.table.get(name).is_some_and(|entry| matches!(entry.node.value, Value::Table(_)))
     }
 
+    /// Whether the value of a key is a whole number.
+    #[must_use]
+    pub fn holds_integer(&self, name: &str) -> bool {
+        self.table.get(name).is_some_and(|entry| matches!(entry.node.value, Value::Integer(_)))
+    }
+
     /// Where this table stands and every value in it, by the paths of their keys.
     #[must_use]
     pub fn places(&self) -> BTreeMap<String, Place> {

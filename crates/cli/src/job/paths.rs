@@ -106,8 +106,12 @@ fn read_jump(fields: &mut Fields<'_>) -> Option<DeclaredStep> {
     let right = read_part(fields, "right");
     let merger = read_merger(fields);
     let with_self = fields.boolean("with_self").is_some_and(|with_self| with_self.value);
-    let keep = fields.word("keep", &KEEPS).map_or(Keep::Planned, |keep| keep.value);
-    Some(DeclaredStep::Jump { left: left?, right: right?, merger: merger?, with_self, keep })
+    let keep = if fields.holds_integer("keep") {
+        fields.number("keep", 0).map(|work| Keep::Above(work.value))
+    } else {
+        fields.word("keep", &KEEPS).map(|keep| keep.value)
+    };
+    Some(DeclaredStep::Jump { left: left?, right: right?, merger: merger?, with_self, keep: keep.unwrap_or_default() })
 }
 
 fn read_part(fields: &mut Fields<'_>, name: &'static str) -> Option<Part> {

@@ -6,9 +6,7 @@ use super::problem::{Place, Problem};
 use super::raw::RawQuery;
 use super::tree::Text;
 use arrow::datatypes::Schema;
-use proxima_graph::{
-    Attribute, Catalogue, HOT_WORK, Kind, KindId, Relation, RelationColumns, RelationRules, object_attributes,
-};
+use proxima_graph::{Attribute, Catalogue, Kind, KindId, Relation, RelationColumns, RelationRules, object_attributes};
 use proxima_view::{Plan, Query};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -72,8 +70,9 @@ impl RawRelation {
             only_newest: self.keep.is_some()
                 && !forgets
                 && query.is_some_and(|query| query.append_only && !has_column(query, "weight")),
-            hot_work: Some(HOT_WORK),
-            hot_counts: Some(HOT_WORK),
+            // Paths decide on rows.
+            hot_work: None,
+            hot_counts: None,
         };
         RelationPlan { query: format!("relations.{name}"), subject, object, rules }
     }

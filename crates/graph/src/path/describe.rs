@@ -1,7 +1,7 @@
 //! A path in words: what it does, and how it is computed.
 
 use super::plan::{Added, Way};
-use super::spec::{Hop, Jump, Merger, Path, RowScore, Select, Set, Shape, Step};
+use super::spec::{Hop, Jump, Keep, Merger, Path, RowScore, Select, Set, Shape, Step};
 use crate::catalogue::Catalogue;
 use crate::graph::Direction;
 
@@ -19,20 +19,20 @@ impl Path {
         let (from, to) = (&catalogue[self.from].name, &catalogue[self.to].name);
         let (step, way) = match &self.step {
             Step::Hop(hop) => (hop.describe(catalogue), None),
-            Step::Jump(jump) => (jump.describe(), Some(jump.way())),
+            Step::Jump(jump) => (jump.describe(), Some((jump.way(), jump.keep))),
         };
         let shape = self.shape.describe();
         text.push_str(&format!("{indent}{role}{name}{from} -> {to}, {step}{shape}\n"));
         match way {
-            Some(Way::Requested(why)) => text.push_str(&format!("{indent}  requested: {why}\n")),
-            Some(Way::Maintained { relation, added, .. }) => text.push_str(&format!(
-                "{indent}  maintained: a {} over the middle of {} there and back; read where the graph keeps it, gathered \
-                 where that is less work\n",
+            Some((Way::Requested(why), _)) => text.push_str(&format!("{indent}  requested: {why}\n")),
+            Some((Way::Maintained { relation, direction, added }, keep)) => text.push_str(&format!(
+                "{indent}  maintained: a {} over the middle of {} there and back; {}\n",
                 match added {
                     Added::Products => "sum",
                     Added::Ones => "count",
                 },
-                catalogue[relation].name
+                catalogue[relation].name,
+                describe_kept(direction, keep),
             )),
             None => {}
         }
@@ -40,6 +40,17 @@ impl Path {
             let indent = format!("{indent}  ");
             jump.left.write(catalogue, &indent, "left  ", text);
             jump.right.write(catalogue, &indent, "right ", text);
+        }
+    }
+}
+
+/// For which objects a sum is kept.
+fn describe_kept(direction: Direction, keep: Keep) -> String {
+    match (direction, keep.hot_work()) {
+        (Direction::Forward, _) | (_, None) => "gathered, since it is kept for objects of the relation only".to_owned(),
+        (Direction::Reverse, Some(0)) => "kept for every object".to_owned(),
+        (Direction::Reverse, Some(work)) => {
+            format!("kept for objects that would take more than {work} rows to gather, gathered for the others")
         }
     }
 }

@@ -312,7 +312,7 @@ impl<'a> Linker<'a> {
             let message = "\"session\" looks at the newest sessions, but right is no hop with times";
             self.problem(at, message, "make right a hop along a relation with times, without decay or top");
         }
-        if jump.keep == Keep::Maintained
+        if matches!(jump.keep, Keep::Maintained | Keep::Above(_))
             && let Err(why) = jump.there_and_back()
         {
             let advice = "leave keep away, or write keep = \"requested\"";

@@ -63,7 +63,7 @@ impl Jump {
         match (self.keep, self.there_and_back()) {
             (Keep::Requested, _) => Way::Requested(Why::Told),
             (_, Err(why)) => Way::Requested(why),
-            (Keep::Planned | Keep::Maintained, Ok(way)) => way,
+            (_, Ok(way)) => way,
         }
     }
 
@@ -94,5 +94,16 @@ impl Path {
             Step::Hop(_) => Vec::new(),
             Step::Jump(jump) => [jump.way()].into_iter().chain(jump.left.ways()).chain(jump.right.ways()).collect(),
         }
+    }
+
+    /// From how much work on, in edges, an object of a relation has a row, if one of the path's jumps reads rows of what
+    /// is added up: the least that a jump wants.
+    #[must_use]
+    pub fn hot_work(&self, relation: RelationId, added: Added) -> Option<u64> {
+        let Step::Jump(jump) = &self.step else { return None };
+        let read = Way::Maintained { relation, direction: Direction::Reverse, added };
+        let own = if jump.way() == read { jump.keep.hot_work() } else { None };
+        let parts = [&jump.left, &jump.right].into_iter().filter_map(|part| part.hot_work(relation, added));
+        own.into_iter().chain(parts).min()
     }
 }

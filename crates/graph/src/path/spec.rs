@@ -1,6 +1,7 @@
 //! A path as it is evaluated: checked, with names and kinds resolved.
 
 use crate::graph::{Direction, KindId, RelationId};
+use crate::live::HOT_WORK;
 use crate::path::expression::Expression;
 use arrow::datatypes::SchemaRef;
 use std::collections::BTreeMap;
@@ -107,13 +108,28 @@ pub struct Jump {
 /// How a jump is computed. Changes no answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Keep {
-    /// As the planner finds cheaper.
+    /// As the planner finds cheaper: from sums that the graph keeps, where gathering an object takes more work than
+    /// [`HOT_WORK`].
     #[default]
     Planned,
     /// By going both ways when it is asked for.
     Requested,
-    /// From sums that the graph keeps, where it keeps them.
+    /// From sums that the graph keeps for every object.
     Maintained,
+    /// From sums that the graph keeps for the objects that take more work than this, in edges, to gather.
+    Above(u64),
+}
+
+impl Keep {
+    /// From how much work on, in edges, an object has a row of sums.
+    pub(super) fn hot_work(self) -> Option<u64> {
+        match self {
+            Self::Planned => Some(HOT_WORK),
+            Self::Requested => None,
+            Self::Maintained => Some(0),
+            Self::Above(work) => Some(work),
+        }
+    }
 }
 
 /// What happens to a path's scores at its end, in this order.
