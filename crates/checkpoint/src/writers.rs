@@ -13,10 +13,6 @@ use std::thread::JoinHandle;
 /// Hand-overs that wait for each writer: one is enough to keep it busy, and each may be large.
 const QUEUED_PER_WRITER: usize = 1;
 
-/// A writer keeps the memory that it puts a file together in, unless it is more: the kernel gives new pages slowly, and
-/// the next file is likely as large, a second later.
-const FILE_KEPT_BYTES: usize = 32 << 20;
-
 struct HandedOver {
     epoch: Epoch,
     worker: usize,
@@ -115,16 +111,12 @@ struct Writer {
 
 impl Writer {
     fn run(&self, handed_over: &Receiver<HandedOver>) {
-        let mut file = Vec::new();
         for HandedOver { epoch, worker, turn, sections } in handed_over {
             if self.shared.state.lock().error.is_some() {
                 continue;
             }
             let place = (self.generation, epoch, worker, turn);
-            let written = write_files(&*self.store, self.retry, place, sections, &mut file);
-            if file.capacity() > FILE_KEPT_BYTES {
-                file = Vec::new();
-            }
+            let written = write_files(&*self.store, self.retry, place, sections);
             let mut state = self.shared.state.lock();
             match written {
                 Ok(files) => state.written.entry(epoch).or_default().extend(files),

@@ -175,11 +175,7 @@ impl Process {
         }
         let place = (self.generation, epoch, 0, 0);
         let sections = self.hand_over();
-        let written = if sections.is_empty() {
-            Vec::new()
-        } else {
-            write_files(&*self.store, RETRY, place, sections, &mut Vec::new())?
-        };
+        let written = if sections.is_empty() { Vec::new() } else { write_files(&*self.store, RETRY, place, sections)? };
         if self.rng.random_bool(0.1) {
             // On threads of its own the sweep of one checkpoint meets the files of the next.
             self.run.sweep(KEEP)?;

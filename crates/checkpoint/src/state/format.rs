@@ -11,7 +11,7 @@ use crate::operators::OperatorId;
 use bytes::Bytes;
 use proxima_event::{KEY_GROUPS, KeyGroupSet};
 use std::io;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// The last byte is the version, of the operators' sections as well: each change of how they are written takes another.
 const MAGIC: &[u8; 8] = b"PXSTATE3";
@@ -95,38 +95,65 @@ impl SectionInfo {
     }
 }
 
-/// Makes `file` a file with these sections, and says where each stands.
-pub(crate) fn encode(sections: &[Section], file: &mut Vec<u8>) -> io::Result<Vec<SectionInfo>> {
-    file.clear();
-    // Room for all: growing would copy megabytes, each to pages that the kernel has to zero first.
-    let most = sections.iter().map(|section| section.bytes.len() + INDEX_BYTES).sum::<usize>();
-    file.reserve(MAGIC.len() + most + FOOTER_BYTES);
-    file.extend_from_slice(MAGIC);
+/// A file of state that is to be written: its parts, one behind the other, so that nothing is copied to be in it.
+pub(crate) struct Encoded {
+    parts: Vec<Bytes>,
+    /// Where the sections stand.
+    pub(crate) sections: Vec<SectionInfo>,
+}
+
+impl Encoded {
+    /// All of its bytes.
+    pub(crate) fn parts(&self) -> Vec<&[u8]> {
+        self.parts.iter().map(|part| &part[..]).collect()
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> u64 {
+        self.parts.iter().map(|part| part.len() as u64).sum()
+    }
+
+    /// The checksum of all of its bytes.
+    pub(crate) fn checksum(&self) -> u64 {
+        let mut checksum = Xxh3::new();
+        self.parts.iter().for_each(|part| checksum.update(part));
+        checksum.digest()
+    }
+}
+
+/// A file with these sections.
+pub(crate) fn encode(sections: &[Section]) -> io::Result<Encoded> {
     let mut packer = Packer::new()?;
+    let mut parts = Vec::with_capacity(sections.len() + 2);
     let mut infos = Vec::with_capacity(sections.len());
+    parts.push(Bytes::from_static(MAGIC));
+    let mut offset = MAGIC.len() as u64;
     for section in sections {
         let packed = packer.pack(section)?;
-        let stored = packed.as_deref().unwrap_or(&section.bytes);
+        let is_packed = packed.is_some();
+        let stored = packed.map_or_else(|| section.bytes.clone(), Bytes::from);
         infos.push(SectionInfo {
             operator: section.operator,
             groups: section.groups,
             kind: section.kind,
             added: section.added.min(ALL_ADDED),
-            packed: packed.is_some(),
-            offset: file.len() as u64,
+            packed: is_packed,
+            offset,
             stored: stored.len() as u64,
             raw: section.bytes.len() as u64,
-            checksum: xxh3_64(stored),
+            checksum: xxh3_64(&stored),
         });
-        file.extend_from_slice(stored);
+        offset += stored.len() as u64;
+        parts.push(stored);
     }
-    let index = file.len();
-    infos.iter().for_each(|info| encode_info(info, file));
-    let checksum = xxh3_64(&file[index..]);
-    file.extend_from_slice(&(sections.len() as u32).to_le_bytes());
-    file.extend_from_slice(&checksum.to_le_bytes());
-    file.extend_from_slice(MAGIC);
-    Ok(infos)
+    let mut end = Vec::with_capacity(infos.len() * INDEX_BYTES + FOOTER_BYTES);
+    infos.iter().for_each(|info| encode_info(info, &mut end));
+    let checksum = xxh3_64(&end);
+    end.extend_from_slice(&(sections.len() as u32).to_le_bytes());
+    end.extend_from_slice(&checksum.to_le_bytes());
+    end.extend_from_slice(MAGIC);
+    parts.push(end.into());
+    Ok(Encoded { parts, sections: infos })
 }
 
 /// Compresses the sections of a file.
@@ -208,14 +235,16 @@ fn decode_info(bytes: &[u8]) -> Option<SectionInfo> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::{encode as encode_into, *};
+    use super::{encode as encode_file, *};
     use proptest::prelude::*;
     use proxima_event::KeyGroup;
 
     /// A new file with these sections, and where each stands.
     pub(in super::super) fn encode(sections: &[Section]) -> io::Result<(Vec<u8>, Vec<SectionInfo>)> {
-        let mut file = vec![9; 5];
-        encode_into(sections, &mut file).map(|infos| (file, infos))
+        let file = encode_file(sections)?;
+        let bytes = file.parts().concat();
+        assert_eq!((file.len(), file.checksum()), (bytes.len() as u64, xxh3_64(&bytes)));
+        Ok((bytes, file.sections))
     }
 
     fn section(operator: u64, bytes: Vec<u8>) -> Section {

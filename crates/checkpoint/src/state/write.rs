@@ -6,7 +6,6 @@ use crate::log::{FileRef, lost};
 use crate::names::StateName;
 use crate::store::{Retry, Store, StoreError};
 use proxima_event::{Epoch, Generation};
-use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes of sections, before compression, that go into one file: files are read back by several threads at once.
 const FILE_BYTES: usize = 64 * 1024 * 1024;
@@ -23,19 +22,18 @@ pub(crate) struct WrittenFile {
 const PARTS_MAX: usize = 1 << 20;
 
 /// Writes what a worker holds at the end of an epoch, at its `turn`-th coming. Every file was seen to be there in full
-/// length on return. `file` is memory that is used again.
+/// length on return.
 pub(crate) fn write_files(
     store: &dyn Store,
     retry: Retry,
     (generation, epoch, worker, turn): (Generation, Epoch, usize, usize),
     mut sections: Vec<Section>,
-    file: &mut Vec<u8>,
 ) -> Result<Vec<WrittenFile>, StoreError> {
     let mut files = Vec::new();
     while !sections.is_empty() {
         let rest = sections.split_off(first_file(&sections));
         let name = StateName { epoch, generation, worker, part: turn * PARTS_MAX + files.len() };
-        files.push(write_file(store, retry, (name, &sections), file)?);
+        files.push(write_file(store, retry, name, &sections)?);
         sections = rest;
     }
     Ok(files)
@@ -54,23 +52,24 @@ fn first_file(sections: &[Section]) -> usize {
 fn write_file(
     store: &dyn Store,
     retry: Retry,
-    (name, sections): (StateName, &[Section]),
-    bytes: &mut Vec<u8>,
+    name: StateName,
+    sections: &[Section],
 ) -> Result<WrittenFile, StoreError> {
     let printed = name.print();
-    let sections = format::encode(sections, bytes).map_err(|error| StoreError {
+    let file = format::encode(sections).map_err(|error| StoreError {
         tried: "compress",
         place: printed.clone(),
         reason: error.to_string(),
         lasting: true,
     })?;
+    let (parts, bytes) = (file.parts(), file.len());
     fail_point(FailPoint::BeforeStateFile);
     retry.run(|| {
-        store.put(&printed, bytes)?;
-        let whole = store.size(&printed)? == Some(bytes.len() as u64);
+        store.put_parts(&printed, &parts)?;
+        let whole = store.size(&printed)? == Some(bytes);
         if whole { Ok(()) } else { Err(lost(&printed)) }
     })?;
     fail_point(FailPoint::AfterStateFile);
-    let file = FileRef { name: printed, bytes: bytes.len() as u64, checksum: xxh3_64(bytes) };
-    Ok(WrittenFile { name, file, sections })
+    let checksum = file.checksum();
+    Ok(WrittenFile { name, file: FileRef { name: printed, bytes, checksum }, sections: file.sections })
 }

@@ -7,7 +7,7 @@
 use super::{Append, Listed, Put, Store, StoreError};
 use crate::nonce::nonce;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IoSlice, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -54,12 +54,12 @@ impl LocalStore {
     }
 
     /// Writes the bytes to a file beside `path`, and lets `name` give it its name.
-    fn write(&self, path: &Path, bytes: &[u8], name: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+    fn write(&self, path: &Path, parts: &[&[u8]], name: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
         let folder = path.parent().unwrap_or(&self.root);
         let unnamed = folder.join(format!("{UNNAMED}{}", nonce()));
         let written = self.create(folder, &unnamed).and_then(|mut file| {
             file.lock()?;
-            file.write_all(bytes)?;
+            write_all(&mut file, parts)?;
             file.sync_all()?;
             name(&unnamed)?;
             sync_folder(folder)
@@ -97,14 +97,18 @@ impl LocalStore {
 
 impl Store for LocalStore {
     fn put(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.put_parts(name, &[bytes])
+    }
+
+    fn put_parts(&self, name: &str, parts: &[&[u8]]) -> Result<(), StoreError> {
         let path = self.path(name);
-        let written = self.write(&path, bytes, |unnamed| fs::rename(unnamed, &path));
+        let written = self.write(&path, parts, |unnamed| fs::rename(unnamed, &path));
         written.map_err(|cause| failed("write", &path, &cause))
     }
 
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<Put, StoreError> {
         let path = self.path(name);
-        match self.write(&path, bytes, |unnamed| fs::hard_link(unnamed, &path)) {
+        match self.write(&path, &[bytes], |unnamed| fs::hard_link(unnamed, &path)) {
             Ok(()) => Ok(Put::Done),
             Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {
                 let own = self.get(name)?.is_some_and(|there| there == bytes);
@@ -156,6 +160,23 @@ impl Store for LocalStore {
         let file = file.map_err(|cause| failed("create", &path, &cause))?;
         Ok(Some(Box::new(AppendFile { file, path })))
     }
+}
+
+/// Writes parts one behind the other, as many in a call as the system takes.
+fn write_all(file: &mut File, parts: &[&[u8]]) -> io::Result<()> {
+    let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    let mut left = &mut slices[..];
+    // Empty ones at the front would make a call that writes nothing.
+    IoSlice::advance_slices(&mut left, 0);
+    while !left.is_empty() {
+        match file.write_vectored(left) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut left, written),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 struct AppendFile {
@@ -274,6 +295,18 @@ mod tests {
         appended.add(b"two").unwrap();
         assert_eq!(store.get("cuts/1").unwrap().unwrap(), b"onetwo");
         assert!(store.append("cuts/1").is_err());
+    }
+
+    #[test]
+    fn parts_are_one_object() {
+        let (_folder, store) = store();
+        // More than the system takes in one call.
+        let texts: Vec<String> = (0..3000).map(|at| "x".repeat(at % 5)).collect();
+        let parts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
+        store.put_parts("state/1", &parts).unwrap();
+        assert_eq!(store.get("state/1").unwrap().unwrap(), parts.concat());
+        store.put_parts("state/1", &[b"", b""]).unwrap();
+        assert_eq!(store.get("state/1").unwrap().unwrap(), b"");
     }
 
     #[test]

@@ -39,6 +39,15 @@ pub trait Store: Send + Sync {
     /// When the outside failed; the object may be there all the same.
     fn put(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError>;
 
+    /// The same with an object of some parts, one behind the other. Where the store can do that they are not copied to one
+    /// place first.
+    ///
+    /// # Errors
+    /// When the outside failed; the object may be there all the same.
+    fn put_parts(&self, name: &str, parts: &[&[u8]]) -> Result<(), StoreError> {
+        self.put(name, &parts.concat())
+    }
+
     /// Writes an object unless there is one of this name. Durable on return.
     ///
     /// `bytes` must be unlike those of any other writer (hold a nonce): an object of the same bytes is taken for the

@@ -81,6 +81,10 @@ impl Store for Patient {
         self.call(|| self.store.put(name, bytes))
     }
 
+    fn put_parts(&self, name: &str, parts: &[&[u8]]) -> Result<(), StoreError> {
+        self.call(|| self.store.put_parts(name, parts))
+    }
+
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<Put, StoreError> {
         self.call(|| self.store.put_if_absent(name, bytes))
     }
