@@ -8,7 +8,7 @@ use crate::names::StateName;
 use crate::operators::OperatorId;
 use crate::state::StateKey;
 use crate::state::format::{Kind, SectionInfo};
-use proxima_event::{Epoch, KeyGroupSet};
+use proxima_event::{Epoch, KEY_GROUPS, KeyGroup, KeyGroupSet};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Changes of a group may always replace this many bytes before the group is written anew.
@@ -40,7 +40,8 @@ struct LiveFile {
 /// The chains of all groups of all operators, and the files that they rest in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Chains {
-    groups: HashMap<StateKey, Vec<Link>>,
+    /// By operator and by the number of the key group.
+    groups: HashMap<OperatorId, Vec<Vec<Link>>>,
     files: BTreeMap<StateName, LiveFile>,
     since: HashMap<OperatorId, Epoch>,
 }
@@ -59,9 +60,11 @@ impl Chains {
             if self.since.get(&section.operator).is_none_or(|&since| name.epoch < since) {
                 continue;
             }
+            let chains = self.groups.entry(section.operator).or_insert_with(|| vec![Vec::new(); KEY_GROUPS]);
+            let (mut live_bytes, mut links) = (0, 0);
             let (bytes, replaced) = (shares(section, section.stored), shares(section, section.replaced()));
             for ((group, bytes), replaced) in section.groups.iter().zip(bytes).zip(replaced) {
-                let chain = self.groups.entry((section.operator, group)).or_default();
+                let chain = &mut chains[usize::from(group.0)];
                 if section.kind == Kind::Full {
                     // A whole key group may take several sections of a save.
                     for dead in chain.extract_if(.., |link| !link.file.is_of_save(&name)) {
@@ -69,10 +72,12 @@ impl Chains {
                     }
                 }
                 chain.push(Link { file: name, at, bytes, replaced });
-                let live = self.files.get_mut(&name).expect("the file was just taken in");
-                live.bytes += bytes;
-                live.links += 1;
+                live_bytes += bytes;
+                links += 1;
             }
+            let live = self.files.get_mut(&name).expect("the file was just taken in");
+            live.bytes += live_bytes;
+            live.links += links;
         }
         self.files.retain(|_, live| live.links > 0);
     }
@@ -91,8 +96,9 @@ impl Chains {
     /// groups it is needed, in the order in which they apply.
     pub(crate) fn of(&self, operator: OperatorId, groups: &KeyGroupSet) -> BTreeMap<(StateName, usize), KeyGroupSet> {
         let mut sections = BTreeMap::<_, KeyGroupSet>::new();
+        let Some(chains) = self.groups.get(&operator) else { return sections };
         for group in groups.iter() {
-            for link in self.groups.get(&(operator, group)).into_iter().flatten() {
+            for link in &chains[usize::from(group.0)] {
                 sections.entry((link.file, link.at)).or_default().insert(group);
             }
         }
@@ -103,11 +109,11 @@ impl Chains {
     pub(crate) fn due(&self) -> Vec<(StateKey, u64)> {
         let wasteful: HashSet<StateName> =
             self.files.iter().filter(|(_, live)| is_wasteful(live)).map(|(&name, _)| name).collect();
-        let mut due: Vec<_> = self
-            .groups
-            .iter()
-            .filter_map(|(&key, chain)| Some((urgency(chain, &wasteful)?, key, chain_bytes(chain))))
-            .collect();
+        let chains = self.groups.iter().flat_map(|(&operator, chains)| {
+            (0..).zip(chains).map(move |(group, chain)| ((operator, KeyGroup(group)), chain))
+        });
+        let mut due: Vec<_> =
+            chains.filter_map(|(key, chain)| Some((urgency(chain, &wasteful)?, key, chain_bytes(chain)))).collect();
         due.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
         due.into_iter().map(|(_, key, bytes)| (key, bytes)).collect()
     }
@@ -168,7 +174,7 @@ mod tests {
     use crate::operators::OperatorFacts;
     use crate::state::format::{Section, tests::encode};
     use proptest::prelude::*;
-    use proxima_event::{Generation, KeyGroup};
+    use proxima_event::Generation;
 
     const OPERATOR: OperatorId = OperatorId(1);
 
@@ -260,7 +266,7 @@ mod tests {
         let expected = [((2, 0, 0), &[2][..]), ((3, 0, 0), &[2]), ((4, 0, 0), &[0, 1]), ((4, 1, 0), &[1, 4])];
         assert_eq!(of, expected.map(|(section, of)| (section, groups(of))));
         assert_eq!(chains.files().len(), 4);
-        assert!(chains.groups.values().flatten().all(|link| (333..=1000).contains(&link.bytes)));
+        assert!(chains.groups.values().flatten().flatten().all(|link| (333..=1000).contains(&link.bytes)));
         add_of(&mut chains, 5, 0, &[(&[2, 3], Kind::Full)]);
         assert_eq!(chains.files().len(), 3, "nothing of the first two files is needed");
     }
