@@ -134,6 +134,13 @@ impl PairRows {
         rewrite(&mut self.slab, &mut self.rows[object as usize], self.entry, row);
     }
 
+    /// Takes away an object's row, if it has one.
+    pub(crate) fn clear(&mut self, object: u32) {
+        if let Some(row) = self.rows.get_mut(object as usize) {
+            self.slab.free(row);
+        }
+    }
+
     /// The counts of a row that are not zero, by id. Leaves the row as short as it can be.
     pub(crate) fn read(&mut self, object: u32, sums: &mut Vec<(u32, i64)>) {
         let row = &mut self.rows[object as usize];

@@ -14,6 +14,9 @@ const BLOCK: usize = BLOCK_UNITS * UNIT;
 /// How many size classes there are: the last holds more than 2^28 words.
 const CLASSES: usize = 150;
 
+/// The first class of large arrays, of some 4,000 words.
+const LARGE: usize = 44;
+
 /// Words that an array of each class holds: multiples of a unit, at most an eighth apart once that is possible.
 const SIZES: [u32; CLASSES] = {
     let mut sizes = [UNIT as u32; CLASSES];
@@ -69,6 +72,9 @@ pub(crate) struct Slab {
     /// The number of the block that small arrays are cut from.
     open: Option<usize>,
     free: Vec<Vec<u32>>,
+    /// How many freed arrays are large, and the units left of one that small arrays are cut from.
+    large_free: usize,
+    spare: Range<u32>,
     words: usize,
 }
 
@@ -195,9 +201,15 @@ impl Slab {
 
     fn allocate(&mut self, class: usize) -> u32 {
         if let Some(at) = self.free.get_mut(class).and_then(Vec::pop) {
+            self.large_free -= usize::from(class >= LARGE);
             return at;
         }
         let size = SIZES[class] as usize;
+        if class < LARGE
+            && let Some(at) = self.cut((size / UNIT) as u32)
+        {
+            return at;
+        }
         self.words += size;
         if size > BLOCK {
             return self.add_block(size);
@@ -217,6 +229,32 @@ impl Slab {
         at as u32
     }
 
+    /// Cuts a small array from a large one that was freed: few others are ever so large, and many are small.
+    fn cut(&mut self, units: u32) -> Option<u32> {
+        if self.spare.len() < units as usize {
+            if self.large_free == 0 {
+                return None;
+            }
+            let class = (LARGE..self.free.len()).find(|&class| !self.free[class].is_empty())?;
+            let at = self.free[class].pop()?;
+            self.large_free -= 1;
+            let rest = std::mem::replace(&mut self.spare, at..at + SIZES[class] / UNIT as u32);
+            self.free_units(rest);
+        }
+        let at = self.spare.start;
+        self.spare.start += units;
+        Some(at)
+    }
+
+    /// Frees some units as arrays of whatever sizes they give.
+    fn free_units(&mut self, mut units: Range<u32>) {
+        while !units.is_empty() {
+            let class = SIZES.partition_point(|&size| size as usize <= units.len() * UNIT) - 1;
+            self.free_at(class, units.start);
+            units.start += SIZES[class] / UNIT as u32;
+        }
+    }
+
     /// Adds a block of so many words and gives its first unit. Memory of it that is not touched costs nothing.
     fn add_block(&mut self, words: usize) -> u32 {
         let number = self.blocks.len();
@@ -230,11 +268,15 @@ impl Slab {
     }
 
     fn release(&mut self, array: &Array) {
-        let class = array.class as usize - 1;
+        self.free_at(array.class as usize - 1, array.at);
+    }
+
+    fn free_at(&mut self, class: usize, at: u32) {
         if self.free.len() <= class {
             self.free.resize_with(class + 1, Vec::new);
         }
-        self.free[class].push(array.at);
+        self.large_free += usize::from(class >= LARGE);
+        self.free[class].push(at);
     }
 }
 
@@ -245,8 +287,24 @@ fn place(at: u32) -> (usize, usize) {
     (at / BLOCK_UNITS, at % BLOCK_UNITS * UNIT)
 }
 
+/// By units the least class that holds so many, for small arrays: they are what is mostly asked for.
+const SMALL: [u8; 65] = {
+    let (mut classes, mut units, mut class) = ([0; 65], 0, 0);
+    while units < classes.len() {
+        if SIZES[class] < (units * UNIT) as u32 {
+            class += 1;
+        }
+        classes[units] = class as u8;
+        units += 1;
+    }
+    classes
+};
+
 /// The least class that holds so many words.
 fn least_class_for(capacity: usize) -> usize {
+    if let Some(&class) = SMALL.get(capacity.div_ceil(UNIT)) {
+        return usize::from(class);
+    }
     let class = SIZES.partition_point(|&size| (size as usize) < capacity);
     assert!(class < CLASSES, "an array of {capacity} words is too long");
     class
@@ -291,6 +349,24 @@ mod tests {
         assert!(SIZES.windows(2).all(|pair| pair[0] < pair[1] && (pair[1] as usize).is_multiple_of(UNIT)));
         assert!(SIZES.windows(2).skip(14).all(|pair| f64::from(pair[1]) < f64::from(pair[0]) * 1.15));
         assert!(SIZES[CLASSES - 1] > 1 << 28);
+    }
+
+    #[test]
+    fn small_arrays_are_cut_from_a_large_one_that_was_freed() {
+        let mut slab = Slab::default();
+        let mut large = slab.array(10_000);
+        assert!(usize::from(large.class) > LARGE && (2_000..8_000).contains(&SIZES[LARGE]));
+        slab.free(&mut large);
+        let words = slab.words;
+        let mut small: Vec<Array> = (0..90).map(|number| slab.array(1 + number)).collect();
+        assert_eq!(slab.words, words, "all of them have room in it");
+        for (number, array) in (0..).zip(&mut small) {
+            array.set_len(array.capacity());
+            slab.words_mut(array).fill(number);
+        }
+        assert!((0..).zip(&small).all(|(number, array)| slab.words(array).iter().all(|&word| word == number)));
+        assert_eq!(slab.array(8_000).capacity(), SIZES[least_class_for(8_000)] as usize);
+        assert!(slab.words > words);
     }
 
     #[test]

@@ -47,11 +47,11 @@ impl Shard {
                 pairs.take_work(hidden.object, old);
             }
             if old != new {
-                for edge in self.edges.from(beside.subject, beside.others.start).take(others) {
-                    match old < new {
-                        true => pairs.add_work(edge.object, new - old),
-                        false => pairs.take_work(edge.object, old - new),
-                    }
+                let (words, layout) = (self.edges.layout.head_words(), self.edges.layout);
+                let heads = &self.edges.heads(beside.subject)[beside.others.start * words..beside.others.end * words];
+                match old < new {
+                    true => layout.each(heads, |object, _| pairs.add_work(object, new - old)),
+                    false => layout.each(heads, |object, _| pairs.take_work(object, old - new)),
                 }
             }
         }
@@ -63,7 +63,7 @@ impl Shard {
         let others = &self.edges.heads(beside.subject)[beside.others.start * words..beside.others.end * words];
         let except = beside.except.map(|place| place - beside.others.start);
         if let Some(pairs) = &mut self.pairs {
-            pairs.prepare(shifts, layout, others);
+            pairs.shift(shifts, layout, others);
         }
         let mut turns = [None, None];
         for (shift, turn) in shifts.iter().zip(&mut turns) {
@@ -88,15 +88,11 @@ impl Shard {
             self.norms.shift(shift.object, before, after);
             *turn = turned(shift.object, before, after);
         }
-        if let Some(pairs) = &mut self.pairs {
-            pairs.shift(shifts, layout, others);
-        }
         if let Some(counts) = self.counts.as_mut().filter(|counts| counts.hot_count() > 0)
             && turns.iter().any(Option::is_some)
         {
             let related = self.related.of(layout, others, self.is_simple);
             for turn in turns.iter().flatten() {
-                counts.prepare(&[turn], EdgeLayout::PLAIN, related);
                 counts.shift(&[turn], EdgeLayout::PLAIN, related);
             }
         }

@@ -29,8 +29,8 @@ impl Inverted {
     /// A subject has its first edge to an object.
     pub(super) fn add(&mut self, object: u32, subject: u32) {
         let list = self.lists.at(object as usize);
-        let has_left = self.leavers.get(subject as usize / 64).is_some_and(|word| word >> (subject % 64) & 1 == 1);
-        if has_left && list.gone > 0 && self.gone.remove(&(object, subject)) {
+        let has_left = || self.leavers.get(subject as usize / 64).is_some_and(|word| word >> (subject % 64) & 1 == 1);
+        if list.gone > 0 && has_left() && self.gone.remove(&(object, subject)) {
             list.gone -= 1;
             return;
         }
@@ -80,6 +80,12 @@ impl Inverted {
         if let Some(list) = self.lists.get(object as usize) {
             prefetch(list);
         }
+    }
+
+    /// Asks the processor to load whether a subject ever left a list.
+    #[inline]
+    pub(super) fn prefetch_leaver(&self, subject: u32) {
+        self.leavers.get(subject as usize / 64).into_iter().for_each(prefetch);
     }
 
     /// Asks the processor to load the end of an object's list; best some time after [`Inverted::prefetch_head`].

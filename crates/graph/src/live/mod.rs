@@ -217,7 +217,7 @@ impl LiveGraph {
                     objects: self.kind(store.object),
                 });
             }
-            shard.tell_news();
+            shard.conclude();
         }
         self.changed();
     }
@@ -230,7 +230,7 @@ impl LiveGraph {
         for row in 0..rows.len() {
             shard.append(rows.subjects[row], rows.edge(row), &rows.given, row);
         }
-        shard.tell_news();
+        shard.conclude();
         // Nothing of what is loaded counts as changed for those who watch.
         shard.take_touched();
         drop(shard);

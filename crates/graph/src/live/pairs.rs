@@ -14,8 +14,8 @@ use crate::table::Table;
 
 /// An object whose work falls below this part of the threshold is no longer hot.
 const COLD_BELOW_ONE_IN: u64 = 4;
-/// Sums that are asked for before the first of them is added to.
-const AHEAD: usize = 32;
+/// So many sums are asked for before they are added to: by then the first ones are there.
+const NOTED_MAX: usize = 128;
 
 #[derive(Debug)]
 pub(super) struct Pairs {
@@ -34,8 +34,18 @@ pub(super) struct Pairs {
     /// The edges to hot objects beside those that change, while these are followed: object and weight. So many count.
     others: Vec<(u32, i64)>,
     kept: usize,
+    /// What is to be added to sums.
+    noted: Vec<Note>,
     /// Sums are too large for rows: every object stays cold.
     is_wide: bool,
+}
+
+/// A value that is to be added to the sum of an object in a row.
+#[derive(Clone, Copy, Debug)]
+struct Note {
+    row: u32,
+    object: u32,
+    value: i64,
 }
 
 impl Pairs {
@@ -50,6 +60,7 @@ impl Pairs {
             waiting: Vec::new(),
             others: Vec::new(),
             kept: 0,
+            noted: Vec::new(),
             is_wide: false,
         }
     }
@@ -67,10 +78,10 @@ impl Pairs {
     }
 
     /// Gathering an object has become more work.
+    #[inline]
     pub(super) fn add_work(&mut self, object: u32, work: u64) {
         if object as usize >= self.objects.len() {
             self.hot.resize(object as usize / 64 + 1, 0);
-            self.rows.admit(object);
         }
         let total = self.objects.at(object as usize);
         *total += work;
@@ -84,9 +95,11 @@ impl Pairs {
         let total = self.objects.at(object as usize);
         *total -= work;
         if *total < self.hot_work / COLD_BELOW_ONE_IN && self.is_hot(object) {
+            // It may become hot again, with a row of its own time.
+            self.settle();
             self.hot[object as usize / 64] &= !(1 << (object % 64));
             self.hot_count -= 1;
-            self.rows.write(object, &[]);
+            self.rows.clear(object);
             self.dense.take(object);
         }
     }
@@ -115,78 +128,72 @@ impl Pairs {
         }
     }
 
-    /// Weights between a subject and some objects are about to change, beside these shown edges of the subject: asks the
-    /// processor for the sums that follow. They lie all over memory.
-    #[inline]
-    pub(super) fn prepare(&mut self, shifts: &[&Shift], layout: EdgeLayout, heads: &[u32]) {
-        if self.hot_count > 0 {
-            self.keep_hot(layout, heads);
-            for shift in shifts {
-                let others = &self.others[..self.kept.min(AHEAD)];
-                others.iter().for_each(|&(other, _)| self.prefetch_sum(other, shift.object));
-                if let Some(number) = self.dense.number(shift.object) {
-                    layout.each(heads, |other, _| self.dense.prefetch(number, other));
-                }
-            }
-        }
-    }
-
-    /// They have changed, one after the other.
+    /// Weights between a subject and some objects have changed, one after the other, beside these shown edges of the subject:
+    /// notes what is added to which sums. They lie all over memory; the processor is asked for them now, and they are
+    /// added to when there are many such, with [`Pairs::settle`] at the latest.
     #[inline]
     pub(super) fn shift(&mut self, shifts: &[&Shift], layout: EdgeLayout, heads: &[u32]) {
         if self.hot_count > 0 {
-            self.shift_hot(shifts, layout, heads);
-        }
-    }
-
-    fn shift_hot(&mut self, shifts: &[&Shift], layout: EdgeLayout, heads: &[u32]) {
-        let others = std::mem::take(&mut self.others);
-        for shift in shifts {
-            let delta = shift.after.wrapping_sub(shift.before);
-            let others = &others[..self.kept];
-            if !self.add_each(others, shift.object, delta) || !self.add_all(shift.object, layout, heads, delta) {
+            self.keep_hot(layout, heads);
+            let noted = shifts.iter().all(|shift| self.note_each(shift) && self.note_all(shift, layout, heads));
+            if !noted {
                 self.widen();
-                break;
+            } else if self.noted.len() >= NOTED_MAX {
+                self.settle();
             }
         }
-        self.others = others;
     }
 
-    /// Adds to the rows of hot objects what their edges have to do with that to `object`, changed by `delta`.
-    fn add_each(&mut self, others: &[(u32, i64)], object: u32, delta: i64) -> bool {
-        others.iter().enumerate().all(|(index, &(other, weight))| {
-            if let Some(&(ahead, _)) = others.get(index + AHEAD) {
-                self.prefetch_sum(ahead, object);
+    /// Adds what was noted. Must come before anybody reads.
+    pub(super) fn settle(&mut self) {
+        let mut noted = std::mem::take(&mut self.noted);
+        if !noted.iter().all(|note| self.add(note)) {
+            self.widen();
+        }
+        noted.clear();
+        self.noted = noted;
+    }
+
+    /// Notes what the edges to hot objects have to do with one that has changed. False where that does not fit.
+    fn note_each(&mut self, shift: &Shift) -> bool {
+        let (object, delta) = (shift.object, shift.after.wrapping_sub(shift.before));
+        for &(row, weight) in self.others[..self.kept].iter().filter(|(other, _)| *other != object) {
+            let Some(value) = delta.checked_mul(weight) else { return false };
+            match self.dense.number(row) {
+                Some(number) => self.dense.prefetch(number, object),
+                None => self.rows.prefetch(row),
             }
-            other == object || self.add(other, object, delta, weight)
-        })
+            self.noted.push(Note { row, object, value });
+        }
+        true
     }
 
-    /// Adds to the row of `object`, if it has one, what its edge, changed by `delta`, has to do with these.
-    fn add_all(&mut self, object: u32, layout: EdgeLayout, heads: &[u32], delta: i64) -> bool {
-        let mut fits = true;
-        if self.is_hot(object) {
-            layout.each(heads, |other, weight| fits &= other == object || self.add(object, other, delta, weight));
+    /// Notes what an edge that has changed, if it is to a hot object, has to do with these. False where that does not fit.
+    fn note_all(&mut self, shift: &Shift, layout: EdgeLayout, heads: &[u32]) -> bool {
+        let (row, delta, mut fits) = (shift.object, shift.after.wrapping_sub(shift.before), true);
+        if self.is_hot(row) {
+            let number = self.dense.number(row);
+            layout.each(heads, |object, weight| {
+                if object != row {
+                    let value = delta.checked_mul(weight);
+                    fits &= value.is_some();
+                    number.inspect(|&number| self.dense.prefetch(number, object));
+                    self.noted.push(Note { row, object, value: value.unwrap_or(0) });
+                }
+            });
         }
         fits
     }
 
-    /// Asks the processor to load what holds the sum of `object` in a row.
+    /// Adds to a sum in a row. False, with the row in disorder, where it does not fit.
     #[inline]
-    fn prefetch_sum(&self, row: u32, object: u32) {
-        match self.dense.number(row) {
-            Some(number) => self.dense.prefetch(number, object),
-            None => self.rows.prefetch(row),
-        }
-    }
-
-    /// Adds to the sum of `object` in a row. False, with the row in disorder, where it does not fit.
-    #[inline]
-    fn add(&mut self, row: u32, object: u32, delta: i64, weight: i64) -> bool {
-        let Some(value) = delta.checked_mul(weight) else { return false };
+    fn add(&mut self, &Note { row, object, value }: &Note) -> bool {
         match self.dense.number(row) {
             Some(number) => self.dense.add(number, object, value) || self.thin(row, object, value),
-            None => self.rows.add(row, object, value),
+            None => {
+                self.rows.admit(object);
+                self.rows.add(row, object, value)
+            }
         }
     }
 
@@ -194,11 +201,13 @@ impl Pairs {
     #[cold]
     fn thin(&mut self, row: u32, object: u32, value: i64) -> bool {
         let sums = self.dense.take(row);
-        self.put_sparse(row, &sums) && self.rows.add(row, object, value)
+        self.put_sparse(row, &sums) && self.add(&Note { row, object, value })
     }
 
     /// Gives an object a row that names others one by one. False where that is not worth it.
     fn put_sparse(&mut self, object: u32, sums: &[(u32, i64)]) -> bool {
+        // Where all rows are dense, or none are kept, there is no table of the others.
+        self.rows.admit(sums.iter().map(|(other, _)| *other).fold(object, u32::max));
         let fits = self.rows.fits(sums);
         if fits {
             self.rows.write(object, sums);
@@ -267,7 +276,43 @@ impl Pairs {
         self.hot.fill(0);
         self.hot_count = 0;
         self.waiting.clear();
+        self.noted.clear();
         self.rows = PairRows::default();
         self.dense = DenseRows::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_noted_is_added_to_the_row_that_there_was() {
+        for objects in [3, 200] {
+            let mut pairs = Pairs::new(4);
+            let heads = [1, 3];
+            let row = |pairs: &Pairs| {
+                let mut sum = 0;
+                pairs.each(1, |other, value| sum += if other == 2 { value } else { 0 });
+                sum
+            };
+            pairs.add_work(objects, 1);
+            pairs.add_work(1, 8);
+            assert_eq!(pairs.next_waiting(), Some(1));
+            pairs.promote(1, &[(2, 10)]);
+            assert_eq!(pairs.dense.number(1).is_some(), objects == 3, "rows of both kinds");
+            let come = Shift { object: 2, before: 0, after: 5 };
+            pairs.shift(&[&come], EdgeLayout::PLAIN, &heads);
+            pairs.settle();
+            assert_eq!(row(&pairs), 25);
+            pairs.shift(&[&come], EdgeLayout::PLAIN, &heads);
+            pairs.take_work(1, 8);
+            assert!(!pairs.is_hot(1) && row(&pairs) == 0);
+            pairs.add_work(1, 8);
+            assert_eq!(pairs.next_waiting(), Some(1));
+            pairs.promote(1, &[(2, 7)]);
+            pairs.settle();
+            assert_eq!(row(&pairs), 7, "a row that was gathered holds what was noted before");
+        }
     }
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// theirs.
 #[derive(Debug)]
 pub(super) struct Presence {
-    /// By key group and by the number in it.
-    named: Vec<Mutex<Vec<u32>>>,
+    /// By key group and by the number in it. There are fewer shards than 2^16.
+    named: Vec<Mutex<Vec<u16>>>,
     there: AtomicU64,
 }
 
@@ -28,7 +28,7 @@ impl Presence {
         if number >= named.len() {
             named.resize(number + 1, 0);
         }
-        named[number] += 1;
+        named[number] = named[number].checked_add(1).expect("fewer than 2^16 shards name an object");
         if named[number] == 1 {
             self.there.fetch_add(1, Relaxed);
         }

@@ -13,8 +13,9 @@ use crate::live::edges::StoredEdge;
 use crate::sums::{Sum, Sums};
 use hashbrown::HashMap;
 
-/// How far ahead of a row its subject's edges are asked for: the head twice as far as what it leads to.
-const AHEAD: usize = 8;
+/// So many subjects or rows are asked for together: the processor finds out where several lie at the same time, but not
+/// while it has other work in between. What leads to their edges is asked for one group before these.
+const GROUP: usize = 8;
 
 impl Shard {
     /// Appends the shown edges of a subject.
@@ -113,11 +114,10 @@ impl Shard {
     /// Asks the processor for the edges of subjects some places ahead in a list.
     #[inline]
     pub(super) fn prefetch_subject(&self, subjects: &[u32], index: usize) {
-        if let Some(&ahead) = subjects.get(index + 2 * AHEAD) {
-            self.edges.prefetch_subject(ahead);
-        }
-        if let Some(&ahead) = subjects.get(index + AHEAD) {
-            self.edges.prefetch_heads(ahead, self.shown_max());
+        if index.is_multiple_of(GROUP) {
+            let [near, far] = ahead(subjects, index);
+            far.iter().for_each(|&subject| self.edges.prefetch_subject(subject));
+            near.iter().for_each(|&subject| self.edges.prefetch_heads(subject, self.shown_max()));
         }
     }
 
@@ -125,17 +125,33 @@ impl Shard {
     #[inline]
     pub(super) fn prefetch_row(&self, subjects: &[u32], objects: &[u32], index: usize) {
         self.prefetch_subject(subjects, index);
-        if let Some(&ahead) = subjects.get(index + AHEAD) {
-            self.edges.prefetch_tail(ahead);
+        if index.is_multiple_of(GROUP) {
+            let [near, far] = ahead(subjects, index);
+            far.iter().for_each(|&subject| self.inverted.prefetch_leaver(subject));
+            near.iter().for_each(|&subject| self.edges.prefetch_tail(subject));
+            let [near, far] = ahead(objects, index);
+            for &object in far {
+                self.inverted.prefetch_head(object);
+                self.norms.prefetch(object);
+                self.each_pairs(|pairs| pairs.prefetch(object));
+            }
+            near.iter().for_each(|&object| self.inverted.prefetch_end(object));
+            subjects[index..].iter().take(GROUP).for_each(|&subject| self.prefetch_work(subject));
         }
-        if let Some(&ahead) = objects.get(index + 2 * AHEAD) {
-            self.inverted.prefetch_head(ahead);
-            self.norms.prefetch(ahead);
-            [&self.pairs, &self.counts].into_iter().flatten().for_each(|pairs| pairs.prefetch(ahead));
+    }
+
+    /// Asks the processor for how much work it is to gather a subject's objects, where that is about to change.
+    #[inline]
+    fn prefetch_work(&self, subject: u32) {
+        let count = self.edges.len(subject);
+        if count < self.shown_max() && Pairs::work_of(count) != Pairs::work_of(count + 1) {
+            let (layout, heads) = (self.edges.layout, self.edges.heads(subject));
+            self.each_pairs(|pairs| layout.each(heads, |object, _| pairs.prefetch(object)));
         }
-        if let Some(&ahead) = objects.get(index + AHEAD) {
-            self.inverted.prefetch_end(ahead);
-        }
+    }
+
+    fn each_pairs(&self, call: impl FnMut(&Pairs)) {
+        [&self.pairs, &self.counts].into_iter().flatten().for_each(call);
     }
 
     /// All edges of a key group's subjects, shown or not, in the order they lie in.
@@ -154,6 +170,13 @@ impl Shard {
             given: Given::of(&relation.attributes, &self.attributes.export(&places)),
         }
     }
+}
+
+/// What comes after a group in a list: the next group, and the one after that. At the beginning the first one is next.
+fn ahead(list: &[u32], index: usize) -> [&[u32]; 2] {
+    let place = |groups: usize| (index + groups * GROUP).min(list.len());
+    let first = if index == 0 { 0 } else { 1 };
+    [&list[place(first)..place(2)], &list[place(2 * first)..place(3)]]
 }
 
 fn seen(edge: &StoredEdge, other: u32, shard: u16) -> Edge {

@@ -105,8 +105,10 @@ impl Shard {
         self.edges.from(subject, self.first_shown(self.edges.len(subject)))
     }
 
-    /// Tells who comes and goes: at the end of whatever changes edges, for a lock waits for all that was written before it.
-    pub(super) fn tell_news(&mut self) {
+    /// Ends whatever changes edges, before anybody reads: adds what pair sums have waited for, and tells who comes and goes,
+    /// for a lock waits for all that was written before it.
+    pub(super) fn conclude(&mut self) {
+        [&mut self.pairs, &mut self.counts].into_iter().flatten().for_each(Pairs::settle);
         for (id, news) in self.news.drain(..) {
             match news {
                 News::SubjectCame => self.present.subjects.come(id),
@@ -117,8 +119,8 @@ impl Shard {
         }
     }
 
-    /// Takes in a row, of which [`Shard::tell_news`] tells: rows that are equal in all but the weight are one edge, which is there while the sum of their
-    /// weights is not zero.
+    /// Takes in a row; [`Shard::conclude`] must follow. Rows that are equal in all but the weight are one edge, which is there
+    /// while the sum of their weights is not zero.
     pub(super) fn change(&mut self, change: &RowChange<'_>) {
         let (same_time, found) = self.find(change);
         match found {
@@ -139,7 +141,7 @@ impl Shard {
         }
     }
 
-    /// Appends an edge behind all that a subject has: how a checkpoint gives them back. [`Shard::tell_news`] tells of it.
+    /// Appends an edge behind all that a subject has: how a checkpoint gives them back. [`Shard::conclude`] must follow.
     pub(super) fn append(&mut self, subject: u32, edge: StoredEdge, given: &Given, row: usize) {
         let row = self.attributes.insert(given, row);
         let place = self.edges.len(subject);
@@ -149,7 +151,7 @@ impl Shard {
     /// Takes away edges older than the bound, of at most so many subjects. Says whether there may be more.
     pub(super) fn expire(&mut self, bound_us: i64, subjects: usize) -> bool {
         let more = (0..subjects).all(|_| self.expire_next(bound_us));
-        self.tell_news();
+        self.conclude();
         more
     }
 
@@ -158,7 +160,7 @@ impl Shard {
         while self.edges.len(subject) > 0 {
             self.take(subject, 0);
         }
-        self.tell_news();
+        self.conclude();
     }
 
     /// Takes away all edges to an object, of the subjects of one key group or of all.
@@ -174,7 +176,7 @@ impl Shard {
                 self.take(subject, place);
             }
         }
-        self.tell_news();
+        self.conclude();
     }
 
     /// Notes from now on which edges change.
