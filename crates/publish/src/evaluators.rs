@@ -1,10 +1,15 @@
 //! The threads: one sends what the supervisors' windows give out, others answer from the graph. Here, and nowhere else in
 //! this crate, a clock is read.
+//!
+//! What changes all the time could keep all cores busy for ever. Those who answer for it give way to all others, so that
+//! events are taken in first, and to one who answers for what changes now and then alone.
 
 use crate::content::Memory;
+use crate::lanes::Lane;
 use crate::message::Request;
+use crate::priority::give_way;
 use crate::publisher::{Clock, Publisher};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use proxima_graph::{KindId, LiveGraph, RelationId, Touched, Watch};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +20,9 @@ use std::time::{Duration, Instant};
 
 /// Requests that wait for an evaluator. What finds no place counts as lost: it is sent again, and the window shrinks.
 const QUEUE: usize = 1 << 13;
+
+/// More of what changes now and then is not left to one: when a run begins that may be all there is.
+const ALONE: usize = 64;
 
 /// How often windows are looked at while anything waits, beside being woken …
 const TICK: Duration = Duration::from_millis(5);
@@ -70,7 +78,8 @@ impl Default for Setting {
 }
 
 impl Evaluators {
-    /// Starts so many threads for the paths of a graph, which nothing has been written to yet.
+    /// Starts threads for the paths of a graph, which nothing has been written to yet: so many that give way, and one that
+    /// does not.
     ///
     /// # Panics
     /// When the system has no room for threads.
@@ -86,13 +95,14 @@ impl Evaluators {
         let publishers = Arc::new(Publishers(publishers));
         let watch: Weak<Publishers> = Arc::downgrade(&publishers);
         graph.watch(watch, relations, kinds);
-        let (queue, requests) = bounded(QUEUE);
+        let [(seldom, first), (often, requests)] = [bounded(ALONE), bounded(QUEUE)];
         let (stop, losses) = (Arc::new(AtomicBool::new(false)), Arc::new(Losses::new(faults)));
         let Setting { wake, woken, .. } = setting;
         let mut handles = Vec::new();
         let sender = Sends {
             publishers: Arc::clone(&publishers),
-            queue,
+            seldom,
+            often,
             woken,
             stop: Arc::clone(&stop),
             losses: Arc::clone(&losses),
@@ -102,13 +112,19 @@ impl Evaluators {
                 sender.publishers.0.iter().for_each(|publisher| publisher.break_off());
             }
         }));
+        let evaluator = |requests: &Receiver<Addressed>| Evaluator {
+            publishers: Arc::clone(&publishers),
+            requests: requests.clone(),
+            losses: Arc::clone(&losses),
+        };
+        let prompt = evaluator(&first);
+        handles.push(spawn("evaluator".to_owned(), move || prompt.run()));
         for number in 0..threads.max(1) {
-            let evaluator = Evaluator {
-                publishers: Arc::clone(&publishers),
-                requests: requests.clone(),
-                losses: Arc::clone(&losses),
-            };
-            handles.push(spawn(format!("evaluator {number}"), move || evaluator.run()));
+            let evaluator = evaluator(&requests);
+            handles.push(spawn(format!("evaluator {number}"), move || {
+                give_way();
+                evaluator.run();
+            }));
         }
         Self { publishers, stop, wake, threads: handles }
     }
@@ -167,7 +183,8 @@ impl Losses {
 
 struct Sends {
     publishers: Arc<Publishers>,
-    queue: Sender<Addressed>,
+    seldom: Sender<Addressed>,
+    often: Sender<Addressed>,
     woken: Receiver<()>,
     stop: Arc<AtomicBool>,
     losses: Arc<Losses>,
@@ -179,16 +196,26 @@ impl Sends {
             let mut is_idle = true;
             for (publisher, of) in self.publishers.0.iter().enumerate() {
                 for worker in 0..of.workers() {
-                    for request in of.poll(worker) {
+                    for (lane, request) in of.poll(worker) {
                         if !self.losses.loses() {
-                            // One that finds no place is sent again after the blocking time.
-                            let _ = self.queue.try_send(Addressed { publisher, worker, request });
+                            self.send(lane, Addressed { publisher, worker, request });
                         }
                     }
                 }
                 is_idle &= of.is_all_settled();
             }
             let _ = self.woken.recv_timeout(if is_idle { IDLE } else { TICK });
+        }
+    }
+
+    fn send(&self, lane: Lane, request: Addressed) {
+        let left = match lane {
+            Lane::Seldom => self.seldom.try_send(request).err().map(TrySendError::into_inner),
+            Lane::Often => Some(request),
+        };
+        if let Some(request) = left {
+            // One that finds no place is sent again after the blocking time.
+            let _ = self.often.try_send(request);
         }
     }
 }

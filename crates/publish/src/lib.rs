@@ -7,15 +7,17 @@
 //!   └── end of the epoch ──> Publish ── the lists that came back ──> sink
 //! ```
 //!
-//! [`trace`] knows whose lists a change may change, [`window`] what is sent when, [`publisher`] holds both together for each
-//! worker; [`evaluators`] has the threads, [`operator`] the place in the dataflow, by which sinks and checkpoints treat
+//! [`trace`] knows whose lists a change may change, [`window`] and [`lanes`] what is sent when, [`publisher`] holds them
+//! together for each worker; [`evaluators`] has the threads, [`operator`] the place in the dataflow, by which sinks and checkpoints treat
 //! lists as all other results.
 
 mod content;
 mod evaluate;
 pub mod evaluators;
+pub mod lanes;
 pub mod message;
 pub mod operator;
+mod priority;
 pub mod publisher;
 pub mod reader;
 pub mod rows;

@@ -6,9 +6,10 @@
 
 use crate::content::{Content, Memory};
 use crate::evaluate::Subject;
+use crate::lanes::{Lane, Lanes, Returned};
 use crate::message::{Changed, Found, List, ReqDirect, ReqIndirect, Request, RetDirect};
 use crate::trace::{End, Place, Traces};
-use crate::window::{Figures, SendWindow, WindowRules};
+use crate::window::{Figures, Send as ToSend, WindowRules};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use hashbrown::HashSet;
 use parking_lot::Mutex;
@@ -74,8 +75,8 @@ struct Supervisor {
 }
 
 struct State {
-    masters: SendWindow<u32>,
-    changes: SendWindow<Changed>,
+    masters: Lanes<u32>,
+    changes: Lanes<Changed>,
     /// Lists that have not been put out.
     returned: BTreeMap<u32, Option<List>>,
     /// Where checkpoints are on: changes whose marks a save of another worker may not have.
@@ -118,9 +119,9 @@ impl Publisher {
         let traces = content.traces();
         let supervisor = || Supervisor {
             state: Mutex::new(State {
-                masters: SendWindow::new(rules.window),
+                masters: Lanes::new(rules.window),
                 // On the way to a master there may be several of them, which shall not add up.
-                changes: SendWindow::new(WindowRules { interval_us: rules.window.interval_us / 4, ..rules.window }),
+                changes: Lanes::new(WindowRules { interval_us: rules.window.interval_us / 4, ..rules.window }),
                 returned: BTreeMap::new(),
                 done: None,
                 seen: Seen {
@@ -290,7 +291,7 @@ impl Publisher {
     }
 
     /// What a worker's supervisor sends now.
-    pub fn poll(&self, worker: usize) -> Vec<Request> {
+    pub fn poll(&self, worker: usize) -> Vec<(Lane, Request)> {
         let now_us = (self.clock)();
         let hurry = self.hurry.load(Relaxed);
         self.mark_changed_all(worker, now_us, hurry);
@@ -299,11 +300,12 @@ impl Publisher {
         // Lists that nobody takes, since a store is slow, hold new ones back: so memory is bounded.
         let room = self.rules.window.big.saturating_sub(state.returned.len());
         let masters = state.masters.poll(now_us, room, hurry);
-        let indirect = |send: crate::window::Send<Changed>| {
-            Request::Indirect(ReqIndirect { through: send.key, attempt: send.attempt })
+        let indirect = |(lane, send): (Lane, ToSend<Changed>)| {
+            (lane, Request::Indirect(ReqIndirect { through: send.key, attempt: send.attempt }))
         };
-        let direct =
-            |send: crate::window::Send<u32>| Request::Direct(ReqDirect { master: send.key, attempt: send.attempt });
+        let direct = |(lane, send): (Lane, ToSend<u32>)| {
+            (lane, Request::Direct(ReqDirect { master: send.key, attempt: send.attempt }))
+        };
         changes.into_iter().map(indirect).chain(masters.into_iter().map(direct)).collect()
     }
 
@@ -355,24 +357,24 @@ impl Publisher {
         }
         let now_us = (self.clock)();
         let state = &mut *self.state(worker);
-        let is_over = match (request, found) {
+        let is_round_over = match (request, found) {
             (Request::Direct(ReqDirect { master, attempt }), Found::List(list)) => {
-                if state.masters.returned(master, attempt, now_us) {
+                let Returned { counts, is_round_over } = state.masters.returned(master, attempt, now_us);
+                if counts {
                     state.returned.insert(master, list);
                 }
-                state.masters.is_round_over()
+                is_round_over
             }
             (Request::Indirect(ReqIndirect { through, attempt }), Found::Nearer(..)) => {
-                if state.changes.returned(through, attempt, now_us)
-                    && let Some(done) = &mut state.done
-                {
+                let Returned { counts, is_round_over } = state.changes.returned(through, attempt, now_us);
+                if counts && let Some(done) = &mut state.done {
                     done.insert(through);
                 }
-                state.changes.is_round_over()
+                is_round_over
             }
             (request, found) => unreachable!("{found:?} is no answer to {request:?}"),
         };
-        if is_over {
+        if is_round_over {
             self.wake();
             // Nobody waits when it is full: somebody will look anyway.
             let _ = self.supervisors[worker].bell.0.try_send(());
@@ -473,20 +475,10 @@ impl Publisher {
         };
         for supervisor in &self.supervisors {
             let state = supervisor.state.lock();
-            all.masters = joined(all.masters, state.masters.figures(now_us));
-            all.changes = joined(all.changes, state.changes.figures(now_us));
+            all.masters = all.masters.joined(state.masters.figures(now_us));
+            all.changes = all.changes.joined(state.changes.figures(now_us));
             all.masters.waiting += state.returned.len() as u64;
         }
         all
-    }
-}
-
-fn joined(a: Figures, b: Figures) -> Figures {
-    Figures {
-        waiting: a.waiting + b.waiting,
-        in_flight: a.in_flight + b.in_flight,
-        sent_again: a.sent_again + b.sent_again,
-        window: a.window + b.window,
-        oldest_us: a.oldest_us.max(b.oldest_us),
     }
 }

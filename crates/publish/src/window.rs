@@ -63,7 +63,7 @@ impl Default for WindowRules {
 
 /// What was marked, and is not in flight.
 #[derive(Clone, Copy, Debug)]
-struct Waiting {
+pub(crate) struct Waiting {
     changes: u32,
     since_us: u64,
 }
@@ -113,6 +113,20 @@ pub struct Figures {
     pub window: u64,
     /// How long the oldest has waited, in microseconds.
     pub oldest_us: u64,
+}
+
+impl Figures {
+    /// Those of two windows.
+    #[must_use]
+    pub fn joined(self, other: Self) -> Self {
+        Self {
+            waiting: self.waiting + other.waiting,
+            in_flight: self.in_flight + other.in_flight,
+            sent_again: self.sent_again + other.sent_again,
+            window: self.window + other.window,
+            oldest_us: self.oldest_us.max(other.oldest_us),
+        }
+    }
 }
 
 /// See the module's documentation.
@@ -173,7 +187,7 @@ impl<K: Copy + Eq + Hash + Ord> SendWindow<K> {
         }
     }
 
-    fn wait(&mut self, key: K, change: Waiting, now_us: u64) {
+    pub(crate) fn wait(&mut self, key: K, change: Waiting, now_us: u64) {
         match self.waiting.entry(key) {
             Entry::Occupied(mut waiting) => return waiting.get_mut().join(change),
             Entry::Vacant(place) => _ = place.insert(change),
@@ -189,6 +203,33 @@ impl<K: Copy + Eq + Hash + Ord> SendWindow<K> {
         self.waiting.remove(&key);
         self.flight.remove(&key);
         self.sent.remove(&key);
+    }
+
+    /// Whether an object waits or is in flight.
+    pub(crate) fn holds(&self, key: K) -> bool {
+        self.waiting.contains_key(&key) || self.flight.contains_key(&key)
+    }
+
+    /// Whether an object was asked for lately.
+    pub(crate) fn was_sent_lately(&self, key: K, now_us: u64) -> bool {
+        self.sent.get(&key).is_some_and(|sent_us| sent_us + self.lately_us() > now_us)
+    }
+
+    /// An object was sent by somebody else.
+    pub(crate) fn note_sent(&mut self, key: K, now_us: u64) {
+        if self.rules.interval_us > 0 {
+            self.sent.insert(key, now_us);
+        }
+    }
+
+    /// All attempts to come have higher numbers than those of another window.
+    pub(crate) fn begin_behind(&mut self, other: &Self) {
+        self.attempt = self.attempt.max(other.attempt);
+    }
+
+    /// Who was asked for within this time was asked for lately.
+    fn lately_us(&self) -> u64 {
+        LATELY_US.max(self.rules.interval_us)
     }
 
     /// What is to be sent now, of which at most `room` for the first time. In a hurry nothing is held back.
@@ -242,7 +283,7 @@ impl<K: Copy + Eq + Hash + Ord> SendWindow<K> {
         self.ready.append(&mut self.picked);
         let later = if hurry { BTreeMap::new() } else { self.timers.split_off(&(now_us + 1)) };
         self.ready.extend(std::mem::replace(&mut self.timers, later).into_values().flatten());
-        let since_us = now_us.saturating_sub(LATELY_US.max(self.rules.interval_us));
+        let since_us = now_us.saturating_sub(self.lately_us());
         if self.swept_us <= since_us {
             self.swept_us = now_us;
             self.sent.retain(|_, sent_us| *sent_us > since_us);
@@ -279,9 +320,7 @@ impl<K: Copy + Eq + Hash + Ord> SendWindow<K> {
             self.attempt += 1;
             let flight = Flight { first: self.attempt, sent_us: now_us, since_us: waiting.since_us, again: None };
             self.flight.insert(key, flight);
-            if self.rules.interval_us > 0 {
-                self.sent.insert(key, now_us);
-            }
+            self.note_sent(key, now_us);
             sends.push(Send { key, attempt: self.attempt });
         }
         if !self.flight.is_empty() {
@@ -298,16 +337,23 @@ impl<K: Copy + Eq + Hash + Ord> SendWindow<K> {
 
     /// An answer has come. Says whether it counts: a late double does not.
     pub fn returned(&mut self, key: K, attempt: u64, now_us: u64) -> bool {
-        if !self.expects(key, attempt) {
-            return false;
-        }
-        if let Some(Flight { again: Some(again), .. }) = self.flight.remove(&key) {
+        let Some(again) = self.take_return(key, attempt, now_us) else { return false };
+        if let Some(again) = again {
             self.wait(key, again, now_us);
         }
+        true
+    }
+
+    /// The same, and gives what has changed since it was sent, which does not wait here yet. `None`: it does not count.
+    pub(crate) fn take_return(&mut self, key: K, attempt: u64, now_us: u64) -> Option<Option<Waiting>> {
+        if !self.expects(key, attempt) {
+            return None;
+        }
+        let again = self.flight.remove(&key).and_then(|flight| flight.again);
         if self.flight.is_empty() {
             self.took_us = now_us.saturating_sub(self.began_us);
         }
-        true
+        Some(again)
     }
 
     /// Whether all that went out together has come back.

@@ -114,7 +114,7 @@ fn overload_is_bounded_and_loses_nothing() {
     let samples = job.samples.lock().unwrap();
     // Lists were asked for again far less often than something changed.
     let asked = job.figures[0].masters.sent_again + job.figures[0].written;
-    assert!((asked as usize) < epochs * items / 10, "{asked} of {}", epochs * items);
+    assert!((asked as usize) < epochs * items / 5, "{asked} of {}", epochs * items);
     // Of what waits there is no more than there are objects, each at each place at the most; no more is on its way than the
     // windows let out.
     let waiting = samples.iter().map(|figures| figures.masters.waiting + figures.changes.waiting).max().unwrap();
