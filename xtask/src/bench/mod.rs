@@ -14,6 +14,7 @@ mod mall;
 mod recommend;
 mod restart;
 mod retail;
+mod served;
 
 use crate::project::{build_release, cargo, must};
 use anyhow::{Context, Result};
@@ -81,6 +82,8 @@ enum Name {
     Mall,
     /// Recommendations over loopback: requests a second and their times, alone and while orders come in.
     Recommend,
+    /// Recommendations and lists that `proxima serve` answers from a Redis, which is started.
+    Served,
     /// How soon after an event a list that it changes can be read: over HTTP, from Redis, and through Kafka and Redis,
     /// which are started.
     Freshness,
@@ -104,6 +107,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         Name::Kafka => crate_bench("proxima-kafka", "kafka"),
         Name::Mall => mall::run(args),
         Name::Recommend => recommend::run(args),
+        Name::Served => served::run(args),
         Name::Freshness => freshness::run(args),
         Name::Overload => crate_bench("proxima-publish", "overload"),
         Name::Restart => restart::run(args),

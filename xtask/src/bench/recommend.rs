@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-const LASTS: Duration = Duration::from_secs(5);
-const CONNECTIONS: usize = 8;
+pub(super) const LASTS: Duration = Duration::from_secs(5);
+pub(super) const CONNECTIONS: usize = 8;
 /// Customers of the shop have numbers from here on, three of four of which there are.
-const CUSTOMERS: (u64, u64) = (12_346, 18_288);
+pub(super) const CUSTOMERS: (u64, u64) = (12_346, 18_288);
 /// Lines that shall come in each second in the second and in the third part, and how often some come.
 const LINES_PER_S: [u64; 2] = [10, 100_000];
 const STEP: Duration = Duration::from_millis(100);
@@ -37,7 +37,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
     for _ in 0..args.runs {
         // A shop of its own each time: the orders that come make lists longer.
         let folder = tempfile::tempdir()?;
-        let (job, orders) = start(&binary, folder.path())?;
+        let (job, orders) = start(&binary, folder.path(), &[])?;
         alone.add(&load(job.address(), (CONNECTIONS, LASTS), path)?, 0.0);
         for (part, measured) in busy.iter_mut().enumerate() {
             let (loaded, per_s) = while_orders_come(&job, &orders, part)?;
@@ -78,22 +78,19 @@ impl Measured {
 }
 
 /// The shipped shop, when it has read its orders, and the folder that more may come to.
-fn start(binary: &Path, folder: &Path) -> Result<(Live, PathBuf)> {
+pub(super) fn start(binary: &Path, folder: &Path, more: &[String]) -> Result<(Live, PathBuf)> {
     let orders = folder.join("orders");
     copy_orders(&orders)?;
-    let more = [
-        "--set".to_owned(),
-        format!("sources.orders.path={}", orders.display()),
-        "--set".to_owned(),
-        "sources.orders.follow=true".to_owned(),
-    ];
+    let path = format!("sources.orders.path={}", orders.display());
+    let own = ["--set", &path, "--set", "sources.orders.follow=true"].map(str::to_owned);
+    let more = [&own, more].concat();
     let mut job = Live::start(binary, "examples/recommend-retail", folder, &more)?;
     job.wait_for_rest(1)?;
     Ok((job, orders))
 }
 
 /// Asks for another customer each time.
-fn path(connection: usize, number: u64) -> String {
+pub(super) fn path(connection: usize, number: u64) -> String {
     let die = (number * 8 + connection as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
     format!("/v1/recommend/home/{}?n=10", CUSTOMERS.0 + die % (CUSTOMERS.1 - CUSTOMERS.0))
 }
@@ -113,7 +110,7 @@ fn while_orders_come(job: &Live, orders: &Path, part: usize) -> Result<(Load, f6
 }
 
 /// Writes a file of orders each step, as many as the part wants.
-fn feed(orders: &Path, part: usize, stop: &AtomicBool) -> Result<()> {
+pub(super) fn feed(orders: &Path, part: usize, stop: &AtomicBool) -> Result<()> {
     let (begin, mut written) = (Instant::now(), 0);
     for file in 0_u32.. {
         if stop.load(Relaxed) {
