@@ -112,9 +112,12 @@ fn overload_is_bounded_and_loses_nothing() {
     job.run(2, 7).unwrap();
     job.check("overload");
     let samples = job.samples.lock().unwrap();
-    // Lists were asked for again far less often than something changed.
-    let asked = job.figures[0].masters.sent_again + job.figures[0].written;
-    assert!((asked as usize) < epochs * items / 5, "{asked} of {}", epochs * items);
+    // Lists were put out far less often than something changed. What is lost is asked for again, the more often the busier the
+    // machine is, which makes evaluators late.
+    let (changed, figures) = ((epochs * items) as u64, &job.figures[0]);
+    assert!(figures.written < changed / 20, "{} of {changed} were put out", figures.written);
+    let asked = figures.masters.sent_again + figures.written;
+    assert!(asked < changed / 5, "{asked} of {changed} were asked for");
     // Of what waits there is no more than there are objects, each at each place at the most; no more is on its way than the
     // windows let out.
     let waiting = samples.iter().map(|figures| figures.masters.waiting + figures.changes.waiting).max().unwrap();
