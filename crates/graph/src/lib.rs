@@ -27,6 +27,7 @@ pub mod live;
 mod logs;
 pub mod lower;
 mod names;
+mod numbers;
 pub mod objects;
 mod pairs;
 pub mod path;

@@ -1,6 +1,8 @@
 //! Names with dense numbers: the text of each subject or object is kept once, and everything else uses the number.
 
-use hashbrown::{HashSet, HashTable};
+use crate::numbers::Numbers;
+use crate::slab::prefetch;
+use hashbrown::HashSet;
 
 /// Names in the order they were first seen; a name's number is its place in that order.
 #[derive(Debug, Default)]
@@ -8,7 +10,7 @@ pub(crate) struct NameTable {
     text: Vec<u8>,
     /// Where each name ends in `text`, and its key hash.
     names: Vec<Name>,
-    numbers: HashTable<u32>,
+    numbers: Numbers,
     /// The numbers whose names were taken back; nothing gets them again.
     forgotten: HashSet<u32>,
 }
@@ -29,30 +31,46 @@ impl NameTable {
         self.text.extend_from_slice(name.as_bytes());
         self.names.push(Name { end: self.text.len(), hash });
         let names = &self.names;
-        self.numbers.insert_unique(spread(hash), number, |&number| spread(names[number as usize].hash));
+        self.numbers.insert(hash, number, |number| names[number as usize].hash);
         (number, true)
     }
 
     /// The number of a name, if it has one. `hash` is the key hash of the name.
     pub(crate) fn find(&self, hash: u64, name: &str) -> Option<u32> {
-        let is_it =
-            |&number: &u32| self.names[number as usize].hash == hash && self.bytes_of(number) == name.as_bytes();
-        self.numbers.find(spread(hash), is_it).copied()
+        self.numbers.find(hash, |number| self.bytes_of(number) == name.as_bytes())
     }
 
-    /// Asks the processor to load the text of a name, if there is one of this hash.
-    pub(crate) fn prefetch(&self, hash: u64) {
-        let found = self.numbers.find(spread(hash), |&number| self.names[number as usize].hash == hash);
-        if let Some(byte) = found.and_then(|&number| self.text.get(span(&self.names, number).start)) {
-            crate::slab::prefetch(byte);
-        }
+    /// Asks the processor to load where a name of this hash stands, the first of three things in turn that finding it needs.
+    #[inline]
+    pub(crate) fn prefetch_number(&self, hash: u64) {
+        self.numbers.prefetch(hash);
+    }
+
+    /// The second one: where its text stands.
+    #[inline]
+    pub(crate) fn prefetch_name(&self, hash: u64) {
+        self.likely(hash).into_iter().for_each(|number| prefetch(&self.names[number as usize]));
+    }
+
+    /// The last one: its text.
+    #[inline]
+    pub(crate) fn prefetch_text(&self, hash: u64) {
+        let start = self.likely(hash).map(|number| span(&self.names, number).start);
+        start.and_then(|start| self.text.get(start)).into_iter().for_each(prefetch);
+    }
+
+    /// The number of a name that probably has this hash.
+    #[inline]
+    fn likely(&self, hash: u64) -> Option<u32> {
+        self.numbers.find(hash, |_| true)
     }
 
     /// Overwrites a name and gives its number to nobody again. An empty text stands in its place.
     pub(crate) fn forget(&mut self, number: u32) {
         let hash = self.hash(number);
-        if let Ok(entry) = self.numbers.find_entry(spread(hash), |&known| known == number) {
-            entry.remove();
+        if self.is_there(number) {
+            let names = &self.names;
+            self.numbers.remove(hash, number, |number| names[number as usize].hash);
             self.text[span(&self.names, number)].fill(0);
             self.names[number as usize].hash = 0;
             self.forgotten.insert(number);
@@ -103,7 +121,7 @@ impl NameTable {
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
-        self.text.capacity() + self.names.capacity() * size_of::<Name>() + self.numbers.allocation_size()
+        self.text.capacity() + self.names.capacity() * size_of::<Name>() + self.numbers.bytes()
     }
 }
 
@@ -114,12 +132,6 @@ fn span(names: &[Name], number: u32) -> std::ops::Range<usize> {
     start..names[number].end
 }
 
-/// The keys of one worker, and more so of one key group, share the upper bits of their hashes, from which the table
-/// takes its tags; they are swapped with the lower ones.
-fn spread(hash: u64) -> u64 {
-    hash.rotate_left(32)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,14 +139,15 @@ mod tests {
     #[test]
     fn each_name_keeps_the_number_it_got_first() {
         let mut names = NameTable::default();
+        let hash_of = |number: u32| u64::from(number / 10).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for round in 0..2 {
             for number in 0..5_000_u32 {
-                // One hash in ten is shared, as if the hash function had failed.
-                let found = names.intern(u64::from(number / 10), &format!("name {number}"));
+                // Ten share each hash, as if the hash function had failed.
+                let found = names.intern(hash_of(number), &format!("name {number}"));
                 assert_eq!(found, (number, round == 0));
             }
         }
-        assert_eq!((names.name(0), names.name(4_999), names.hash(4_999)), ("name 0", "name 4999", 499));
+        assert_eq!((names.name(0), names.name(4_999), names.hash(4_999)), ("name 0", "name 4999", hash_of(4_999)));
         assert_eq!(names.intern(1, ""), (5_000, true));
         assert_eq!((names.name(5_000), names.len()), ("", 5_001));
     }

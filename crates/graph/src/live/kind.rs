@@ -13,8 +13,12 @@ use parking_lot::RwLock;
 use proxima_event::{KEY_GROUPS, KeyGroup};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
+/// What finding a name needs from memory, in turn.
+const PREFETCHES: [fn(&NameTable, u64); 3] =
+    [NameTable::prefetch_number, NameTable::prefetch_name, NameTable::prefetch_text];
 const GROUP_BITS: u32 = 8;
 const _: () = assert!(KEY_GROUPS == 1 << GROUP_BITS, "an id has room for the key groups");
 
@@ -82,23 +86,23 @@ pub(crate) fn group_of(id: u32) -> KeyGroup {
     KeyGroup((id % KEY_GROUPS as u32) as u16)
 }
 
-/// The places of hashes by key group, in their order within each, and where each group's end.
-fn in_groups(hashes: &[u64]) -> (Vec<u32>, [usize; KEY_GROUPS]) {
+/// The places of hashes by key group, in their order within each, and where those of each group that has some stand.
+fn in_groups(hashes: &[u64]) -> (Vec<u32>, Vec<(KeyGroup, Range<usize>)>) {
     let group = |hash: u64| usize::from(KeyGroup::of(hash, KEY_GROUPS).0);
-    let mut ends = [0; KEY_GROUPS];
-    hashes.iter().for_each(|&hash| ends[group(hash)] += 1);
-    let mut sum = 0;
-    for end in &mut ends {
-        // Where the group begins: it moves on with each place that is put there.
-        (*end, sum) = (sum, sum + *end);
+    let (mut next, mut ranges, mut end) = ([0; KEY_GROUPS], Vec::new(), 0);
+    hashes.iter().for_each(|&hash| next[group(hash)] += 1);
+    for (group, next) in (0..).map(KeyGroup).zip(&mut next) {
+        let start = end;
+        end += std::mem::replace(next, start);
+        ranges.extend((start < end).then_some((group, start..end)));
     }
     let mut order = vec![0; hashes.len()];
     for (place, &hash) in (0..).zip(hashes) {
-        let next = &mut ends[group(hash)];
+        let next = &mut next[group(hash)];
         order[*next] = place;
         *next += 1;
     }
-    (order, ends)
+    (order, ranges)
 }
 
 /// The number of an id in its key group.
@@ -117,22 +121,23 @@ impl KindStore {
     }
 
     /// The ids of the texts that rows of this epoch name; those that have none get one. `hashes` are the key hashes of the
-    /// texts. A key group's rows come together: its lock is taken once, and memory is waited for once for all of them.
+    /// texts. A key group's rows come together, so that its lock is taken once; what they will need is asked for while those
+    /// of the groups before them are looked up.
     pub(super) fn intern_all<'a>(&self, epoch: u64, hashes: &[u64], text: impl Fn(usize) -> &'a str) -> Vec<u32> {
         let mut ids = vec![0; hashes.len()];
-        let (order, ends) = in_groups(hashes);
-        let mut start = 0;
-        for (group, end) in (0..).map(KeyGroup).zip(ends) {
-            let rows = &order[start..end];
-            start = end;
-            if rows.is_empty() {
-                continue;
+        let (order, groups) = in_groups(hashes);
+        for turn in 0..groups.len() + PREFETCHES.len() {
+            for (prefetch, ahead) in PREFETCHES.iter().zip((0..=turn).rev()) {
+                if let Some((group, rows)) = groups.get(ahead) {
+                    let names = self.names(*group).read();
+                    order[rows.clone()].iter().for_each(|&row| prefetch(&names.table, hashes[row as usize]));
+                }
             }
-            let mut names = self.names(group).write();
-            rows.iter().for_each(|&row| names.table.prefetch(hashes[row as usize]));
-            for &row in rows {
+            let Some((group, rows)) = turn.checked_sub(PREFETCHES.len()).map(|turn| &groups[turn]) else { continue };
+            let mut names = self.names(*group).write();
+            for &row in &order[rows.clone()] {
                 let row = row as usize;
-                ids[row] = id_of(group, names.intern(epoch, hashes[row], text(row)));
+                ids[row] = id_of(*group, names.intern(epoch, hashes[row], text(row)));
             }
         }
         ids
