@@ -51,6 +51,12 @@ impl Array {
         self.len as usize
     }
 
+    /// Where it begins, for [`Slab::word_mut`], which means nothing when it has moved.
+    #[inline]
+    pub(crate) fn start(&self) -> u32 {
+        self.at
+    }
+
     pub(crate) fn capacity(&self) -> usize {
         if self.class == 0 { 0 } else { SIZES[self.class as usize - 1] as usize }
     }
@@ -109,6 +115,13 @@ impl Slab {
         }
         let (block, start) = place(array.at);
         &mut self.blocks[block][start..start + array.capacity()]
+    }
+
+    /// A word of an array that begins here.
+    #[inline]
+    pub(crate) fn word_mut(&mut self, start: u32, index: usize) -> &mut u32 {
+        let (block, start) = place(start);
+        &mut self.blocks[block][start + index]
     }
 
     /// Appends a word.

@@ -25,6 +25,9 @@ pub(crate) trait Sum: Copy + Default + PartialEq + Into<i64> + 'static {
     /// The sum with a value added.
     fn plus(self, value: i64) -> Self;
 
+    /// The sum, as near as can be.
+    fn to_f64(self) -> f64;
+
     /// Hands the thread's own sums of this kind over.
     fn with_own<R>(call: impl FnOnce(&mut Sums<Self>) -> R) -> R;
 }
@@ -33,6 +36,11 @@ impl Sum for i64 {
     #[inline]
     fn plus(self, value: i64) -> Self {
         self.wrapping_add(value)
+    }
+
+    #[inline]
+    fn to_f64(self) -> f64 {
+        self as f64
     }
 
     fn with_own<R>(call: impl FnOnce(&mut Sums<Self>) -> R) -> R {
@@ -46,6 +54,11 @@ impl Sum for i32 {
     #[inline]
     fn plus(self, value: i64) -> Self {
         self.wrapping_add(value as i32)
+    }
+
+    #[inline]
+    fn to_f64(self) -> f64 {
+        f64::from(self)
     }
 
     fn with_own<R>(call: impl FnOnce(&mut Sums<Self>) -> R) -> R {
@@ -122,6 +135,18 @@ impl<T: Sum> Sums<T> {
         }
     }
 
+    /// Hands all sums over by id, zeros included, where most ids were to have one, and is empty again. Else gives false.
+    pub(crate) fn take_all(&mut self, take: impl FnOnce(&[T])) -> bool {
+        if !std::mem::take(&mut self.is_dense) {
+            return false;
+        }
+        self.count = 0;
+        let sums = &mut self.sums.values_mut()[..std::mem::take(&mut self.ids)];
+        take(sums);
+        sums.fill(T::default());
+        true
+    }
+
     /// Gives the sums that are not zero, in no particular order, and is empty again.
     pub(crate) fn drain(&mut self, mut give: impl FnMut(u32, i64)) {
         if std::mem::take(&mut self.is_dense) {
@@ -176,6 +201,20 @@ mod tests {
                 assert_eq!(found, expected.filter(|(_, sum)| *sum != 0).collect::<Vec<_>>());
             }
         }
+    }
+
+    #[test]
+    fn all_sums_are_handed_over_where_most_ids_have_one() {
+        let mut sums = Sums::<i32>::default();
+        sums.reserve(4, false);
+        sums.add(3, 4);
+        assert!(!sums.take_all(|_| panic!("few were expected")));
+        sums.reserve(5, true);
+        sums.add(1, -2);
+        assert!(sums.take_all(|all| assert_eq!(all, [0, -2, 0, 4, 0])));
+        sums.drain(|_, _| panic!("nothing is left"));
+        sums.reserve(5, true);
+        assert!(sums.take_all(|all| assert_eq!(all, [0; 5])));
     }
 
     #[test]

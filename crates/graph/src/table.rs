@@ -28,6 +28,11 @@ impl<T: Copy + Default> Table<T> {
         self.0.len()
     }
 
+    /// All values.
+    pub(crate) fn values(&self) -> &[T] {
+        &self.0
+    }
+
     /// All values, to be changed.
     pub(crate) fn values_mut(&mut self) -> &mut [T] {
         &mut self.0

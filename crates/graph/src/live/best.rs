@@ -9,6 +9,8 @@ const SLACK: f64 = 2.0 / (1_u64 << 40) as f64;
 const SLACK_PART: f64 = 1e-9;
 /// Pairs that are held before those are dropped that cannot be meant.
 const HELD_MIN: usize = 512;
+/// Sums that are looked at together.
+const AT_ONCE: usize = 16;
 
 /// Takes in pairs and keeps those that may be among the first `n` by cosine.
 pub(super) struct Best<'a> {
@@ -38,6 +40,39 @@ impl<'a> Best<'a> {
             self.held.push(Pair { object: ObjectId(object), sum, norm2 });
             if self.held.len() - self.first >= self.cut_at {
                 self.cut();
+            }
+        }
+    }
+
+    /// Takes in the pairs with objects one after the other, from `first` on: their sums and the squares of their norms, both
+    /// whole numbers. Nearly all are passed over, sixteen at a time.
+    #[inline]
+    pub(super) fn offer_run<T: Copy>(&mut self, first: u32, sums: &[T], norms2: &[f64], value: impl Fn(T) -> f64) {
+        let (runs, norm_runs) = (sums.as_chunks::<AT_ONCE>().0, norms2.as_chunks::<AT_ONCE>().0);
+        let count = runs.len().min(norm_runs.len());
+        for ((first, sums), norms2) in (first..).step_by(AT_ONCE).zip(&runs[..count]).zip(norm_runs) {
+            let sums = sums.map(&value);
+            if self.may_hold(&sums, norms2) {
+                self.offer_each(first, &sums, norms2);
+            }
+        }
+        let done = count * AT_ONCE;
+        for ((other, sum), norm2) in (first + done as u32..).zip(&sums[done..]).zip(norms2.iter().skip(done)) {
+            self.offer_each(other, &[value(*sum)], &[*norm2]);
+        }
+    }
+
+    /// Whether any of these pairs can be meant. There is no branch for each: several are compared by one instruction.
+    #[inline]
+    fn may_hold(&self, sums: &[f64; AT_ONCE], norms2: &[f64; AT_ONCE]) -> bool {
+        let pairs = sums.iter().zip(norms2);
+        pairs.fold(false, |any, (sum, norm2)| any | (*sum != 0.0) & (sum * sum.abs() >= self.floor * norm2))
+    }
+
+    fn offer_each(&mut self, first: u32, sums: &[f64], norms2: &[f64]) {
+        for ((other, sum), norm2) in (first..).zip(sums).zip(norms2) {
+            if *sum != 0.0 {
+                self.offer(other, *sum as i64, *norm2 as i64);
             }
         }
     }
@@ -109,6 +144,19 @@ mod tests {
                 assert!(held[1..].contains(pair), "seed {seed}: {pair:?} is missing");
             }
             assert_eq!(held[0].norm2, 0, "what was there stays");
+
+            let mut at_once = vec![held[0]];
+            let (sums, mut norms2): (Vec<i64>, Vec<f64>) =
+                pairs.iter().map(|pair| (pair.sum, pair.norm2 as f64)).unzip();
+            // Norms may be of more objects, or of fewer: nothing is left of the others.
+            let known = rng.random_range(0..=norms2.len() + 40);
+            norms2.resize(known, 0.0);
+            Best::new(n, own, &mut at_once).offer_run(0, &sums, &norms2, |sum| sum as f64);
+            let mut held = vec![at_once[0]];
+            let mut best = Best::new(n, own, &mut held);
+            let there = pairs.iter().take(known).filter(|pair| pair.sum != 0);
+            there.for_each(|pair| best.offer(pair.object.0, pair.sum, pair.norm2));
+            assert_eq!(at_once, held, "seed {seed}: together and one by one");
         }
     }
 }

@@ -4,12 +4,15 @@
 //! A place is 16 bits, for most sums are small and rows are touched all over: what they take decides how much of them is
 //! near. What does not fit into the places stands in a short list beside each row.
 
-use crate::slab::{Array, Slab, prefetch};
+use crate::slab::{Array, Slab};
 
 /// A row that names one in so many of all objects takes a place for each.
 const FROM_ONE_IN: usize = 16;
-/// Bits of a place.
+/// Bits of a place, and what is carried counts by.
 const PLACE: u32 = 16;
+const PLACE_UNIT: f64 = (1 << PLACE) as f64;
+/// Sums that are looked through at once.
+const RUN: usize = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct DenseRows {
@@ -58,15 +61,34 @@ impl DenseRows {
         self.numbers.get(object as usize).copied().filter(|&number| number > 0)
     }
 
-    /// Adds to a sum in a row. False, with nothing changed, where that does not fit.
+    /// Where the places of an object's row begin, and the places, if it has one here.
     #[inline]
+    pub(super) fn places(&self, object: u32) -> Option<(u32, &[u32])> {
+        let places = &self.rows[self.number(object)? as usize - 1].places;
+        Some((places.start(), self.slab.words(places)))
+    }
+
+    /// Adds to the sum of an object in a row whose places begin here. False, with nothing changed, where the place does not
+    /// hold it.
+    #[inline]
+    pub(super) fn add_at(&mut self, start: u32, other: u32, value: i32) -> bool {
+        let (word, shift) = (self.slab.word_mut(start, other as usize / 2), other % 2 * PLACE);
+        let old = (*word >> shift) as i16;
+        let sum = i32::from(old).saturating_add(value);
+        let fits = i32::from(sum as i16) == sum;
+        if fits {
+            *word ^= u32::from((old ^ sum as i16) as u16) << shift;
+        }
+        fits
+    }
+
+    /// Adds to a sum in a row. False, with nothing changed, where that does not fit.
     pub(super) fn add(&mut self, number: u32, other: u32, value: i64) -> bool {
         let row = &mut self.rows[number as usize - 1];
-        if other as usize >= 2 * row.places.len() {
+        if other as usize / 2 >= row.places.len() {
             lengthen(&mut self.slab, &mut row.places, other as usize + 1);
         }
-        let word = &mut self.slab.words_mut(&row.places)[other as usize / 2];
-        let shift = other % 2 * PLACE;
+        let (word, shift) = (self.slab.word_mut(row.places.start(), other as usize / 2), other % 2 * PLACE);
         let Some(sum) = i64::from((*word >> shift) as i16).checked_add(value) else { return false };
         if i64::from(sum as i16) != sum && !row.carry(other, (sum - i64::from(sum as i16)) >> PLACE) {
             return false;
@@ -75,38 +97,36 @@ impl DenseRows {
         true
     }
 
-    /// Asks the processor to load a place of a row.
+    /// Gives the sums of a row, zeros included, in runs of objects one after the other: the first object of each run and its
+    /// sums, which are whole numbers.
     #[inline]
-    pub(super) fn prefetch(&self, number: u32, other: u32) {
-        let places = self.slab.words(&self.rows[number as usize - 1].places);
-        places.get(other as usize / 2).into_iter().for_each(prefetch);
+    pub(super) fn runs(&self, number: u32, mut give: impl FnMut(u32, &[f64])) {
+        let row = &self.rows[number as usize - 1];
+        let (mut carried, mut sums) = (&row.carried[..], [[0.0; 2]; RUN / 2]);
+        for (first, words) in (0..).step_by(RUN).zip(self.slab.words(&row.places).chunks(RUN / 2)) {
+            let halves = |word: u32| [word as i16, (word >> PLACE) as i16].map(f64::from);
+            sums.iter_mut().zip(words).for_each(|(sums, word)| *sums = halves(*word));
+            let count = carried.iter().take_while(|(other, _)| *other < first + RUN as u32).count();
+            let (here, rest) = carried.split_at(count);
+            carried = rest;
+            let sums = sums.as_flattened_mut();
+            here.iter().for_each(|(other, more)| sums[(other - first) as usize] += f64::from(*more) * PLACE_UNIT);
+            give(first, &sums[..2 * words.len()]);
+        }
     }
 
     /// Gives the sums of a row that are not zero.
     #[inline]
     pub(super) fn each(&self, number: u32, mut give: impl FnMut(u32, i64)) {
-        /// Words that are looked through at once. Which of their sums are zero cannot be guessed, so there is no branch for it.
-        const WORDS: usize = 32;
-        let row = &self.rows[number as usize - 1];
-        let (mut carried, mut found) = (&row.carried[..], [0_u8; 2 * WORDS]);
-        for (first, words) in (0..).step_by(2 * WORDS).zip(self.slab.words(&row.places).chunks(WORDS)) {
-            let place = |index: u8| (words[usize::from(index / 2)] >> (u32::from(index % 2) * PLACE)) as i16;
-            let count = carried.iter().take_while(|(other, _)| *other < first + 2 * WORDS as u32).count();
-            if count > 0 {
-                let (here, rest) = carried.split_at(count);
-                carried = rest;
-                let all = (0..2 * words.len() as u8).map(|index| (first + u32::from(index), i64::from(place(index))));
-                let sums = all.map(|(other, low)| (other, low + carried_of(here, other)));
-                sums.filter(|(_, sum)| *sum != 0).for_each(|(other, sum)| give(other, sum));
-                continue;
-            }
-            let mut count = 0;
-            for index in 0..2 * words.len() as u8 {
+        self.runs(number, |first, sums| {
+            // Which of them are zero cannot be guessed, so there is no branch for it.
+            let (mut found, mut count) = ([0_u8; RUN], 0);
+            for (index, sum) in (0..).zip(sums) {
                 found[count] = index;
-                count += usize::from(place(index) != 0);
+                count += usize::from(*sum != 0.0);
             }
-            found[..count].iter().for_each(|&index| give(first + u32::from(index), i64::from(place(index))));
-        }
+            found[..count].iter().for_each(|&index| give(first + u32::from(index), sums[usize::from(index)] as i64));
+        });
     }
 
     /// Takes an object's row away and gives its sums.
@@ -143,12 +163,6 @@ impl Row {
         }
         true
     }
-}
-
-/// What is to be added to a sum, among some that are carried.
-fn carried_of(carried: &[(u32, i32)], other: u32) -> i64 {
-    let found = carried.iter().find(|(object, _)| *object == other);
-    found.map_or(0, |(_, carried)| i64::from(*carried) << PLACE)
 }
 
 /// Makes a row longer, with sums of zero behind what it has, by more than is needed now.

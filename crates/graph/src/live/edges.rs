@@ -161,19 +161,15 @@ impl Edges {
     /// [`Edges::prefetch_subject`].
     #[inline]
     pub(super) fn prefetch_heads(&self, subject: u32, shown: usize) {
-        /// Words in a cache line; and lines that are asked for: what lies behind them the processor guesses.
-        const LINE: usize = 16;
-        const LINES: usize = 8;
-        let heads = self.heads(subject);
-        let first = heads.len() - heads.len().min(shown.saturating_mul(self.layout.head_words()));
-        heads[first..].iter().step_by(LINE).take(LINES).for_each(prefetch);
-        heads.last().into_iter().for_each(prefetch);
+        prefetch_last(self.heads(subject), shown.saturating_mul(self.layout.head_words()));
     }
 
-    /// Asks the processor to load the tail of a subject's last edge.
+    /// As [`Edges::prefetch_heads`], and the tail of the last edge.
     #[inline]
-    pub(super) fn prefetch_tail(&self, subject: u32) {
-        self.both(subject).1.last().into_iter().for_each(prefetch);
+    pub(super) fn prefetch_edges(&self, subject: u32, shown: usize) {
+        let (heads, tails) = self.both(subject);
+        prefetch_last(heads, shown.saturating_mul(self.layout.head_words()));
+        tails.last().into_iter().for_each(prefetch);
     }
 
     /// Bytes held.
@@ -219,6 +215,22 @@ impl Edges {
         }
         (self.slab, self.layout) = (slab, layout);
     }
+}
+
+/// Asks the processor to load the last words of some.
+#[inline]
+fn prefetch_last(words: &[u32], count: usize) {
+    /// Words in a cache line; and lines that are asked for: what lies behind them the processor guesses.
+    const LINE: usize = 16;
+    const LINES: usize = 8;
+    let Some(last) = words.len().checked_sub(1) else { return };
+    let mut at = words.len() - words.len().min(count);
+    let end = last.min(at + LINES * LINE);
+    while at < end {
+        prefetch(&words[at]);
+        at += LINE;
+    }
+    prefetch(&words[last]);
 }
 
 /// The edges of an array.

@@ -14,6 +14,14 @@ pub(super) struct Shift {
     pub(super) after: i64,
 }
 
+impl Shift {
+    /// What is added to the weight.
+    #[inline]
+    pub(super) fn delta(&self) -> i64 {
+        self.after.wrapping_sub(self.before)
+    }
+}
+
 /// The edges that a subject shows all along, beside those that change.
 pub(super) struct Beside {
     pub(super) subject: u32,

@@ -29,8 +29,7 @@ impl Inverted {
     /// A subject has its first edge to an object.
     pub(super) fn add(&mut self, object: u32, subject: u32) {
         let list = self.lists.at(object as usize);
-        let has_left = || self.leavers.get(subject as usize / 64).is_some_and(|word| word >> (subject % 64) & 1 == 1);
-        if list.gone > 0 && has_left() && self.gone.remove(&(object, subject)) {
+        if list.gone > 0 && has_left(&self.leavers, subject) && self.gone.remove(&(object, subject)) {
             list.gone -= 1;
             return;
         }
@@ -82,12 +81,6 @@ impl Inverted {
         }
     }
 
-    /// Asks the processor to load whether a subject ever left a list.
-    #[inline]
-    pub(super) fn prefetch_leaver(&self, subject: u32) {
-        self.leavers.get(subject as usize / 64).into_iter().for_each(prefetch);
-    }
-
     /// Asks the processor to load the end of an object's list; best some time after [`Inverted::prefetch_head`].
     #[inline]
     pub(super) fn prefetch_end(&self, object: u32) {
@@ -109,7 +102,7 @@ impl Inverted {
         let mut kept = 0;
         for index in 0..subjects.len() {
             let subject = subjects[index];
-            if !self.gone.remove(&(object, subject)) {
+            if !has_left(&self.leavers, subject) || !self.gone.remove(&(object, subject)) {
                 subjects[kept] = subject;
                 kept += 1;
             }
@@ -120,6 +113,12 @@ impl Inverted {
             kept => self.slab.truncate(&mut list.subjects, kept),
         }
     }
+}
+
+/// Whether a subject ever left a list.
+#[inline]
+fn has_left(leavers: &[u64], subject: u32) -> bool {
+    leavers.get(subject as usize / 64).is_some_and(|word| word >> (subject % 64) & 1 == 1)
 }
 
 #[cfg(test)]

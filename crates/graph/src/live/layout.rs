@@ -61,16 +61,6 @@ impl EdgeLayout {
         }
     }
 
-    /// How many edges heads of so many words are of.
-    #[inline]
-    pub(super) fn count(self, words: usize) -> usize {
-        match self.head_words {
-            1 => words,
-            2 => words / 2,
-            _ => words / 3,
-        }
-    }
-
     /// Gives the object and the weight of each edge, in order.
     #[inline]
     pub(super) fn each(self, heads: &[u32], mut give: impl FnMut(u32, i64)) {
@@ -79,6 +69,28 @@ impl EdgeLayout {
             1 => heads.iter().for_each(|&head| give(shared.id(head), i64::from(shared.count(head)))),
             2 => heads.as_chunks::<2>().0.iter().for_each(|head| give(head[0], i64::from(head[1] as i32))),
             _ => heads.as_chunks::<3>().0.iter().for_each(|head| give(head[0], join(head[1], head[2]))),
+        }
+    }
+
+    /// Gives the object and the weight of each edge to certain objects. Most are none, and which ones cannot be guessed: so
+    /// there is no branch for each.
+    #[inline]
+    pub(super) fn each_of(self, heads: &[u32], is_one: impl Fn(u32) -> bool, mut give: impl FnMut(u32, i64)) {
+        let shared = self.shared;
+        if self.head_words > 1 {
+            return self.each(heads, |object, weight| {
+                if is_one(object) {
+                    give(object, weight)
+                }
+            });
+        }
+        for heads in heads.chunks(AT_ONCE) {
+            let (mut found, mut count) = ([0; AT_ONCE], 0);
+            for &head in heads {
+                found[count % AT_ONCE] = head;
+                count += usize::from(is_one(shared.id(head)));
+            }
+            found[..count].iter().for_each(|&head| give(shared.id(head), i64::from(shared.count(head))));
         }
     }
 

@@ -23,6 +23,7 @@ mod expiry;
 mod feed;
 mod follow;
 mod forget;
+mod hot;
 mod inverted;
 mod kind;
 mod layout;
@@ -486,7 +487,12 @@ impl LiveGraph {
             let mut best = Best::new(n, norm2(id.0), pairs);
             match &*shards {
                 // Mostly there is nothing to add up.
-                [shard] => sums.drain(|other, sum| best.offer(other, sum, shard.norms.squares(other))),
+                [shard] => {
+                    let norms = &shard.norms;
+                    if !sums.take_all(|sums| best.offer_run(0, sums, norms.squares_from(0), Sum::to_f64)) {
+                        sums.drain(|other, sum| best.offer(other, sum, norms.squares(other)));
+                    }
+                }
                 _ => sums.drain(|other, sum| best.offer(other, sum, norm2(other))),
             }
         })

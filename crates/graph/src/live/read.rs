@@ -71,14 +71,14 @@ impl Shard {
         let ids = self.inverted.ids();
         sums.reserve(ids, rows.is_some_and(|rows| rows.steps(object) > ids / DENSE_FROM_ONE_IN));
         let rows = rows.filter(|rows| rows.is_hot(object));
-        rows.inspect(|rows| rows.each(object, |other, sum| sums.add(other, sum))).is_some()
+        rows.inspect(|rows| rows.rows().each(object, |other, sum| sums.add(other, sum))).is_some()
     }
 
     /// Appends the best pairs of an object that has all of them in one row. False where it has none such.
     pub(super) fn best_of_row(&self, object: u32, n: usize, pairs: &mut Vec<Pair>) -> bool {
         let Some(rows) = self.pairs.as_ref().filter(|_| self.norms.is_narrow()) else { return false };
         let mut best = Best::new(n, self.norms.squares(object), pairs);
-        rows.each_once(object, |other, sum| best.offer(other, sum, self.norms.squares(other)))
+        rows.rows().runs(object, |first, sums| best.offer_run(first, sums, self.norms.squares_from(first), |sum| sum))
     }
 
     /// Adds the pair sums of an object by way of its subjects to sums that have room for all objects.
@@ -124,11 +124,10 @@ impl Shard {
     /// Asks the processor for what rows some places ahead change.
     #[inline]
     pub(super) fn prefetch_row(&self, subjects: &[u32], objects: &[u32], index: usize) {
-        self.prefetch_subject(subjects, index);
         if index.is_multiple_of(GROUP) {
             let [near, far] = ahead(subjects, index);
-            far.iter().for_each(|&subject| self.inverted.prefetch_leaver(subject));
-            near.iter().for_each(|&subject| self.edges.prefetch_tail(subject));
+            far.iter().for_each(|&subject| self.edges.prefetch_subject(subject));
+            near.iter().for_each(|&subject| self.edges.prefetch_edges(subject, self.shown_max()));
             let [near, far] = ahead(objects, index);
             for &object in far {
                 self.inverted.prefetch_head(object);

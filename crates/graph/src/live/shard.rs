@@ -217,6 +217,9 @@ impl Shard {
             return (0..self.edges.len(change.subject), found);
         }
         let start = if self.timed { self.edges.first_from(change.subject, change.time_us) } else { 0 };
+        if start == self.edges.len(change.subject) {
+            return (start..start, None);
+        }
         let (mut end, mut found) = (start, None);
         for edge in self.edges.from(change.subject, start).take_while(|edge| edge.time_us == change.time_us) {
             if edge.object == change.object && self.has_attributes(&edge, change) {
