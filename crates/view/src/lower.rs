@@ -3,14 +3,14 @@
 use crate::kernels;
 use crate::meaning;
 use crate::operators::{
-    Aggregate, AggregateCall, AggregateSpec, DropLate, DropLateSpec, Expiry, FilterProject, Join, JoinSpec, Lookup,
-    LookupSpec, MaxTime, Net, NetSpec, Normalize, NormalizeSpec, TimeBoundSpec, TopN, TopNSpec, Union, Unnest,
-    UnnestSpec,
+    Aggregate, AggregateCall, AggregateSpec, Distinct, DistinctSpec, DropLate, DropLateSpec, Expiry, FilterProject,
+    Join, JoinSpec, Lookup, LookupSpec, MaxTime, Net, NetSpec, Normalize, NormalizeSpec, TimeBoundSpec, TopN, TopNSpec,
+    Union, Unnest, UnnestSpec,
 };
 use crate::plan::{Lowered, Plan};
 use crate::scalar::Scalar;
-use crate::tree::{Ix, Kind, Tree};
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use crate::tree::{Call, Ix, Kind, Tree};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_physical_expr::PhysicalExpr;
 use proxima_engine::{NodeId, Route, Topology};
 use proxima_event::Epoch;
@@ -110,6 +110,13 @@ impl Lowering<'_> {
                 let inputs = vec![local(input)];
                 self.topology.operator(name("unnest"), inputs, move || Box::new(Unnest::new(spec.clone())))
             }
+            Kind::Aggregate { input, keys, calls, .. } if is_distinct(tree.schema(input), &keys, &calls) => {
+                let mut inputs = vec![by_key(input, &keys)];
+                let expiry = self.expiry(input, &keys, &mut inputs);
+                let append_only = tree.facts(input).append_only;
+                let spec = DistinctSpec { input: schema(input), columns: keys, output, append_only, expiry };
+                self.topology.operator(name("distinct"), inputs, move || Box::new(Distinct::new(spec.clone())))
+            }
             Kind::Aggregate { input, keys, calls, upserts } => {
                 let mut inputs = vec![by_key(input, &keys)];
                 let expiry = self.expiry(input, &keys, &mut inputs);
@@ -174,6 +181,12 @@ impl Lowering<'_> {
         });
         Some(Expiry { column, span_us: time.span_us, input: at })
     }
+}
+
+/// Whether groups are no more than rows that are told apart, which need not be kept for that.
+fn is_distinct(input: &Schema, keys: &[usize], calls: &[Call]) -> bool {
+    let types: Vec<DataType> = keys.iter().map(|&key| input.field(key).data_type().clone()).collect();
+    calls.is_empty() && DistinctSpec::takes(&types)
 }
 
 /// Makes a projection. One that filters first narrows its rows to what its columns read.

@@ -14,7 +14,7 @@ use std::io;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// The last byte is the version, of the operators' sections as well: each change of how they are written takes another.
-const MAGIC: &[u8; 8] = b"PXSTATE3";
+const MAGIC: &[u8; 8] = b"PXSTATE4";
 const INDEX_BYTES: usize = 41 + KEY_GROUPS / 8;
 const FOOTER_BYTES: usize = 4 + 8 + MAGIC.len();
 /// Compressing less than this costs more time than the bytes are worth: some five microseconds before the first byte, for

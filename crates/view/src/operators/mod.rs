@@ -6,6 +6,7 @@
 //! change of its result in that epoch, and does not depend on the order of the rows inside it.
 
 mod aggregate;
+mod distinct;
 mod expiry;
 mod filter_project;
 mod group_table;
@@ -26,6 +27,7 @@ mod unnest;
 mod testing;
 
 pub use aggregate::{Aggregate, AggregateCall, AggregateFunction, AggregateSpec};
+pub use distinct::{Distinct, DistinctSpec};
 pub use expiry::Expiry;
 pub use filter_project::FilterProject;
 pub use join::{Join, JoinKind, JoinSpec};

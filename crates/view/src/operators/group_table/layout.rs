@@ -196,6 +196,13 @@ impl KeyLayout {
         self.columns.iter().enumerate().filter(move |(_, column)| is_view(column)).map(|(at, column)| (at, column.word))
     }
 
+    /// The columns of a key's long strings, and their words.
+    pub(super) fn each_long(&self, key: &[u64], mut visit: impl FnMut(usize, usize)) {
+        for (column, word) in self.views().filter(|&(_, word)| is_long(key[word])) {
+            visit(column, word);
+        }
+    }
+
     fn for_long(&self, key: &mut [u64], mut visit: impl FnMut(usize, u64, &mut u64)) {
         for (column, word) in self.views() {
             let low = key[word];

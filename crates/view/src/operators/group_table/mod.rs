@@ -5,6 +5,7 @@
 //! a batch fetches both ahead of their use. Freed numbers are used again.
 
 mod decode;
+mod digest;
 mod encode;
 mod index;
 mod layout;
@@ -18,6 +19,7 @@ mod words;
 mod tests;
 
 pub(crate) use decode::primitive;
+pub(crate) use digest::Digests;
 pub(crate) use layout::Equality;
 pub(crate) use save::BatchForm;
 
