@@ -5,12 +5,13 @@ use crate::job::recommendations::RecommendationPlan;
 use crate::job::{JobPlan, Kept, SinkKind};
 use proxima_event::KeyValueRead;
 use proxima_graph::KindId;
-use proxima_publish::{AttributeReader, ListReader, ShareReader};
+use proxima_publish::{AttributeReader, Clock, ListReader, ShareReader};
 use proxima_recommend::{Recommender, Service, StoredShop, walk};
 use proxima_redis::RedisReader;
 use proxima_serve::SimilarPath;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What of a job is in Redis.
 pub struct RemoteLists {
@@ -50,7 +51,7 @@ fn recommendations(plan: &JobPlan, stores: &BTreeMap<&str, Arc<RedisReader>>) ->
         match of.sink.as_ref().and_then(|sink| stores.get(sink.as_str())) {
             Some(store) => {
                 let store = Arc::clone(store) as Arc<dyn KeyValueRead>;
-                shares = Some(ShareReader::new(Arc::clone(&store), SHARES));
+                shares = Some(ShareReader::new(Arc::clone(&store), SHARES, clock()));
                 let shop = Arc::new(shop(plan, of, &store));
                 recommenders.insert(name.clone(), Recommender { spec: of.spec.clone(), shop });
             }
@@ -84,6 +85,12 @@ fn shop(plan: &JobPlan, of: &RecommendationPlan, store: &Arc<dyn KeyValueRead>) 
         lists: paths.map(|path| (path.clone(), list(path.clone()))).collect(),
         related: related.collect(),
         subjects: attributes(of.subject),
-        items: attributes(of.item),
+        items: attributes(of.item).map(|reader| reader.keeping(clock())),
     }
+}
+
+/// Microseconds since now.
+fn clock() -> Clock {
+    let begin = Instant::now();
+    Arc::new(move || u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX))
 }

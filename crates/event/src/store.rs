@@ -15,7 +15,15 @@ pub trait KeyValueRead: Send + Sync {
     /// # Errors
     /// When the store cannot be read.
     fn get_many(&self, table: &str, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        keys.iter().map(|key| self.get(table, key)).collect()
+        self.get_each(&keys.iter().map(|key| (table, *key)).collect::<Vec<_>>())
+    }
+
+    /// The same, of keys each of which is in a table of its own.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn get_each(&self, keys: &[(&str, &[u8])]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        keys.iter().map(|(table, key)| self.get(table, key)).collect()
     }
 }
 

@@ -15,6 +15,7 @@ mod content;
 mod evaluate;
 pub mod evaluators;
 pub mod lanes;
+pub mod lately;
 pub mod message;
 pub mod operator;
 mod priority;

@@ -67,6 +67,7 @@ type Shown = (ObjectId, i64, Origin);
 
 /// Answers a question.
 pub fn recommend<S: Shop + ?Sized>(shop: &S, spec: &Recommendation, request: &Request<'_>) -> Answer {
+    shop.expect(spec, request);
     let number = request.number.unwrap_or(spec.number);
     let mut items = Items::new(shop);
     let mut all_of = |texts: &[Arc<str>]| texts.iter().map(|text| items.of(text)).collect::<Vec<_>>();
@@ -93,6 +94,7 @@ pub fn explain<S: Shop + ?Sized>(
     request: &Request<'_>,
     item: &str,
 ) -> Option<(i64, Vec<Part>)> {
+    shop.expect(spec, request);
     let mut items = Items::new(shop);
     let named: Option<Vec<ObjectId>> =
         request.candidates.map(|named| named.iter().map(|text| items.of(text)).collect());

@@ -223,7 +223,7 @@ impl Service {
     /// # Errors
     /// When the store that holds them cannot be read.
     pub fn split(&self, name: &str) -> Result<Option<Vec<(String, f64)>>, StoreError> {
-        Ok(self.split_now(name)?.map(|split| split.variants().to_vec()))
+        Ok(self.split_by(name, ShareReader::read)?.map(|split| split.variants().to_vec()))
     }
 
     /// Whether there is a split of this name.
@@ -232,12 +232,16 @@ impl Service {
         self.splits.contains_key(name)
     }
 
-    /// A split as it deals now. Where nobody has kept its shares yet, those of the job hold.
-    fn split_now(&self, name: &str) -> Result<Option<Split>, StoreError> {
+    /// A split as it deals by the shares that are read. Where nobody has kept any yet, those of the job hold.
+    fn split_by(
+        &self,
+        name: &str,
+        read: impl FnOnce(&ShareReader, &str) -> Result<Option<Vec<(String, f64)>>, StoreError>,
+    ) -> Result<Option<Split>, StoreError> {
         let Some(split) = self.splits.get(name) else { return Ok(None) };
         let split = split.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(shares) = &self.shares else { return Ok(Some(split)) };
-        let kept = shares.read(name)?.and_then(|kept| Split::new(name, kept));
+        let kept = read(shares, name)?.and_then(|kept| Split::new(name, kept));
         Ok(Some(kept.unwrap_or(split)))
     }
 
@@ -280,7 +284,10 @@ impl Service {
 
     fn of(&self, name: &str, subject: &str) -> Result<(String, &Recommender), AskError> {
         let variant = match &self.shares {
-            Some(_) => self.split_now(name)?.map(|split| split.of(subject).to_owned()),
+            Some(_) => {
+                let split = self.split_by(name, ShareReader::read_lately)?;
+                split.map(|split| split.of(subject).to_owned())
+            }
             None => self
                 .splits
                 .get(name)

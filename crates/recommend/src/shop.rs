@@ -2,6 +2,7 @@
 //! their texts are looked up where they come in, where they decide, and where they go out.
 
 use crate::recommend::Request;
+use crate::spec::Recommendation;
 use proxima_graph::{ObjectId, Value, Version};
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -43,6 +44,9 @@ pub trait Shop {
     fn at_rest(&self) -> Option<Version> {
         None
     }
+
+    /// Says what is going to be asked: a shop that is far away reads what that needs at once.
+    fn expect(&self, _spec: &Recommendation, _request: &Request<'_>) {}
 
     /// Says which items' attributes are asked for next: a shop that is far away reads them at once.
     fn prepare(&self, _items: &[ObjectId]) {}

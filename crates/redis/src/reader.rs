@@ -107,14 +107,18 @@ impl KeyValueRead for RedisReader {
     }
 
     /// All in one pipeline.
-    fn get_many(&self, table: &str, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let keys = keys.iter().map(|key| self.pattern.key(table, &String::from_utf8_lossy(key)));
-        let commands: Vec<Cmd> = keys.map(|key| command(self.layout, &key)).collect();
+    fn get_each(&self, keys: &[(&str, &[u8])]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let row_keys = keys.iter().map(|(table, key)| self.pattern.key(table, &String::from_utf8_lossy(key)));
+        let commands: Vec<Cmd> = row_keys.map(|key| command(self.layout, &key)).collect();
         let rows = self.read(|link| {
             let answers = link.ask_all(commands.clone())?;
             answers.into_iter().map(|answer| row(self.layout, answer)).collect()
         });
-        rows.map_err(|fault| self.not_read(table, fault))
+        rows.map_err(|fault| {
+            let mut tables: Vec<&str> = keys.iter().map(|(table, _)| *table).collect();
+            tables.dedup();
+            self.not_read(&tables.join(", "), fault)
+        })
     }
 }
 
