@@ -60,14 +60,19 @@ impl Columns {
 
     /// As [`Columns::end_row`] where it is known which structs are there and which columns or fields are not.
     pub(crate) fn end_shaped_row(&mut self, present: &[NodeId], absent: &[NodeId]) {
+        self.end_shape(present, absent);
+        self.rows += 1;
+        debug_assert!(self.roots.iter().all(|&root| self.nodes[root].len() == self.rows), "columns are equally long");
+    }
+
+    /// The same of a struct in a list: what is there and what is not, of it and below it.
+    pub(crate) fn end_shape(&mut self, present: &[NodeId], absent: &[NodeId]) {
         for &node in present {
             self.push_struct(node);
         }
         for &node in absent {
             self.push_nothing(node);
         }
-        self.rows += 1;
-        debug_assert!(self.roots.iter().all(|&root| self.nodes[root].len() == self.rows), "columns are equally long");
     }
 
     /// Takes back what was appended after the last whole row.

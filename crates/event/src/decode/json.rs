@@ -13,6 +13,7 @@ mod general;
 mod predict;
 mod scan;
 mod shape;
+mod shapes;
 pub(super) mod skip;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
-//! The fast way: expects each record to have the shape of an earlier one, checks every byte of that, and reads the
-//! values where the shape says they are.
+//! The fast way: expects each record to have one of the shapes of earlier ones, checks every byte of that, and reads the
+//! values where the shape says they are. The structs in a list are predicted as records are.
 //!
-//! Nothing is guessed: where a literal differs or a value is unusual the record goes the general way, which alone
+//! Nothing is guessed: where no literal fits or a value is unusual the record goes the general way, which alone
 //! rejects records, so both ways give the same rows and the same rejections.
 
 use super::super::columns::{Columns, NodeId, Values};
@@ -9,24 +9,23 @@ use super::general;
 #[cfg(target_arch = "x86_64")]
 use super::scan::Avx2;
 use super::scan::{Portable, Scan, WINDOW};
-use super::shape::{Shape, Slot};
+use super::shape::Slot;
+use super::shapes::{End, Shapes};
 use super::skip::{self, Input};
 
-/// Shapes that are known at a time; the one that has not been seen for longest is forgotten first.
-const SHAPES_MAX: usize = 8;
-
-/// Records of ever new shapes are not worth learning from, each time: once that many have taught nothing, only one in
-/// [`LEARN_RARELY`] is.
-const LESSONS_MAX: u32 = 64;
-const LEARN_RARELY: u32 = 64;
-
-/// The known shapes, the most recently seen one first.
+/// What is known of the records of one writer.
 #[derive(Debug)]
 pub(in crate::decode) struct Predictor {
-    shapes: Vec<Shape>,
+    shapes: Shapes,
+    lists: Lists,
+}
+
+/// What is known of the structs in lists.
+#[derive(Debug)]
+struct Lists {
+    /// Those of each node that is a list.
+    shapes: Vec<Shapes>,
     avx2: bool,
-    /// Records learned from since a prediction held.
-    lessons: u32,
 }
 
 impl Predictor {
@@ -36,13 +35,13 @@ impl Predictor {
             is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2");
         #[cfg(not(target_arch = "x86_64"))]
         let avx2 = false;
-        Self { shapes: Vec::with_capacity(SHAPES_MAX), avx2, lessons: 0 }
+        Self { shapes: Shapes::default(), lists: Lists { shapes: Vec::new(), avx2 } }
     }
 
     /// Without the instructions of this machine: what others do, for tests.
     #[cfg(test)]
     pub(super) fn portable() -> Self {
-        Self { avx2: false, ..Self::new() }
+        Self { shapes: Shapes::default(), lists: Lists { shapes: Vec::new(), avx2: false } }
     }
 
     /// Reads records from `at` on as long as one of the known shapes fits, `rows` at the most. Says where it stopped,
@@ -51,112 +50,135 @@ impl Predictor {
         &mut self,
         columns: &mut Columns,
         input: Input<'_>,
-        mut at: usize,
+        at: usize,
         rows: usize,
     ) -> (usize, usize) {
-        let mut count = 0;
-        'records: while count < rows && at < input.end {
-            for place in 0..self.shapes.len() {
-                let (next, taken) = self.run(place, columns, input, at, rows - count);
-                if taken > 0 {
-                    (at, count) = (next, count + taken);
-                    self.lessons = 0;
-                    self.shapes[..=place].rotate_right(1);
-                    continue 'records;
-                }
-            }
-            break;
+        let Self { shapes, lists } = self;
+        #[cfg(target_arch = "x86_64")]
+        if lists.avx2 {
+            // SAFETY: `avx2` is only set where the machine has all that the function is compiled for.
+            return unsafe { run_avx2(shapes, lists, columns, input, at, rows) };
         }
-        (at, count)
+        run::<Portable>(shapes, lists, columns, input, at, rows)
     }
 
     /// Reads the object that begins at `at` if one of the known shapes fits, wherever it ends, and says where that is.
     pub(in crate::decode) fn object(&mut self, columns: &mut Columns, input: Input<'_>, at: usize) -> Option<usize> {
-        for place in 0..self.shapes.len() {
-            if let Some(end) = self.run_object(place, columns, input, at) {
-                self.lessons = 0;
-                self.shapes[..=place].rotate_right(1);
-                return Some(end);
-            }
-        }
-        None
-    }
-
-    fn run_object(&self, place: usize, columns: &mut Columns, input: Input<'_>, at: usize) -> Option<usize> {
-        let shape = &self.shapes[place];
+        let Self { shapes, lists } = self;
         #[cfg(target_arch = "x86_64")]
-        if self.avx2 {
-            // SAFETY: `avx2` is only set where the machine has all that the function is compiled for.
-            return unsafe { object_avx2(shape, columns, input, at) };
+        if lists.avx2 {
+            // SAFETY: as above.
+            return unsafe { object_avx2(shapes, lists, columns, input, at) };
         }
-        object::<Portable>(shape, columns, input, at)
+        object::<Portable>(shapes, lists, columns, input, at)
     }
 
     /// Learns from the record at `at`, which `input` ends with and which no shape fitted.
     pub(in crate::decode) fn learn(&mut self, columns: &Columns, input: Input<'_>, at: usize) {
-        self.lessons = self.lessons.wrapping_add(1);
-        if self.lessons > LESSONS_MAX && !self.lessons.is_multiple_of(LEARN_RARELY) {
-            return;
+        self.shapes.learn(columns, input, at);
+    }
+}
+
+impl Lists {
+    /// Appends a list of structs, and says where it ends. Not inlined, so that lists may lie in lists.
+    #[inline(never)]
+    fn read(&mut self, columns: &mut Columns, node: NodeId, input: Input<'_>, at: usize) -> Option<usize> {
+        if input.byte(at)? != b'[' {
+            return other(columns, node, input, at);
         }
-        if let Some(shape) = Shape::learn(columns, input, at) {
-            self.shapes.truncate(SHAPES_MAX - 1);
-            self.shapes.insert(0, shape);
+        if self.shapes.len() <= node {
+            self.shapes.resize_with(node + 1, Shapes::default);
         }
+        let mut shapes = std::mem::take(&mut self.shapes[node]);
+        let end = self.elements(&mut shapes, columns, node, input, at + 1);
+        self.shapes[node] = shapes;
+        end
     }
 
-    fn run(&self, place: usize, columns: &mut Columns, input: Input<'_>, at: usize, rows: usize) -> (usize, usize) {
-        let shape = &self.shapes[place];
+    fn elements(
+        &mut self,
+        shapes: &mut Shapes,
+        columns: &mut Columns,
+        node: NodeId,
+        input: Input<'_>,
+        at: usize,
+    ) -> Option<usize> {
         #[cfg(target_arch = "x86_64")]
         if self.avx2 {
-            // SAFETY: `avx2` is only set where the machine has all that the function is compiled for.
-            return unsafe { run_avx2(shape, columns, input, at, rows) };
+            // SAFETY: as above.
+            return unsafe { elements_avx2(shapes, self, columns, node, input, at) };
         }
-        run::<Portable>(shape, columns, input, at, rows)
+        elements::<Portable>(shapes, self, columns, node, input, at)
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2")]
-fn run_avx2(shape: &Shape, columns: &mut Columns, input: Input<'_>, at: usize, rows: usize) -> (usize, usize) {
-    run::<Avx2>(shape, columns, input, at, rows)
+fn run_avx2(
+    shapes: &mut Shapes,
+    lists: &mut Lists,
+    columns: &mut Columns,
+    input: Input<'_>,
+    at: usize,
+    rows: usize,
+) -> (usize, usize) {
+    run::<Avx2>(shapes, lists, columns, input, at, rows)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2")]
-fn object_avx2(shape: &Shape, columns: &mut Columns, input: Input<'_>, at: usize) -> Option<usize> {
-    object::<Avx2>(shape, columns, input, at)
+fn object_avx2(
+    shapes: &mut Shapes,
+    lists: &mut Lists,
+    columns: &mut Columns,
+    input: Input<'_>,
+    at: usize,
+) -> Option<usize> {
+    object::<Avx2>(shapes, lists, columns, input, at)
 }
 
-/// Reads one object of this shape, whatever is behind it.
-#[inline(always)]
-fn object<S: Scan>(shape: &Shape, columns: &mut Columns, input: Input<'_>, at: usize) -> Option<usize> {
-    let Some(end) = values::<S>(shape, columns, input, at).filter(|&end| end <= input.end) else {
-        columns.undo();
-        return None;
-    };
-    columns.end_shaped_row(&shape.present, &shape.absent);
-    Some(end)
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2")]
+fn elements_avx2(
+    shapes: &mut Shapes,
+    lists: &mut Lists,
+    columns: &mut Columns,
+    node: NodeId,
+    input: Input<'_>,
+    at: usize,
+) -> Option<usize> {
+    elements::<Avx2>(shapes, lists, columns, node, input, at)
 }
 
-/// Reads records of one shape.
+/// Reads records.
 #[inline(always)]
-fn run<S: Scan>(shape: &Shape, columns: &mut Columns, input: Input<'_>, mut at: usize, rows: usize) -> (usize, usize) {
+fn run<S: Scan>(
+    shapes: &mut Shapes,
+    lists: &mut Lists,
+    columns: &mut Columns,
+    input: Input<'_>,
+    mut at: usize,
+    rows: usize,
+) -> (usize, usize) {
     let mut count = 0;
     while count < rows && at < input.end {
-        let Some(next) = record::<S>(shape, columns, input, at) else {
+        let read = values::<S>(shapes, lists, columns, input, at);
+        let Some((next, end)) = read.and_then(|(at, end)| Some((behind_record(input, at)?, end))) else {
             columns.undo();
             break;
         };
-        columns.end_shaped_row(&shape.present, &shape.absent);
+        columns.end_shaped_row(&end.present, &end.absent);
         (at, count) = (next, count + 1);
+    }
+    if count > 0 {
+        shapes.held();
     }
     (at, count)
 }
 
-/// Appends the values of one record and says where the next one begins.
+/// Where the next record begins, if one ends here.
 #[inline(always)]
-fn record<S: Scan>(shape: &Shape, columns: &mut Columns, input: Input<'_>, at: usize) -> Option<usize> {
-    let at = values::<S>(shape, columns, input, at)?;
+fn behind_record(input: Input<'_>, at: usize) -> Option<usize> {
     match at.cmp(&input.end) {
         std::cmp::Ordering::Less => (input.padded[at] == b'\n').then_some(at + 1),
         std::cmp::Ordering::Equal => Some(at),
@@ -164,15 +186,80 @@ fn record<S: Scan>(shape: &Shape, columns: &mut Columns, input: Input<'_>, at: u
     }
 }
 
-/// Appends the values of one record or object and says where it ends.
+/// Reads one object, whatever is behind it.
 #[inline(always)]
-fn values<S: Scan>(shape: &Shape, columns: &mut Columns, input: Input<'_>, mut at: usize) -> Option<usize> {
-    for step in &shape.steps {
-        if !S::begins_with(input.window::<WINDOW>(at)?, &step.literal) {
-            return None;
+fn object<S: Scan>(
+    shapes: &mut Shapes,
+    lists: &mut Lists,
+    columns: &mut Columns,
+    input: Input<'_>,
+    at: usize,
+) -> Option<usize> {
+    let read = values::<S>(shapes, lists, columns, input, at);
+    let Some((at, end)) = read.filter(|&(at, _)| at <= input.end) else {
+        columns.undo();
+        return None;
+    };
+    columns.end_shaped_row(&end.present, &end.absent);
+    shapes.held();
+    Some(at)
+}
+
+/// Reads what is behind the opening bracket of a list, and says where the list ends.
+#[inline(always)]
+fn elements<S: Scan>(
+    shapes: &mut Shapes,
+    lists: &mut Lists,
+    columns: &mut Columns,
+    node: NodeId,
+    input: Input<'_>,
+    at: usize,
+) -> Option<usize> {
+    let element = columns.nodes[node].element()?;
+    let mut at = skip::blanks(input, at);
+    if input.byte(at)? == b']' {
+        columns.end_list(node);
+        return Some(at + 1);
+    }
+    loop {
+        let before = columns.nodes[element].len();
+        let read = values::<S>(shapes, lists, columns, input, at);
+        at = if let Some((next, end)) = read.filter(|&(next, _)| next <= input.end) {
+            columns.end_shape(&end.present, &end.absent);
+            shapes.held();
+            next
+        } else {
+            columns.truncate(element, before);
+            let end = other(columns, element, input, at)?;
+            shapes.learn_element(columns, element, Input { end, ..input }, at);
+            end
+        };
+        at = skip::blanks(input, at);
+        match input.byte(at)? {
+            b',' => at = skip::blanks(input, at + 1),
+            b']' => break,
+            _ => return None,
         }
-        at += step.literal.len;
-        at = match step.value {
+    }
+    columns.end_list(node);
+    Some(at + 1)
+}
+
+/// Appends the values of one record or object. Says where it ends, and what is known of it there.
+#[inline(always)]
+fn values<'s, S: Scan>(
+    shapes: &'s mut Shapes,
+    lists: &mut Lists,
+    columns: &mut Columns,
+    input: Input<'_>,
+    mut at: usize,
+) -> Option<(usize, &'s End)> {
+    let mut place = shapes.start();
+    loop {
+        let known = shapes.next::<S>(&mut place, input.window::<WINDOW>(at)?)?;
+        at += known.step.literal.len;
+        at = match known.step.value {
+            Slot::Nothing if known.end.is_some() => break,
             Slot::Nothing => at,
             Slot::Skip => skip::value::<S>(input, at)?,
             Slot::Text(node) => match text::<S>(columns, node, input, at) {
@@ -183,10 +270,11 @@ fn values<S: Scan>(shape: &Shape, columns: &mut Columns, input: Input<'_>, mut a
                 Some(end) => end,
                 None => other(columns, node, input, at)?,
             },
+            Slot::List(node) => lists.read(columns, node, input, at)?,
             Slot::Other(node) => other(columns, node, input, at)?,
         };
     }
-    Some(at)
+    Some((at, shapes.end(place)?))
 }
 
 /// Appends a string without escapes, and says where it ends.

@@ -13,7 +13,7 @@ pub(super) const WINDOW: usize = 32;
 pub(super) type Window = [u8; WINDOW];
 
 /// What must stand at a place: up to [`WINDOW`] bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Literal {
     bytes: Window,
     /// A bit for each byte that counts.

@@ -23,7 +23,7 @@ pub(super) struct Shape {
 }
 
 /// A literal and the value behind it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) literal: Literal,
     pub(super) value: Slot,
@@ -40,6 +40,8 @@ pub(super) enum Slot {
     Text(NodeId),
     /// An integer's or timestamp's: plain integers are read at once.
     Integer(NodeId),
+    /// A list of structs: each of them is predicted.
+    List(NodeId),
     /// Any other column's: read by the general way, alone.
     Other(NodeId),
 }
@@ -48,13 +50,14 @@ impl Shape {
     /// The shape of the record at `at`, which ends at `input.end`, was read the general way and is therefore valid.
     /// `None` where it cannot be predicted: a wanted key twice, or written with escapes.
     pub(super) fn learn(columns: &Columns, input: Input<'_>, at: usize) -> Option<Self> {
-        let shape = Self { steps: vec![], present: vec![], absent: vec![] };
-        let mut learner = Learner { columns, input, at, literal: at, shape };
-        learner.blanks();
-        learner.object(&columns.roots)?;
-        learner.at = input.end;
-        learner.end_literal(Slot::Nothing);
-        (learner.shape.steps.len() <= STEPS_MAX).then_some(learner.shape)
+        Learner::new(columns, input, at).record(&columns.roots)
+    }
+
+    /// The same of a struct that a list holds.
+    pub(super) fn learn_element(columns: &Columns, element: NodeId, input: Input<'_>, at: usize) -> Option<Self> {
+        let mut learner = Learner::new(columns, input, at);
+        learner.shape.present.push(element);
+        learner.record(columns.nodes[element].fields())
     }
 }
 
@@ -68,7 +71,21 @@ struct Learner<'l> {
     shape: Shape,
 }
 
-impl Learner<'_> {
+impl<'l> Learner<'l> {
+    fn new(columns: &'l Columns, input: Input<'l>, at: usize) -> Self {
+        let shape = Shape { steps: vec![], present: vec![], absent: vec![] };
+        Self { columns, input, at, literal: at, shape }
+    }
+
+    /// Reads an object to the end of the input.
+    fn record(mut self, wanted: &[NodeId]) -> Option<Shape> {
+        self.blanks();
+        self.object(wanted)?;
+        self.at = self.input.end;
+        self.end_literal(Slot::Nothing);
+        (self.shape.steps.len() <= STEPS_MAX).then_some(self.shape)
+    }
+
     /// Reads the object that begins here, whose wanted members are these.
     fn object(&mut self, wanted: &[NodeId]) -> Option<()> {
         let mut seen = vec![false; wanted.len()];
@@ -121,6 +138,9 @@ impl Learner<'_> {
                 self.at += b"null".len();
                 Some(())
             }
+            Values::List(_, element) if form == Form::Plain && self.holds_structs(*element) => {
+                self.slot(Slot::List(node))
+            }
             Values::Strings(_) if form.takes_text() => self.slot(Slot::Text(node)),
             Values::Int8(_) | Values::Int16(_) | Values::Int32(_) | Values::Int64(_) | Values::Stamp(..)
                 if form.takes_integers() =>
@@ -129,6 +149,11 @@ impl Learner<'_> {
             }
             _ => self.slot(Slot::Other(node)),
         }
+    }
+
+    fn holds_structs(&self, element: NodeId) -> bool {
+        let element = &self.columns.nodes[element];
+        matches!(element.values, Values::Struct(..)) && element.form == Form::Plain
     }
 
     /// A value that may be another in each record.

@@ -74,7 +74,7 @@ impl Clock {
             (EpochUnit::Seconds, TimeUnit::Microsecond) => (SECONDS_MAX, 1_000_000),
             _ => return None,
         };
-        ((self.utc || stamp.instant) && (0..=value_max).contains(&value)).then_some(value * factor)
+        ((self.utc || stamp.instant) && (0..=value_max).contains(&value)).then(|| value * factor)
     }
 
     /// A timestamp from what the wall clock of the job's zone has counted since 1970 began on it, in `unit`, or else in
@@ -208,6 +208,7 @@ mod tests {
         let mut clock = Clock::new(Tz::UTC, EpochUnit::Millis);
         assert_eq!(clock.text("1594652955123", WALL), Ok(1_594_652_955_123_000));
         assert_eq!(clock.text("-1", WALL), Ok(-1_000));
+        assert_eq!(clock.integer(i64::MAX, WALL), Err(Flaw::Range));
         assert_eq!(clock.number("1594652955123.5", WALL), Ok(1_594_652_955_123_500));
         let mut clock = Clock::new(Tz::Asia__Shanghai, EpochUnit::Seconds);
         assert_eq!(clock.integer(1_594_652_955, WALL), Ok((1_594_652_955 + 28_800) * 1_000_000));
