@@ -6,6 +6,7 @@ use proxima_event::hash::hash_columns;
 use proxima_event::{Changes, KEY_GROUPS, KeyGroup, Weights};
 use std::cell::OnceCell;
 use std::io::Write;
+use std::ops::Range;
 use timely::Accountable;
 use timely::communication::Push;
 use timely::dataflow::channels::pushers::exchange::Distributor;
@@ -55,42 +56,70 @@ pub(crate) struct ByKey {
     parts: Vec<Part>,
 }
 
-/// What of a batch one worker gets.
-#[derive(Default)]
+/// The rows of a batch that one worker gets.
 struct Part {
+    /// The worker's key groups, which are a run.
+    groups: Range<u16>,
+    /// As long as the longest batch so far, so that a row is put down without a look at the capacity.
     rows: Vec<u32>,
-    hashes: Vec<u64>,
+    len: usize,
 }
+
+/// Up to so many workers, the rows of each are found by a pass of its own, which keeps the end of its list in a
+/// register. One pass that writes to all lists waits for their lengths, changed a moment ago: as long as some six such
+/// passes take.
+const PASSES: usize = 6;
 
 impl ByKey {
     pub(crate) fn new(columns: Vec<usize>, peers: usize) -> Self {
-        let workers = (0..KEY_GROUPS).map(|group| KeyGroup(group as u16).worker(KEY_GROUPS, peers) as u16).collect();
-        Self { columns, workers, parts: std::iter::repeat_with(Part::default).take(peers).collect() }
+        let workers: Vec<_> =
+            (0..KEY_GROUPS).map(|group| KeyGroup(group as u16).worker(KEY_GROUPS, peers) as u16).collect();
+        let first = |worker| workers.partition_point(|&other| usize::from(other) < worker) as u16;
+        let part = |worker| Part { groups: first(worker)..first(worker + 1), rows: Vec::new(), len: 0 };
+        let parts = (0..peers).map(part).collect();
+        Self { columns, workers, parts }
     }
 
-    /// Deals the rows out. Their hashes go along at once: to gather them later would mean to read them again.
-    fn split(&mut self, changes: &Changes) {
-        let expected = changes.len() / self.parts.len();
+    /// Deals the rows out by the hashes of their keys.
+    fn split(&mut self, hashes: &[u64]) {
         for part in &mut self.parts {
-            part.rows.clear();
-            part.hashes = Vec::with_capacity(expected + expected / 8);
+            part.rows.resize(part.rows.len().max(hashes.len()), 0);
+            part.len = 0;
         }
-        for (row, hash) in key_hashes(changes, &self.columns).into_iter().enumerate() {
-            let group = KeyGroup::of(hash, KEY_GROUPS);
-            let part = &mut self.parts[usize::from(self.workers[usize::from(group.0)])];
-            part.rows.push(row as u32);
-            part.hashes.push(hash);
+        if self.parts.len() <= PASSES {
+            self.parts.iter_mut().for_each(|part| part.find(hashes));
+            return;
         }
+        for (row, &hash) in hashes.iter().enumerate() {
+            let KeyGroup(group) = KeyGroup::of(hash, KEY_GROUPS);
+            let part = &mut self.parts[usize::from(self.workers[usize::from(group)])];
+            part.rows[part.len] = row as u32;
+            part.len += 1;
+        }
+    }
+}
+
+impl Part {
+    /// Each row is put down, and the next one over it where it is another worker's: so there is no branch to guess.
+    fn find(&mut self, hashes: &[u64]) {
+        let (groups, rows) = (self.groups.clone(), &mut self.rows[..hashes.len()]);
+        let mut len = 0;
+        for (row, &hash) in hashes.iter().enumerate() {
+            rows[len] = row as u32;
+            len += usize::from(groups.contains(&KeyGroup::of(hash, KEY_GROUPS).0));
+        }
+        self.len = len;
     }
 }
 
 impl Distributor<Batch> for ByKey {
     fn partition<T: Clone, P: Push<Message<T, Batch>>>(&mut self, batch: &mut Batch, time: &T, pushers: &mut [P]) {
         let Some(changes) = batch.take() else { return };
-        self.split(&changes);
-        for (part, pusher) in self.parts.iter_mut().zip(pushers).filter(|(part, _)| !part.rows.is_empty()) {
-            let mut sent = if part.rows.len() == changes.len() { changes.clone() } else { changes.take(&part.rows) };
-            sent.hashes = Some(std::mem::take(&mut part.hashes).into());
+        let hashes = key_hashes(&changes, &self.columns);
+        self.split(&hashes);
+        let changes = Changes { hashes: Some(hashes.into()), ..changes };
+        for (part, pusher) in self.parts.iter().zip(pushers).filter(|(part, _)| part.len > 0) {
+            let sent = if part.len == changes.len() { changes.clone() } else { changes.take(&part.rows[..part.len]) };
             Message::push_at(&mut Batch::new(sent), time.clone(), pusher);
         }
     }
@@ -181,6 +210,24 @@ mod tests {
     use super::*;
     use arrow::array::{Int64Array, RecordBatch, StringViewArray};
     use std::sync::Arc;
+
+    #[test]
+    fn each_row_goes_to_the_owner_of_its_key_in_order() {
+        let hashes: Vec<u64> = (0..1_000u64).map(|row| row.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+        for peers in [1, 2, 3, PASSES, PASSES + 1, 64] {
+            let mut by_key = ByKey::new(vec![0], peers);
+            // A longer batch first: nothing of it may be left in a shorter one.
+            for hashes in [&hashes[..], &hashes[..100], &[]] {
+                by_key.split(hashes);
+                let mut expected = vec![Vec::new(); peers];
+                for (row, &hash) in hashes.iter().enumerate() {
+                    expected[KeyGroup::of(hash, KEY_GROUPS).worker(KEY_GROUPS, peers)].push(row as u32);
+                }
+                let found: Vec<_> = by_key.parts.iter().map(|part| part.rows[..part.len].to_vec()).collect();
+                assert_eq!(found, expected, "{peers} workers, {} rows", hashes.len());
+            }
+        }
+    }
 
     #[test]
     fn a_batch_survives_the_way_to_another_process() {
