@@ -5,13 +5,13 @@ use crate::job::recommendations::RecommendationPlan;
 use crate::job::{JobPlan, Kept, SinkKind};
 use proxima_event::KeyValueRead;
 use proxima_graph::KindId;
-use proxima_publish::{AttributeReader, Clock, ListReader, ShareReader};
+use proxima_graph::path::clock;
+use proxima_publish::{AttributeReader, ListReader, ShareReader};
 use proxima_recommend::{Recommender, Service, StoredShop, walk};
 use proxima_redis::RedisReader;
 use proxima_serve::SimilarPath;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// What of a job is in Redis.
 pub struct RemoteLists {
@@ -89,8 +89,3 @@ fn shop(plan: &JobPlan, of: &RecommendationPlan, store: &Arc<dyn KeyValueRead>) 
     }
 }
 
-/// Microseconds since now.
-fn clock() -> Clock {
-    let begin = Instant::now();
-    Arc::new(move || u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX))
-}

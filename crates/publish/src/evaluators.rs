@@ -8,15 +8,16 @@ use crate::content::Memory;
 use crate::lanes::Lane;
 use crate::message::Request;
 use crate::priority::give_way;
-use crate::publisher::{Clock, Publisher};
+use crate::publisher::Publisher;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use proxima_graph::path::{Clock, clock};
 use proxima_graph::{KindId, LiveGraph, RelationId, Touched, Watch};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Requests that wait for an evaluator. What finds no place counts as lost: it is sent again, and the window shrinks.
 const QUEUE: usize = 1 << 13;
@@ -71,9 +72,7 @@ pub struct Setting {
 impl Default for Setting {
     fn default() -> Self {
         let (wake, woken) = bounded(1);
-        let begin = Instant::now();
-        let clock = move || u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Self { clock: Arc::new(clock), wake, woken }
+        Self { clock: clock(), wake, woken }
     }
 }
 

@@ -1,9 +1,9 @@
 //! What was read a moment ago: what many ask for is not read from a store for each of them.
 
-use crate::publisher::Clock;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use proxima_event::StoreError;
+use proxima_graph::path::Clock;
 
 /// How long something is given again, in microseconds from before it was read: as long as a run gives its own lists again.
 pub const LATELY_US: u64 = 250_000;

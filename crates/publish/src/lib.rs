@@ -29,7 +29,7 @@ pub mod window;
 pub use content::Content;
 pub use evaluators::{Evaluators, Faults, Setting};
 pub use operator::{Publish, lower_publish};
-pub use publisher::{Clock, PUBLISHES, PublishFigures, PublishRules, Publisher};
+pub use publisher::{PUBLISHES, PublishFigures, PublishRules, Publisher};
 pub use reader::{AttributeReader, Item, ListReader, ShareReader};
 pub use rows::list_schema;
 pub use shares::{Shares, SharesOf, lower_shares};

@@ -15,6 +15,7 @@ use hashbrown::HashSet;
 use parking_lot::Mutex;
 use proxima_event::{Epoch, KEY_GROUPS, KeyGroup};
 use proxima_graph::graph::NO_TIME;
+use proxima_graph::path::Clock;
 use proxima_graph::{Graph, KindId, LiveGraph, ObjectId, RelationId, Touched};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,9 +43,6 @@ pub struct PublishRules {
     /// How its supervisors send.
     pub window: WindowRules,
 }
-
-/// Tells the time in microseconds, from any beginning.
-pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// Keeps the lists of one path, or what else is kept of each object of a kind.
 pub struct Publisher {

@@ -1,8 +1,8 @@
 //! Reading back from a key-value store what is kept there: lists, attributes, shares of splits.
 
 use crate::lately::Lately;
-use crate::publisher::Clock;
 use proxima_event::{KeyValueRead, StoreError};
+use proxima_graph::path::Clock;
 use proxima_graph::{Attribute, AttributeKind, Value};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};

@@ -24,7 +24,7 @@ use anyhow::{Result, ensure};
 use lists::Lists;
 use paths::Filled;
 use proxima_engine::{NodeId, OperatorInfo, SinkNode, Topology};
-use proxima_graph::path::{Memo, WalkReader};
+use proxima_graph::path::{Memo, WalkReader, clock};
 use proxima_graph::{LiveGraph, PathReader, lower_forgotten};
 use proxima_model::LiveModel;
 use proxima_publish::Evaluators;
@@ -35,7 +35,6 @@ use proxima_view::Lowered;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Rows of a decoded batch: few enough to stay in the cache from step to step.
 const BATCH_ROWS: usize = 2_048;
@@ -186,9 +185,7 @@ impl Draft<'_> {
     pub fn place(mut self, data: &DataFolder, before: Before) -> Result<Assembly> {
         let (topology, ingests) = (std::mem::take(&mut self.topology), std::mem::take(&mut self.ingests));
         let (graph, models) = (self.graph.take(), std::mem::take(&mut self.models));
-        let begin = Instant::now();
-        let clock = move || u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let memo = Arc::new(Memo::new(Box::new(clock)));
+        let memo = Arc::new(Memo::new(clock()));
         let walks = paths::walks(self.job, graph.as_ref(), &memo);
         let judges = std::mem::take(&mut self.judges);
         let of_name = judges.iter().map(|judged| (judged.name.clone(), Arc::clone(&judged.judge))).collect();

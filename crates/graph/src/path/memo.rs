@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 /// Parts, each with a lock: so many threads that ask hardly meet.
 const PARTS: usize = 16;
@@ -32,7 +33,14 @@ const OLDEST_US: u64 = 800_000;
 const CHEAP_US: u64 = 50;
 
 /// Tells the time in microseconds, from any beginning; it does not go back.
-pub type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// A clock that begins now.
+#[must_use]
+pub fn clock() -> Clock {
+    let begin = Instant::now();
+    Arc::new(move || u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX))
+}
 
 /// The lists of named paths. Shared by all that ask paths of one job over one graph.
 pub struct Memo {
@@ -250,7 +258,7 @@ mod tests {
     fn memo() -> (Arc<Memo>, Arc<AtomicU64>) {
         let time_us = Arc::new(AtomicU64::new(1_000));
         let clock = Arc::clone(&time_us);
-        (Arc::new(Memo::new(Box::new(move || clock.load(Relaxed)))), time_us)
+        (Arc::new(Memo::new(Arc::new(move || clock.load(Relaxed)))), time_us)
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub use declare::{Declaration, Declarations, DeclaredMerger, DeclaredSelect, Dec
 pub use explain::Because;
 pub use expression::{Compile, Expression, Function, Functions, parts_schema, row_schema};
 pub use link::{PathProblem, link};
-pub use memo::{Clock, Keeping, Memo};
+pub use memo::{Clock, Keeping, Memo, clock};
 pub use order::Found;
 pub use plan::{Added, Way, Why};
 pub use reader::{WalkReader, Walked, WalkedTo};

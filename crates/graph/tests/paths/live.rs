@@ -173,5 +173,5 @@ fn random_paths_over_a_live_graph_equal_the_naive_evaluator() {
 /// A memo for which all lists take long, so that all are kept.
 fn busy_memo() -> Arc<Memo> {
     let time_us = AtomicU64::new(0);
-    Arc::new(Memo::new(Box::new(move || time_us.fetch_add(100, Relaxed))))
+    Arc::new(Memo::new(Arc::new(move || time_us.fetch_add(100, Relaxed))))
 }

@@ -10,12 +10,12 @@ use proxima_event::{
     Changes, Chunk, Epoch, Generation, Intake, PartitionId, Position, Resume, Source, SourceError, Stopped,
 };
 use proxima_graph::graph::NO_TIME;
-use proxima_graph::path::{Path, Paths, Scratch, link};
+use proxima_graph::path::{Clock, Path, Paths, Scratch, link};
 use proxima_graph::{
     AttributeKind, Graph, LiveGraph, RelationColumns, RelationId, RelationInput, RelationRules, Value, lower_live,
 };
 use proxima_publish::{
-    Clock, Evaluators, Faults, PublishFigures, PublishRules, Publisher, Setting, WindowRules, lower_publish,
+    Evaluators, Faults, PublishFigures, PublishRules, Publisher, Setting, WindowRules, lower_publish,
 };
 use proxima_testkit::checkpoints::MemoryCheckpoints;
 use proxima_testkit::memory::{MemorySource, PickTable};

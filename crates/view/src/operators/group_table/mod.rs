@@ -128,6 +128,9 @@ impl GroupTable {
 
     /// `W` is the width of the key in words where all strings are short, else 0.
     fn resolve_chunk<const W: usize>(&mut self, rows: Rows<'_>, groups: &mut Vec<u32>, fresh: &mut Vec<u32>) {
+        if rows.start == 0 {
+            self.fetch_first(rows.hashes);
+        }
         for (row, &hash) in rows.hashes.iter().enumerate().take(rows.end).skip(rows.start) {
             self.fetch_ahead(&rows, row);
             let tag = hash as u32;
@@ -147,6 +150,13 @@ impl GroupTable {
             };
             groups.push(group);
         }
+    }
+
+    /// What nobody fetched ahead: the first rows of a batch. Of many small batches they are a good part.
+    fn fetch_first(&self, hashes: &[u64]) {
+        hashes.iter().take(SLOT_AHEAD).for_each(|&hash| self.index.prefetch(hash as u32));
+        let groups = hashes.iter().take(RECORD_AHEAD).filter_map(|&hash| self.index.first(hash as u32));
+        groups.for_each(|group| self.records.prefetch(group));
     }
 
     #[inline(always)]
