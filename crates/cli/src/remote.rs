@@ -88,4 +88,3 @@ fn shop(plan: &JobPlan, of: &RecommendationPlan, store: &Arc<dyn KeyValueRead>) 
         items: attributes(of.item).map(|reader| reader.keeping(clock())),
     }
 }
-

@@ -48,14 +48,19 @@ impl Live {
     /// that took.
     pub(super) fn wait_for_rest(&mut self, records: u64) -> Result<Duration> {
         let (begin, address) = (Instant::now(), self.address.clone());
+        // The epoch in which the last of them were read: lists do not wait before it is done.
+        let mut last = None;
         self.wait_for("the job at rest", || {
             let status = ask(&address, "/v1/status", None).ok()?;
             let none = |part: &str, figure: &str| {
                 status[part].as_array().is_none_or(|all| all.iter().all(|of| of[figure] == 0))
             };
-            let read =
-                status["records"].as_u64()? >= records && status["queued"]["records"] == 0 && none("sources", "lag");
-            (read && none("lists", "waiting") && none("lists", "in_flight")).then_some(())
+            if status["records"].as_u64()? < records || status["queued"]["records"] != 0 || !none("sources", "lag") {
+                return None;
+            }
+            let last = *last.get_or_insert(status["epochs"]["current"].as_u64()?);
+            let done = status["epochs"]["done"].as_u64()? >= last;
+            (done && none("lists", "waiting") && none("lists", "in_flight")).then_some(())
         })?;
         Ok(begin.elapsed())
     }
