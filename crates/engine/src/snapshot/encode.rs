@@ -106,7 +106,9 @@ impl<'a> BatchEncoder<'a> {
         let Column { array, of, data } = &self.columns[column];
         let Some(of) = of else { return put_stream(&array.slice(rows.start, rows.len()), out) };
         self.nulls.clear();
-        self.nulls.extend(rows.clone().map(|row| array.is_null(row)));
+        if let Some(nulls) = array.nulls().filter(|nulls| nulls.null_count() > 0) {
+            self.nulls.extend(nulls.inner().slice(rows.start, rows.len()).iter().map(|valid| !valid));
+        }
         let nulls = self.nulls.contains(&true).then_some(&self.nulls[..]);
         let (low, high) = (&mut self.low, &mut self.high);
         let values = match (data, array.data_type()) {
