@@ -9,6 +9,10 @@ use super::skip::Input;
 /// Steps of all shapes at the most; with more of them all are forgotten, and those that are still about learned again.
 const STEPS_MAX: usize = 4_096;
 
+/// Steps that are looked for in one place besides the first, which are those that came last: keys that are data, ever new
+/// ones, must not make each record slower.
+const OTHERS_MAX: usize = 64;
+
 /// Records of ever new shapes are not worth learning from, each time: once that many have taught nothing, only one in
 /// [`LEARN_RARELY`] is.
 const LESSONS_MAX: u32 = 64;
@@ -85,18 +89,23 @@ impl Shapes {
     /// The step behind a place, where it is not what it was the last time.
     #[inline(always)]
     fn other<S: Scan>(&mut self, place: Place, window: &Window) -> Option<u32> {
-        let mut before = place.next as usize;
-        loop {
-            let at = self.steps[before].other;
-            let known = self.steps.get(at as usize)?;
-            if S::begins_with(window, &known.step.literal) {
-                self.steps[before].other = known.other;
-                self.steps[at as usize].other = place.next;
-                self.set_first_behind(place.at, at);
+        let mut before = place.next;
+        for _ in 0..OTHERS_MAX {
+            let at = self.steps[before as usize].other;
+            if S::begins_with(window, &self.steps.get(at as usize)?.step.literal) {
+                self.put_first(place.at, before, at);
                 return Some(at);
             }
-            before = at as usize;
+            before = at;
         }
+        None
+    }
+
+    /// Makes a step the first behind a place. `before` is the one that it is behind.
+    fn put_first(&mut self, place: u32, before: u32, at: u32) {
+        self.steps[before as usize].other = self.steps[at as usize].other;
+        self.steps[at as usize].other = self.first_behind(place);
+        self.set_first_behind(place, at);
     }
 
     /// What is known of a record that is read to this place.
@@ -147,15 +156,16 @@ impl Shapes {
         }
         let mut place = NONE;
         for step in steps {
-            let first = self.first_behind(place);
-            let mut at = first;
+            let (mut before, mut at) = (NONE, self.first_behind(place));
             while let Some(known) = self.steps.get(at as usize).filter(|known| known.step != step) {
-                at = known.other;
+                (before, at) = (at, known.other);
             }
             if at == NONE {
                 at = self.steps.len() as u32;
-                self.steps.push(Known { step, next: NONE, other: first, end: None });
+                self.steps.push(Known { step, next: NONE, other: self.first_behind(place), end: None });
                 self.set_first_behind(place, at);
+            } else if before != NONE {
+                self.put_first(place, before, at);
             }
             place = at;
         }
