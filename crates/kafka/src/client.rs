@@ -86,6 +86,8 @@ pub(crate) fn reader_config(config: &SourceConfig, queued_bytes: usize) -> Clien
     client.set("max.partition.fetch.bytes", (fetched / 2).to_string());
     client.set("receive.message.max.bytes", (fetched + (64 << 20)).to_string());
     client.set("fetch.wait.max.ms", "50").set("fetch.min.bytes", "1").set("fetch.error.backoff.ms", "100");
+    // A partition whose queue was full is asked for again after this, not after a second, in which the queue runs empty.
+    client.set("fetch.queue.backoff.ms", "5");
     client.set("isolation.level", isolation);
     // The checksums of TCP and of the disk are enough by default, as for every client of Kafka.
     client.set("check.crcs", "false");
