@@ -77,7 +77,7 @@ pub(crate) fn reader_config(config: &SourceConfig, queued_bytes: usize) -> Clien
         Isolation::ReadUncommitted => "read_uncommitted",
     };
     let kilobytes = (queued_bytes / 1024).clamp(64, 2_097_151);
-    // Few large answers: a broker waits until it has this much or 10 ms are over, and an answer fits the queue.
+    // Large answers, few of which fill a queue. A broker gives what it has at once, and waits only where it has nothing.
     let fetched = (queued_bytes / 4).clamp(64 << 10, 512 << 20);
     client.set("queued.max.messages.kbytes", kilobytes.to_string());
     client.set("queued.min.messages", "10000000");
