@@ -81,6 +81,36 @@ fn what_was_answered_is_counted_once_through_kills() {
     shop.holds(&wanted);
 }
 
+/// Nothing comes while the log is full, so nothing but the job itself can make room.
+#[test]
+fn a_full_log_takes_records_again_once_they_are_read() {
+    let job =
+        JOB.replace("every = \"50ms\"", "every = \"1h\"").replace("\"1 KiB\"", "\"1 KiB\"\nlog_bytes = \"4 KiB\"");
+    let mut shop = Shop::start(&job, VIEWS);
+    let mut refused = 0;
+    for n in 0..200 {
+        let body = format!("{{\"item\":1,\"n\":{n}}}");
+        shop.wait("room in the log", |address| {
+            let request = ureq::post(&format!("http://{address}/v1/ingest/clicks"));
+            match request.send(&body) {
+                Ok(_) => Some(()),
+                Err(error) => {
+                    refused += u32::from(matches!(error, ureq::Error::StatusCode(429)));
+                    None
+                }
+            }
+        });
+    }
+    assert!(refused > 0, "the log was never full");
+    shop.holds(&[(1, 200, 199 * 100)]);
+    // What a run finds full is let go of just so.
+    shop.kill_and_go_on();
+    for n in 0..100 {
+        shop.post(2, n, &format!("{n}"));
+    }
+    shop.holds(&[(1, 200, 199 * 100), (2, 100, 99 * 50)]);
+}
+
 #[test]
 fn the_log_lets_go_of_what_no_checkpoint_needs() {
     let mut shop = Shop::start(JOB, VIEWS);

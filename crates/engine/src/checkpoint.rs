@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 /// How often a waiting thread looks whether the run ends.
 const WAIT: Duration = Duration::from_millis(50);
 
+/// The most from one checkpoint to the next while a source asks for them, because it can take nothing more: with three
+/// that are kept and a sweep at every eighth it waits for eleven at the most, some four seconds.
+const WANTED_EVERY: Duration = Duration::from_millis(300);
+
 /// What an epoch held, in the sources' terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
@@ -133,7 +137,8 @@ impl Restored {
 pub struct Checkpointing {
     /// Where they go.
     pub store: Arc<dyn CheckpointStore>,
-    /// How long from one to the next, while something comes.
+    /// How long from one to the next, while something comes. Less while a source asks for them
+    /// ([`Intake::want_checkpoint`](proxima_event::Intake::want_checkpoint)).
     pub every: Duration,
 }
 
@@ -209,10 +214,25 @@ pub(crate) struct Checkpointer {
     memory: Arc<SavedMemory>,
 }
 
-/// When the last checkpoint began, and whether something came since.
+/// When the last checkpoint began, and what calls for the next one.
 struct Begun {
     at: Instant,
+    /// Something came since.
     moved: bool,
+    /// A source has asked for it.
+    wanted: bool,
+}
+
+impl Begun {
+    fn now() -> Self {
+        Self { at: Instant::now(), moved: false, wanted: false }
+    }
+
+    /// Whether it is time for the next one.
+    fn is_over(&self, every: Duration) -> bool {
+        let every = if self.wanted { every.min(WANTED_EVERY) } else { every };
+        self.at.elapsed() >= every
+    }
 }
 
 impl Checkpointer {
@@ -227,7 +247,7 @@ impl Checkpointer {
             cuts: Mutex::default(),
             first: AtomicU64::new(u64::MAX),
             finished: AtomicBool::new(false),
-            begun: Mutex::new(Begun { at: Instant::now(), moved: false }),
+            begun: Mutex::new(Begun::now()),
             status: Mutex::default(),
             memory: Arc::default(),
         }
@@ -247,14 +267,19 @@ impl Checkpointer {
             self.config.store.append_cut(Cut { epoch: Epoch(epoch), positions: moved });
         }
         let mut pending = self.pending.lock();
-        let due = last || begun.at.elapsed() >= self.config.every && pending.is_empty();
-        if !begun.moved || !due {
+        let due = last || begun.is_over(self.config.every) && pending.is_empty();
+        if !(begun.moved || begun.wanted) || !due {
             return;
         }
-        *begun = Begun { at: Instant::now(), moved: false };
+        *begun = Begun::now();
         let workers = (0..self.workers).map(|_| Part::default()).collect();
         pending.insert(epoch, Pending { begun: begun.at, positions: all(), workers, held: false, bytes: 0 });
         self.first.fetch_min(epoch, Ordering::AcqRel);
+    }
+
+    /// A source asks for a checkpoint, also if nothing comes.
+    pub(crate) fn want(&self) {
+        self.begun.lock().wanted = true;
     }
 
     /// Whether an epoch that was cut becomes a checkpoint.

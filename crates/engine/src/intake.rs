@@ -481,6 +481,12 @@ impl Intake for SourceIntake {
         self.intake.is_stopped()
     }
 
+    fn want_checkpoint(&self) {
+        if let Some(checkpointer) = &self.intake.checkpointer {
+            checkpointer.want();
+        }
+    }
+
     fn records_max(&self) -> usize {
         self.intake.config.records
     }

@@ -85,6 +85,10 @@ pub trait Intake: Send + Sync {
     /// Whether the run ends. Sources that wait look here at least every 100 ms.
     fn stopped(&self) -> bool;
 
+    /// Asks for a checkpoint soon, though nothing comes: the source can take nothing more before older checkpoints are
+    /// gone, and with them what they need ([`Source::release`]). May be said again and again.
+    fn want_checkpoint(&self) {}
+
     /// How many records the engine wants in one chunk at the most.
     fn records_max(&self) -> usize;
 }

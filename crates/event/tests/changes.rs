@@ -108,6 +108,47 @@ fn a_schema_says_how_values_are_written() {
     assert_eq!(given.skipped, 1);
 }
 
+/// A connector's setting was changed: what an earlier schema said does not stick.
+#[test]
+fn each_record_is_read_by_its_own_schema() {
+    let fields = vec![Field::new("id", DataType::Int64, false), column("amount", DataType::Decimal128(12, 2))];
+    let id = r#"{"type":"int64","optional":false,"field":"id"},"#;
+    let base64 = r#"{"type":"bytes","name":"org.apache.kafka.connect.data.Decimal","version":1,"parameters":{"scale":"2"},"field":"amount"}"#;
+    let text = r#"{"type":"string","optional":true,"field":"amount"}"#;
+    let row = |id: u32, amount: &str| {
+        format!(r#"{{"after":{{"id":{id},"amount":"{amount}"}},"source":{{"db":"shop","table":"t"}},"op":"c"}}"#)
+    };
+    let record = |amount: &str, payload: &str| {
+        format!(r#"{{"schema":{},"payload":{payload}}}"#, schema(&format!("{id}{amount}")))
+    };
+    let lines = [
+        record(base64, &row(1, "MDk=")),
+        record(text, &row(2, "1234")),
+        record(text, &row(3, "56.78")),
+        record(base64, &row(4, "MDk=")),
+        row(5, "1234"),
+        record(base64, &row(6, "MDk=")),
+        // The schema comes last: what was read ahead is read once more.
+        format!(r#"{{"payload":{},"schema":{}}}"#, row(7, "1234"), schema(&format!("{id}{text}"))),
+    ];
+    let lines = lines.each_ref().map(String::as_str);
+    let rows =
+        [(1, "123.45"), (2, "1234.00"), (3, "56.78"), (4, "123.45"), (5, "1234.00"), (6, "123.45"), (7, "1234.00")];
+    let rows = rows.map(|(id, amount)| format!("+ {id} | {amount}"));
+    let mut config = table("t", fields, 1);
+    for at_once in [1, lines.len()] {
+        let given = decode(Format::Debezium, &[config.clone()], &lines, at_once);
+        assert!(given.rejected.is_empty(), "{}", given.rejected[0]);
+        assert_eq!(given.tables[0], rows);
+    }
+    // What the table is told counts only where no schema says so: with the fifth record.
+    config.changes.as_mut().unwrap().decimals_base64 = true;
+    let given = decode(Format::Debezium, &[config], &lines, 1);
+    assert!(given.rejected.is_empty(), "{}", given.rejected[0]);
+    let told = given.tables[0].iter().enumerate().filter(|&(at, row)| *row != rows[at]).map(|(at, _)| at);
+    assert_eq!(told.collect::<Vec<_>>(), [4]);
+}
+
 #[test]
 fn without_a_schema_types_and_sizes_tell() {
     let fields = vec![

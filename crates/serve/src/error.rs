@@ -11,6 +11,7 @@ pub(crate) const CODES: &[&str] = &[
     "bad_request",
     "body_too_large",
     "document_not_found",
+    "encoding_not_supported",
     "illegal_argument_exception",
     "index_exception",
     "index_not_found",

@@ -140,6 +140,13 @@ async fn records_are_taken_with_their_key_and_token() {
     ] {
         assert_eq!(post_with(&app, uri, &headers, "{}").await.status(), status, "{uri} {headers:?}");
     }
+    let plain = post_with(&app, "/v1/ingest/daily", &[("content-encoding", "identity")], "{}").await;
+    assert_eq!(plain.status(), 200);
+    let packed = post_with(&app, "/v1/ingest/daily", &[("content-encoding", "GZIP")], "{}").await;
+    assert_eq!(packed.status(), 415);
+    let error = body(packed).await["error"].clone();
+    assert_eq!(error["code"], "encoding_not_supported");
+    assert!(error["message"].as_str().unwrap().contains("content-encoding gzip"), "{error}");
     let busy = post_with(&app, "/v1/ingest/daily", &[], "busy").await;
     assert_eq!((busy.status().as_u16(), busy.headers()["retry-after"].to_str().unwrap()), (429, "1"));
     let full = refused(&app, "POST", "/v1/ingest/daily", "full").await;

@@ -67,6 +67,7 @@ async fn take(
         let message = "this source wants its token: as `authorization: Bearer …`, or for beacons as `?token=…`";
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
     }
+    refuse_encoded(headers)?;
     if headers.contains_key(&IDEMPOTENCY_KEY) && text(IDEMPOTENCY_KEY).is_none() {
         return Err(ApiError::bad_request("an idempotency key is plain text"));
     }
@@ -75,6 +76,20 @@ async fn take(
     let answer = Box::new(move |outcome| drop(send.send(outcome)));
     route.log.accept(&body?, text(IDEMPOTENCY_KEY).unwrap_or_default(), answer);
     Ok(answered.await.map_err(|_| ApiError::internal())??)
+}
+
+/// Refuses a body that is packed: it would only look like bad JSON.
+fn refuse_encoded(headers: &HeaderMap) -> Result<(), ApiError> {
+    let words = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).trim().to_ascii_lowercase();
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter().map(words);
+    match encodings.find(|encoding| !matches!(encoding.as_str(), "" | "identity")) {
+        None => Ok(()),
+        Some(encoding) => Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "encoding_not_supported",
+            format!("a body with content-encoding {encoding} is not taken: send it as it is, without compression"),
+        )),
+    }
 }
 
 /// Says to a browser what its pages may send.

@@ -139,7 +139,11 @@ impl Track {
                 return Err(Halt::Stopped);
             }
             if !self.read_block(end, intake)? {
-                let reason = format!("it ends at byte {}, the last run read it to byte {end}", self.taken());
+                let reason = format!(
+                    "it ends at byte {}, the last run read it to byte {end}, and has no checkpoint of what it read: put the \
+                     file back, or begin anew with --fresh",
+                    self.taken()
+                );
                 let error = io::Error::new(io::ErrorKind::UnexpectedEof, reason);
                 return Err(io_error("read again", &self.path, error).into());
             }

@@ -16,11 +16,12 @@ pub struct HttpConfig {
     pub source: String,
     /// The folder of its log; it belongs to this source alone.
     pub folder: PathBuf,
-    /// From this size on a segment is followed by the next, in bytes.
+    /// From this size on a segment is followed by the next, in bytes; at the most from an eighth of `log_bytes` on.
     pub segment_bytes: u64,
     /// Requests are refused while the job has this many bytes of the log still to read.
     pub backlog_bytes: u64,
-    /// Requests are refused while the log holds this many bytes.
+    /// Requests are refused while the log holds this many bytes: until those that were read are in all checkpoints that
+    /// are kept.
     pub log_bytes: u64,
 }
 

@@ -1,19 +1,24 @@
 //! The log: many requests share one write and one fsync, and every request hears of it when it is durable.
 //!
 //! Requests are put behind each other in memory, under a lock and within bounds. One thread takes all that waits,
-//! writes it, waits for the disk, and then answers: while the disk works on one group the next one gathers.
+//! writes it, waits for the disk, and then answers ([`writer`](super::writer)): while the disk works on one group the
+//! next one gathers.
+//!
+//! When the log is full, what the job has read of it is deleted as soon as no checkpoint needs it. Both need records to
+//! come, which a full log refuses: so it goes on in a new segment by itself, and asks for checkpoints.
 
 use super::config::HttpConfig;
 use super::entry::{Entry, KEY_BYTES_MAX};
 use super::keys::{Given, Keys};
 use super::segments::{self, Segment};
 use super::split::split;
+use super::writer::Writer;
 use super::{identity, io_error};
 use parking_lot::{Condvar, Mutex};
 use proxima_event::SourceError;
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -46,24 +51,41 @@ pub enum Refused {
 pub type Answer = Box<dyn FnOnce(Result<Accepted, Refused>) + Send>;
 
 /// A request that waits for the disk.
-struct Waiting {
-    accepted: Accepted,
-    end: u64,
-    answer: Answer,
+pub(super) struct Waiting {
+    pub(super) accepted: Accepted,
+    /// The number behind its last record.
+    pub(super) end: u64,
+    pub(super) answer: Answer,
 }
 
 pub(super) struct State {
     /// Entries that nobody writes yet.
-    pending: Vec<u8>,
-    waiting: Vec<Waiting>,
-    next: u64,
+    pub(super) pending: Vec<u8>,
+    pub(super) waiting: Vec<Waiting>,
+    pub(super) next: u64,
     pub(super) durable: u64,
     pub(super) segments: VecDeque<Segment>,
-    /// Durable bytes that the engine has not taken in.
+    /// Durable bytes that the engine has not taken in; until it begins to read, only those that have come since.
     pub(super) unread: u64,
+    /// No checkpoint needs the records before this one.
+    pub(super) released: u64,
     keys: Keys,
     failed: Option<String>,
-    closing: bool,
+    /// Whether a new segment shall begin, however small the last one is.
+    pub(super) roll: bool,
+    pub(super) closing: bool,
+}
+
+impl State {
+    /// What the log holds on the disk, in bytes.
+    fn held(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// What stands in the segment that is being written, in bytes.
+    pub(super) fn standing(&self) -> u64 {
+        self.segments.back().map_or(0, |segment| segment.bytes)
+    }
 }
 
 /// What requests, the writing thread and the source share.
@@ -71,7 +93,7 @@ pub(super) struct Shared {
     pub(super) config: HttpConfig,
     pub(super) identity: String,
     pub(super) state: Mutex<State>,
-    work: Condvar,
+    pub(super) work: Condvar,
     pub(super) written: Condvar,
 }
 
@@ -88,13 +110,10 @@ impl HttpLog {
     /// When the folder cannot be used or the log is damaged.
     pub fn open(config: HttpConfig) -> Result<Self, SourceError> {
         let folder = config.folder.clone();
-        let (state, identity, file) = recover(&config).map_err(|error| io_error("open", &folder, error))?;
-        let (work, written) = (Condvar::new(), Condvar::new());
-        let shared = Arc::new(Shared { config, identity, state: Mutex::new(state), work, written });
-        let own = Arc::clone(&shared);
+        let writer = prepare(config).map_err(|error| io_error("open", &folder, error))?;
+        let shared = Arc::clone(&writer.shared);
         let thread = std::thread::Builder::new().name(format!("log {}", shared.config.source));
-        let thread =
-            thread.spawn(move || write_groups(&own, file)).map_err(|error| io_error("start", &folder, error))?;
+        let thread = thread.spawn(move || writer.run()).map_err(|error| io_error("start", &folder, error))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -131,6 +150,13 @@ impl Drop for HttpLog {
     }
 }
 
+/// Opens the log; nothing is written until its writer runs.
+pub(super) fn prepare(config: HttpConfig) -> io::Result<Writer> {
+    let (state, identity, file) = recover(&config)?;
+    let (work, written) = (Condvar::new(), Condvar::new());
+    Ok(Writer::new(Arc::new(Shared { config, identity, state: Mutex::new(state), work, written }), file))
+}
+
 fn recover(config: &HttpConfig) -> io::Result<(State, String, File)> {
     std::fs::create_dir_all(&config.folder)?;
     let identity = identity(&config.folder)?;
@@ -146,14 +172,25 @@ fn recover(config: &HttpConfig) -> io::Result<(State, String, File)> {
             file
         }
     };
-    let unread = segments.iter().map(|segment| segment.bytes).sum();
-    let (pending, waiting) = (Vec::new(), Vec::new());
-    let state = State { pending, waiting, next, durable: next, segments, unread, keys, failed: None, closing: false };
+    let state = State {
+        pending: Vec::new(),
+        waiting: Vec::new(),
+        next,
+        durable: next,
+        segments,
+        // Where the job goes on is known when it begins to read.
+        unread: 0,
+        released: 0,
+        keys,
+        failed: None,
+        roll: false,
+        closing: false,
+    };
     Ok((state, identity, file))
 }
 
 impl Shared {
-    fn append(&self, records: Vec<Vec<u8>>, key: &str, answer: Answer) {
+    pub(super) fn append(&self, records: Vec<Vec<u8>>, key: &str, answer: Answer) {
         let mut state = self.state.lock();
         if let Some(given) = state.keys.get(key) {
             let accepted = Accepted { records: given.end - given.first, duplicate: true };
@@ -182,7 +219,7 @@ impl Shared {
         if let Some(reason) = &state.failed {
             return Some(Refused::Unavailable(reason.clone()));
         }
-        let held: u64 = state.segments.iter().map(|segment| segment.bytes).sum();
+        let held = state.held();
         let reason = if state.pending.len() >= WAITING_BYTES || state.waiting.len() >= WAITING_REQUESTS {
             "the disk does not keep up".to_owned()
         } else if state.unread >= self.config.backlog_bytes {
@@ -195,9 +232,10 @@ impl Shared {
         Some(Refused::Busy(reason))
     }
 
-    fn release(&self, offset: u64) -> io::Result<()> {
+    pub(super) fn release(&self, offset: u64) -> io::Result<()> {
         let mut state = self.state.lock();
-        let behind = |state: &State| state.segments.get(1).is_some_and(|next| next.base <= offset);
+        state.released = state.released.max(offset);
+        let behind = |state: &State| state.segments.get(1).is_some_and(|next| next.base <= state.released);
         if !behind(&state) {
             return Ok(());
         }
@@ -210,6 +248,22 @@ impl Shared {
         Ok(())
     }
 
+    /// Whether the log is full although all of it was read, up to record `next`. It goes on in a new segment then: the
+    /// one that was written can be deleted when the checkpoints that need it are gone.
+    pub(super) fn is_stuck(&self, next: u64) -> bool {
+        let mut state = self.state.lock();
+        let held = state.held();
+        let is_full = held > 0 && held >= self.config.log_bytes && state.failed.is_none();
+        if !is_full || next < state.durable || !state.pending.is_empty() {
+            return false;
+        }
+        if state.standing() > 0 && !state.roll {
+            state.roll = true;
+            self.work.notify_one();
+        }
+        true
+    }
+
     /// Waits until there are durable records from `next` on, at most so long.
     pub(super) fn wait_behind(&self, next: u64, most: Duration) {
         let mut state = self.state.lock();
@@ -219,7 +273,7 @@ impl Shared {
     }
 
     /// A group could not be written: it and all that gathered behind it never were.
-    fn take_back(&self, group: Vec<Waiting>, reason: &str, for_ever: bool) {
+    pub(super) fn take_back(&self, group: Vec<Waiting>, reason: &str, for_ever: bool) {
         let mut state = self.state.lock();
         let durable = state.durable;
         state.next = durable;
@@ -233,66 +287,6 @@ impl Shared {
         tracing::error!(source = %self.config.source, reason, "requests could not be written to the log");
         for waiting in group.into_iter().chain(behind) {
             (waiting.answer)(Err(Refused::Unavailable(reason.to_owned())));
-        }
-    }
-}
-
-/// Writes what gathers, group by group, until the log is closed.
-fn write_groups(shared: &Shared, mut file: File) {
-    loop {
-        let mut state = shared.state.lock();
-        while state.pending.is_empty() && !state.closing {
-            shared.work.wait(&mut state);
-        }
-        if state.pending.is_empty() {
-            return;
-        }
-        let bytes = std::mem::take(&mut state.pending);
-        let group = std::mem::take(&mut state.waiting);
-        let (first, end) = (state.durable, state.next);
-        let standing = state.segments.back().map_or(0, |segment| segment.bytes);
-        drop(state);
-        let rolled = if standing >= shared.config.segment_bytes {
-            segments::create(&shared.config.folder, first).map(Some)
-        } else {
-            Ok(None)
-        };
-        let (segment, standing) = match rolled {
-            Ok(Some((segment, fresh))) => {
-                file = fresh;
-                (Some(segment), 0)
-            }
-            Ok(None) => (None, standing),
-            Err(error) => {
-                shared.take_back(group, &format!("cannot make a segment of the log: {error}"), false);
-                continue;
-            }
-        };
-        if let Some(segment) = segment {
-            shared.state.lock().segments.push_back(segment);
-        }
-        if let Err(error) = file.write_all(&bytes) {
-            // Cut off, so that the next group stands right behind the last whole one.
-            let for_ever = file.set_len(standing).is_err();
-            shared.take_back(group, &format!("cannot write to the log: {error}"), for_ever);
-            continue;
-        }
-        if let Err(error) = file.sync_data() {
-            // After a failed fsync nobody knows what the disk holds.
-            shared.take_back(group, &format!("cannot sync the log: {error}; restart to go on"), true);
-            return;
-        }
-        let mut state = shared.state.lock();
-        state.durable = end;
-        state.unread += bytes.len() as u64;
-        if let Some(last) = state.segments.back_mut() {
-            last.bytes += bytes.len() as u64;
-        }
-        drop(state);
-        shared.written.notify_all();
-        for Waiting { accepted, end: own, answer } in group {
-            debug_assert!(own <= end, "a group is durable as a whole");
-            answer(Ok(accepted));
         }
     }
 }

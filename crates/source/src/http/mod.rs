@@ -1,6 +1,6 @@
 //! The source `http`: records that clients post, kept in a log of its own until the job has them.
 //!
-//! A request is answered when its records are on the disk ([`log`]): what was answered is never lost, and a request
+//! A request is answered when its records are on the disk ([`log`], [`writer`]): what was answered is never lost, and a request
 //! that comes again with the same key is not written twice ([`keys`]). The source reads the log as any other reads its
 //! files: one partition, whose positions are the numbers of its records. [`split`] takes bodies apart, [`entry`] is
 //! the form of a request in the log, [`segments`] are its files. Segments before the oldest checkpoint that is kept
@@ -14,6 +14,7 @@ mod segments;
 mod split;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 pub use config::HttpConfig;
 pub use keys::KEYS_MAX;
@@ -22,7 +23,7 @@ pub use log::{Accepted, Answer, HttpLog, Refused};
 use entry::Entry;
 use log::Shared;
 use proxima_event::{Chunk, Intake, PartitionId, Position, Release, Source, SourceError, Stopped};
-use segments::SegmentReader;
+use segments::{Segment, SegmentReader};
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -59,6 +60,7 @@ impl Source for HttpSource {
             Position { partition: Arc::clone(&partition), identity: shared.identity.clone(), offset: begin };
         intake.open(announced);
         let mut reader = Reader::new(shared, partition, begin);
+        reader.seek().map_err(|error| io_error("read", place, error))?;
         for cut in &resume.cuts {
             // Where the log began comes before where it stood: the last one counts.
             if let Some(position) = cut.last()
@@ -79,6 +81,9 @@ impl Source for HttpSource {
             intake.end_known(&reader.partition, durable);
             if !reader.read_to(durable, &*intake).map_err(|error| io_error("read", place, error))? {
                 return Ok(());
+            }
+            if shared.is_stuck(reader.next) {
+                intake.want_checkpoint();
             }
             shared.wait_behind(durable, WAIT);
         }
@@ -142,6 +147,24 @@ impl<'a> Reader<'a> {
         Self { shared, partition, segment: None, next, read: VecDeque::new(), first_read: next }
     }
 
+    /// Goes to where reading begins: what lies before it is not unread.
+    fn seek(&mut self) -> io::Result<()> {
+        let Some(at) = self.standing_in() else { return Ok(()) };
+        let mut segment = SegmentReader::open(&self.shared.config.folder, &at)?;
+        let before = segment.pass(self.next, at.bytes)?;
+        self.segment = Some(segment);
+        let mut state = self.shared.state.lock();
+        let from_here = state.segments.iter().filter(|segment| segment.base >= at.base);
+        state.unread = from_here.map(|segment| segment.bytes).sum::<u64>().saturating_sub(before);
+        Ok(())
+    }
+
+    /// The segment that holds the next record, or will hold it.
+    fn standing_in(&self) -> Option<Segment> {
+        let state = self.shared.state.lock();
+        state.segments.iter().take_while(|segment| segment.base <= self.next).last().cloned()
+    }
+
     /// Offers everything before `end`. `false` when the run ends.
     fn read_to(&mut self, end: u64, intake: &dyn Intake) -> io::Result<bool> {
         while self.next < end {
@@ -157,12 +180,10 @@ impl<'a> Reader<'a> {
 
     /// Reads the next entries; those before `next` are dropped.
     fn fill(&mut self) -> io::Result<()> {
-        let state = self.shared.state.lock();
-        let holds = |segment: &&segments::Segment| segment.base <= self.next;
-        let at = state.segments.iter().take_while(holds).last().cloned();
-        let at = at.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("record {} is gone", self.next)))?;
-        let durable = state.durable;
-        drop(state);
+        let gone = || io::Error::new(io::ErrorKind::NotFound, format!("record {} is gone", self.next));
+        let durable = self.shared.state.lock().durable;
+        // Only then: what is durable by now lies within it.
+        let at = self.standing_in().ok_or_else(gone)?;
         if self.next >= durable {
             let text = format!("record {} was never written: the log ends at {durable}", self.next);
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));

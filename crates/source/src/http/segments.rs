@@ -3,7 +3,7 @@
 use super::entry::Entry;
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -92,6 +92,16 @@ pub(super) struct SegmentReader {
 impl SegmentReader {
     pub(super) fn open(folder: &Path, segment: &Segment) -> io::Result<Self> {
         Ok(Self { base: segment.base, file: File::open(segment.path(folder))?, at: 0 })
+    }
+
+    /// Passes by the entries that hold only records before `next`, none of them behind byte `end`. Gives how many bytes
+    /// they take.
+    pub(super) fn pass(&mut self, next: u64, end: u64) -> io::Result<u64> {
+        let mut bytes = BufReader::with_capacity(1 << 20, (&self.file).take(end));
+        while let Some((_, size)) = Entry::read(&mut bytes)?.filter(|(entry, _)| entry.end() <= next) {
+            self.at += size;
+        }
+        Ok(self.at)
     }
 
     /// Whole entries of about `room` bytes, none of them behind byte `end`, and how many bytes they take. None at

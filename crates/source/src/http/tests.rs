@@ -36,6 +36,8 @@ struct Notes {
     identity: Mutex<String>,
     records_max: usize,
     enough: usize,
+    /// What all checkpoints are told to when one is asked for.
+    release: Mutex<Option<Release>>,
 }
 
 impl Notes {
@@ -48,6 +50,7 @@ impl Notes {
             identity: Mutex::default(),
             records_max,
             enough,
+            release: Mutex::default(),
         })
     }
 }
@@ -84,6 +87,13 @@ impl Intake for Notes {
 
     fn stopped(&self) -> bool {
         self.records.lock().len() >= self.enough
+    }
+
+    fn want_checkpoint(&self) {
+        if let Some(release) = &*self.release.lock() {
+            let offset = self.ends.lock().last().copied().unwrap_or(0);
+            release(&[Position { partition: partition("clicks"), identity: self.identity.lock().clone(), offset }]);
+        }
     }
 
     fn records_max(&self) -> usize {
@@ -149,6 +159,77 @@ fn concurrent_requests_share_groups_and_keep_their_order() {
         assert!(own.into_iter().map(|(_, text)| text.clone()).eq(wanted));
     }
     assert!(segment_files(&log.shared.config).len() > 1);
+}
+
+/// What the job had read before a restart does not count as its backlog.
+#[test]
+fn after_a_restart_only_what_is_to_be_read_is_unread() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = HttpConfig { segment_bytes: 150, ..config(&folder) };
+    let log = open(&config);
+    for n in 0..20 {
+        posted(&log, &format!("[{n},{n}]"), "").unwrap();
+    }
+    let notes = Notes::new(40, 100, Resume::default());
+    read(&log, &notes).unwrap();
+    let identity = notes.identity.lock().clone();
+    let held: u64 = log.shared.state.lock().segments.iter().map(|segment| segment.bytes).sum();
+    drop(log);
+    assert!(segment_files(&config).len() > 2);
+    let config = HttpConfig { backlog_bytes: 60, ..config };
+    // All entries are of one length up to the tenth, and from there on.
+    let large: u64 = (held - 10 * 2) / 20 + 2;
+    for (offset, unread) in [(40, 0), (38, large), (39, large), (21, 10 * large), (0, held)] {
+        let log = open(&config);
+        let position = Position { partition: partition("clicks"), identity: identity.clone(), offset };
+        let resume = Resume { positions: vec![position], cuts: Vec::new() };
+        read(&log, &Notes::new(0, 100, resume)).unwrap();
+        assert_eq!(log.shared.state.lock().unread, unread, "at {offset}");
+        let refused = log.shared.state.lock().unread >= 60;
+        if refused {
+            assert!(matches!(posted(&log, "1", ""), Err(Refused::Busy(reason)) if reason.contains("bytes behind")));
+        }
+    }
+    let log = open(&config);
+    let position = Position { partition: partition("clicks"), identity, offset: 40 };
+    let notes = Notes::new(1, 100, Resume { positions: vec![position], cuts: Vec::new() });
+    posted(&log, "1", "").unwrap();
+    read(&log, &notes).unwrap();
+    assert_eq!((notes.records.lock().clone(), log.shared.state.lock().unread), (vec![(40, "1".to_owned())], 0));
+}
+
+/// A full log takes nothing, so neither a segment nor a checkpoint would ever follow by itself.
+#[test]
+fn a_full_log_that_was_read_makes_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = HttpConfig { log_bytes: 400, ..config(&folder) };
+    let log = open(&config);
+    let fill = || (0..).take_while(|_| posted(&log, "1", "").is_ok()).count();
+    let mut taken = fill();
+    let source = HttpSource::new(Arc::clone(&log));
+    let release = source.release().unwrap();
+    let at = |offset| Position { partition: partition("clicks"), identity: log.shared.identity.clone(), offset };
+    // While an older checkpoint is kept, what it needs stays.
+    release(&[at(3)]);
+    taken += fill();
+    assert!(matches!(posted(&log, "2", ""), Err(Refused::Busy(reason)) if reason.contains("no checkpoint")));
+    assert!((1..=3).contains(&log.shared.state.lock().segments[0].base));
+    let notes = Notes::new(taken - 3 + 1, 100, Resume { positions: vec![at(3)], cuts: Vec::new() });
+    *notes.release.lock() = Some(release);
+    let (reading, intake) = (Arc::clone(&log), Arc::clone(&notes));
+    let reader = std::thread::spawn(move || read(&reading, &intake));
+    let begin = std::time::Instant::now();
+    while posted(&log, "2", "").is_err() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "the log is full for ever");
+        std::thread::yield_now();
+    }
+    reader.join().unwrap().unwrap();
+    assert_eq!(notes.records.lock().last(), Some(&(taken as u64, "2".to_owned())));
+    drop((source, log));
+    // What stands behind the checkpoints is still there, and nothing else.
+    let log = open(&config);
+    let first = log.shared.state.lock().segments[0].base;
+    assert_eq!((first, segment_files(&config).len()), (taken as u64, 1));
 }
 
 /// A crash leaves any part of the last request: it goes whole, and everything before it stays.

@@ -176,6 +176,8 @@ impl<'a> Parts<'a> {
 /// A field of a schema of Kafka Connect, as far as it is looked at.
 #[derive(Deserialize)]
 struct Field {
+    #[serde(rename = "type")]
+    kind: Option<String>,
     field: Option<String>,
     name: Option<String>,
     #[serde(default)]
@@ -189,12 +191,16 @@ fn read_schema(schema: &[u8]) -> HashMap<String, Form> {
     let Ok(schema) = serde_json::from_slice::<Field>(schema) else { return HashMap::new() };
     let rows = schema.fields.into_iter().filter(|part| matches!(part.field.as_deref(), Some("before" | "after")));
     rows.flat_map(|row| row.fields)
-        .filter_map(|column| Some((form(column.name.as_deref()?, &column.parameters)?, column.field?)))
+        .filter_map(|column| Some((form(&column)?, column.field?)))
         .map(|(form, name)| (name, form))
         .collect()
 }
 
-fn form(name: &str, parameters: &HashMap<String, String>) -> Option<Form> {
+fn form(column: &Field) -> Option<Form> {
+    let Some(name) = column.name.as_deref() else {
+        // A DECIMAL as text or as a number: `decimal.handling.mode` is `string` or `double`.
+        return (column.kind.as_deref()? != "bytes").then_some(Form::Plain);
+    };
     Some(match name {
         "io.debezium.time.Timestamp" | "org.apache.kafka.connect.data.Timestamp" => {
             Form::Wall(Some(TimeUnit::Millisecond))
@@ -204,7 +210,7 @@ fn form(name: &str, parameters: &HashMap<String, String>) -> Option<Form> {
         "io.debezium.time.Time" | "org.apache.kafka.connect.data.Time" => Form::Daytime(TimeUnit::Millisecond),
         "io.debezium.time.MicroTime" => Form::Daytime(TimeUnit::Microsecond),
         "io.debezium.time.NanoTime" => Form::Daytime(TimeUnit::Nanosecond),
-        "org.apache.kafka.connect.data.Decimal" => Form::Unscaled(parameters.get("scale")?.parse().ok()?),
+        "org.apache.kafka.connect.data.Decimal" => Form::Unscaled(column.parameters.get("scale")?.parse().ok()?),
         "io.debezium.data.Bits" => Form::Bits,
         _ => return None,
     })

@@ -120,9 +120,7 @@ impl ChangeDecoder {
         let record = Record { input, position: page.position(start) };
         let mut wanted = false;
         for at in names.of(database, table) {
-            if let Some(forms) = &forms {
-                tables[at].obey(forms);
-            }
+            tables[at].obey(forms.as_ref());
             tables[at].take(record, changes)?;
             (wanted, *last) = (true, at);
         }

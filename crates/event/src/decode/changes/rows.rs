@@ -29,7 +29,9 @@ pub(super) struct Rows {
     sequences: Vec<u64>,
     /// The columns and the sequence.
     with_sequence: SchemaRef,
-    /// How the columns are written by the schema of the last record that had one.
+    /// How each column is written where no schema says so.
+    defaults: Vec<Form>,
+    /// How the columns are written by the schema of the last record, if it had one.
     forms: Option<Forms>,
     stats: DecodeStats,
 }
@@ -50,12 +52,15 @@ impl Rows {
     pub(super) fn new(format: Format, config: &DecodeConfig) -> Self {
         let changes = config.changes.clone().unwrap_or_default();
         let mut columns = Columns::new(config);
-        for at in 0..columns.roots.len() {
-            let node = &mut columns.nodes[columns.roots[at]];
-            node.form = form(format, &node.data_type, &changes);
+        let default = |&root: &usize| form(format, &columns.nodes[root].data_type, &changes);
+        let defaults: Vec<_> = columns.roots.iter().map(default).collect();
+        for (at, &form) in defaults.iter().enumerate() {
+            let root = columns.roots[at];
+            columns.nodes[root].form = form;
         }
         Self {
             columns,
+            defaults,
             predictor: Predictor::new(),
             rows_max: config.batch_rows.max(1),
             key: changes.key,
@@ -68,21 +73,26 @@ impl Rows {
         }
     }
 
-    /// Reads columns as a schema says from now on.
-    pub(super) fn obey(&mut self, forms: &Forms) {
-        if self.forms.as_ref().is_some_and(|known| Arc::ptr_eq(known, forms)) {
+    /// Reads columns as the record's schema says; those that it does not speak of, and all of a record without one, as
+    /// the table is told.
+    pub(super) fn obey(&mut self, forms: Option<&Forms>) {
+        let is_known = match (&self.forms, forms) {
+            (Some(known), Some(forms)) => Arc::ptr_eq(known, forms),
+            (None, None) => true,
+            _ => false,
+        };
+        if is_known {
             return;
         }
-        for at in 0..self.columns.roots.len() {
+        // It was read as the record before is written.
+        self.forget();
+        for (at, &default) in self.defaults.iter().enumerate() {
             let node = &mut self.columns.nodes[self.columns.roots[at]];
-            if let Some(&form) = forms.get(&node.name)
-                && fits(form, &node.data_type)
-            {
-                node.form = form;
-            }
+            let said = forms.and_then(|forms| forms.get(&node.name)).copied();
+            node.form = said.filter(|&form| fits(form, &node.data_type)).unwrap_or(default);
         }
         self.predictor = Predictor::new();
-        self.forms = Some(Arc::clone(forms));
+        self.forms = forms.map(Arc::clone);
     }
 
     /// Reads the object at `at` as a row if it looks like the ones before, and says where it ends. It is one only if it
@@ -285,6 +295,8 @@ fn fits(form: Form, data_type: &DataType) -> bool {
         Form::Wall(_) => matches!(data_type, DataType::Timestamp(..)),
         Form::Daytime(_) => matches!(data_type, DataType::Time64(_)),
         Form::Bits => data_type.is_integer(),
+        // Others tell by the value how it is written.
+        Form::Plain => matches!(data_type, DataType::Decimal128(..)),
         Form::Unscaled(_) => !data_type.is_nested() && !matches!(data_type, DataType::BinaryView),
         _ => true,
     }
