@@ -162,7 +162,8 @@ pub trait Graph {
 
     /// Appends, for every object that is reached from `id` by a walk there and back over one relation, the sum over the
     /// objects in the middle of the products of both weights, those to the same object added first; `id` itself too.
-    /// Gives false, and appends nothing, when the graph keeps no sums for this object: then they must be gathered.
+    /// Gives false, and appends nothing, when the graph keeps no sums for this object: then they must be gathered. No sum is
+    /// kept with a product above 2^54, which paths round.
     fn pair_sums(
         &self,
         _relation: RelationId,

@@ -1,14 +1,13 @@
 //! Rows of a model's query become samples, on the worker where they are.
 
 use crate::features::{Encoder, missing_column};
-use crate::samples::{self, Lists};
+use crate::samples::{self, Lists, order_of};
 use crate::spec::{BindError, ModelSpec};
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
-use arrow::compute::cast;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringViewArray, UInt32Array, new_null_array};
+use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, TimeUnit};
 use proxima_engine::{Operator, OperatorStats, Outbox};
 use proxima_event::Changes;
-use proxima_event::hash::hash_columns;
 use std::sync::Arc;
 
 /// Turns rows into samples. A row without a label or a time, or with features that cannot be read, is left out and
@@ -88,30 +87,47 @@ fn micros(column: &ArrayRef) -> Int64Array {
     cast(&micros, &DataType::Int64).expect(CHECKED).as_primitive::<Int64Type>().clone()
 }
 
-/// What orders samples of one time: integers as they are, the rest by what it is or by its hash.
-fn orders(column: &ArrayRef) -> Vec<i64> {
-    let numbers = match column.data_type() {
-        kind if kind.is_string() => {
-            return hash_columns(std::slice::from_ref(column), column.len())
-                .into_iter()
-                .map(|hash| hash as i64)
-                .collect();
+/// What orders samples of one time.
+struct Orders {
+    numbers: Int64Array,
+    texts: Option<StringViewArray>,
+}
+
+impl Orders {
+    /// Integers and times as they are; texts as such, and by a number as far as that goes.
+    fn of(column: &ArrayRef) -> Self {
+        const CHECKED: &str = "the model was checked: its order is an integer, text or a time";
+        let number = |wide: ArrayRef| wide.as_primitive::<Int64Type>().clone();
+        match column.data_type() {
+            kind if kind.is_string() => {
+                let texts = cast(column, &DataType::Utf8View).expect(CHECKED).as_string_view().clone();
+                Self { numbers: texts.iter().map(|text| text.map(order_of)).collect(), texts: Some(texts) }
+            }
+            DataType::Timestamp(..) | DataType::Date32 => Self { numbers: micros(column), texts: None },
+            _ => Self { numbers: number(cast(column, &DataType::Int64).expect(CHECKED)), texts: None },
         }
-        DataType::Timestamp(..) | DataType::Date32 => micros(column),
-        _ => cast(column, &DataType::Int64)
-            .expect("the model was checked: its order is an integer")
-            .as_primitive::<Int64Type>()
-            .clone(),
+    }
+
+    /// A NULL comes first.
+    fn number(&self, row: usize) -> i64 {
+        if self.numbers.is_valid(row) { self.numbers.value(row) } else { i64::MIN }
+    }
+}
+
+/// The texts of these rows, or as many that are NULL.
+fn texts_of(orders: Option<&Orders>, kept: &[u32]) -> StringViewArray {
+    let texts = match orders.and_then(|orders| orders.texts.as_ref()) {
+        Some(texts) => take(texts, &UInt32Array::from(kept.to_vec()), None).expect("the rows are there"),
+        None => new_null_array(&DataType::Utf8View, kept.len()),
     };
-    // NULLs come first.
-    numbers.iter().map(|number| number.unwrap_or(i64::MIN)).collect()
+    texts.as_string_view().clone()
 }
 
 impl Operator for Encode {
     fn apply(&mut self, _input: usize, changes: Changes, out: &mut Outbox) {
         let labels = self.labels(&changes);
         let times = self.columns.time.map(|column| micros(changes.column(column)));
-        let orders = self.columns.order.map(|column| orders(changes.column(column)));
+        let orders = self.columns.order.map(|column| Orders::of(changes.column(column)));
         let mut lists = Lists::with_capacity(changes.len(), changes.len() * 16);
         let mut kept = Vec::with_capacity(changes.len());
         let mut row = 0;
@@ -127,9 +143,9 @@ impl Operator for Encode {
         self.failed += (changes.len() - kept.len()) as u64;
         let at = |row: &u32| *row as usize;
         let time = kept.iter().map(|row| times.as_ref().map_or(0, |times| times.value(at(row)))).collect();
-        let order = kept.iter().map(|row| orders.as_ref().map_or(0, |orders| orders[at(row)])).collect();
+        let order = kept.iter().map(|row| orders.as_ref().map_or(0, |orders| orders.number(at(row)))).collect();
         let label = kept.iter().map(|row| Some(labels.value(at(row)))).collect();
-        let rows = samples::batch(time, order, label, lists);
+        let rows = samples::batch(time, order, texts_of(orders.as_ref(), &kept), label, lists);
         out.push(Changes { rows, weights: changes.weights.take(&kept), hashes: None });
     }
 

@@ -61,7 +61,7 @@ impl Pending {
         let rest = match self.released.checked_add(1) {
             None => BTreeMap::new(),
             Some(time) => {
-                let first = Sample { time, order: i64::MIN, label: false, features: Box::default() };
+                let first = Sample { time, order: i64::MIN, text: None, label: false, features: Box::default() };
                 self.samples.split_off(&first)
             }
         };
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn sample(time: i64) -> Sample {
-        Sample { time, order: 0, label: false, features: Box::new([time as u64]) }
+        Sample { time, order: 0, text: None, label: false, features: Box::new([time as u64]) }
     }
 
     fn released(pending: &mut Pending, last: bool) -> Vec<(i64, i64)> {

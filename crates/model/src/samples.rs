@@ -1,6 +1,8 @@
 //! Samples on their way from a row to the model: a place in the order, a label, a sparse vector.
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch, UInt64Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch, StringViewArray, UInt64Array,
+};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt64Type};
 use std::sync::{Arc, LazyLock};
@@ -29,8 +31,10 @@ pub fn value_of(feature: u64) -> f32 {
 pub(crate) struct Sample {
     /// Microseconds since 1970; 0 where the model has no time.
     pub(crate) time: i64,
-    /// What orders samples of one time: a number as it is, a text by its hash.
+    /// What orders samples of one time: a number as it is, a text by its first bytes.
     pub(crate) order: i64,
+    /// The text that orders samples, where the column is one.
+    pub(crate) text: Option<Box<str>>,
     pub(crate) label: bool,
     pub(crate) features: Box<[u64]>,
 }
@@ -43,6 +47,7 @@ pub(crate) fn schema() -> SchemaRef {
             Field::new("order", DataType::Int64, false),
             Field::new("label", DataType::Boolean, false),
             Field::new("features", DataType::List(item()), false),
+            Field::new("text", DataType::Utf8View, true),
         ]))
     });
     Arc::clone(&SCHEMA)
@@ -77,10 +82,30 @@ impl Lists {
     }
 }
 
+/// What orders a text before others by a number, as far as its first bytes do.
+pub(crate) fn order_of(text: &str) -> i64 {
+    let mut first = [0; 8];
+    let length = text.len().min(first.len());
+    first[..length].copy_from_slice(&text.as_bytes()[..length]);
+    // Numbers with a sign, in the order of those without.
+    i64::from_be_bytes(first) ^ i64::MIN
+}
+
 /// Samples as a batch.
-pub(crate) fn batch(time: Vec<i64>, order: Vec<i64>, label: BooleanArray, lists: Lists) -> RecordBatch {
-    let columns: Vec<ArrayRef> =
-        vec![Arc::new(Int64Array::from(time)), Arc::new(Int64Array::from(order)), Arc::new(label), lists.into_array()];
+pub(crate) fn batch(
+    time: Vec<i64>,
+    order: Vec<i64>,
+    text: StringViewArray,
+    label: BooleanArray,
+    lists: Lists,
+) -> RecordBatch {
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from(time)),
+        Arc::new(Int64Array::from(order)),
+        Arc::new(label),
+        lists.into_array(),
+        Arc::new(text),
+    ];
     RecordBatch::try_new(schema(), columns).expect("all columns have one value for each sample")
 }
 
@@ -91,19 +116,22 @@ pub(crate) struct SampleRows<'a> {
     label: &'a BooleanArray,
     offsets: &'a [i32],
     features: &'a [u64],
+    text: Option<&'a StringViewArray>,
 }
 
 impl<'a> SampleRows<'a> {
-    /// `None` when the batch holds something else.
+    /// `None` when the batch holds something else. Texts may be left out.
     pub(crate) fn of(batch: &'a RecordBatch) -> Option<Self> {
-        let [time, order, label, lists] = batch.columns() else { return None };
+        let [time, order, label, lists, text @ ..] = batch.columns() else { return None };
         let lists = lists.as_list_opt::<i32>()?;
+        let text = text.first().map(|text| text.as_string_view_opt().ok_or(())).transpose().ok()?;
         Some(Self {
             time: time.as_primitive_opt::<Int64Type>()?.values(),
             order: order.as_primitive_opt::<Int64Type>()?.values(),
             label: label.as_boolean_opt()?,
             offsets: lists.value_offsets(),
             features: lists.values().as_primitive_opt::<UInt64Type>()?.values(),
+            text: text.filter(|text| text.null_count() < text.len()),
         })
     }
 
@@ -119,9 +147,14 @@ impl<'a> SampleRows<'a> {
         &self.features[self.offsets[row] as usize..self.offsets[row + 1] as usize]
     }
 
+    /// The text that orders a sample.
+    pub(crate) fn text(&self, row: usize) -> Option<&'a str> {
+        self.text.and_then(|text| text.is_valid(row).then(|| text.value(row)))
+    }
+
     pub(crate) fn sample(&self, row: usize) -> Sample {
-        let features = self.features(row).into();
-        Sample { time: self.time[row], order: self.order[row], label: self.label(row), features }
+        let (features, text) = (self.features(row).into(), self.text(row).map(Box::from));
+        Sample { time: self.time[row], order: self.order[row], text, label: self.label(row), features }
     }
 }
 
@@ -143,10 +176,23 @@ mod tests {
         lists.features.extend([feature(1, 1.0), feature(2, 0.5)]);
         lists.end();
         lists.end();
-        let batch = batch(vec![5, 6], vec![0, 1], BooleanArray::from(vec![true, false]), lists);
+        let texts = StringViewArray::from(vec![None, Some("b")]);
+        let batch = batch(vec![5, 6], vec![0, 1], texts, BooleanArray::from(vec![true, false]), lists);
         let rows = SampleRows::of(&batch).unwrap();
         assert_eq!((rows.len(), rows.features(0).len(), rows.features(1).len()), (2, 2, 0));
         assert!(rows.sample(0) < rows.sample(1));
+        assert_eq!((rows.text(0), rows.text(1)), (None, Some("b")));
+        assert_eq!(rows.sample(1).text.as_deref(), Some("b"));
         assert!(SampleRows::of(&batch.project(&[0, 1]).unwrap()).is_none());
+        let without = batch.project(&[0, 1, 2, 3]).unwrap();
+        assert_eq!(SampleRows::of(&without).unwrap().sample(1).text, None);
+    }
+
+    #[test]
+    fn texts_are_in_order_by_their_first_bytes() {
+        let texts = ["", "\0", "0", "00", "01", "1", "a", "aaaaaaaa", "aaaaaaaab", "b", "é", "日本"];
+        assert!(texts.is_sorted_by_key(|text| order_of(text)));
+        assert!(order_of("b") > order_of("aaaaaaaa") && order_of("é") > order_of("z"));
+        assert_eq!(order_of("aaaaaaaa"), order_of("aaaaaaaab"));
     }
 }

@@ -5,7 +5,10 @@
 
 use crate::learn::{BLOCK, Learner};
 use crate::samples::{self, Lists, Sample, SampleRows};
-use arrow::array::{ArrayRef, AsArray, BooleanArray, Float32Array, Int64Array, RecordBatch, UInt32Array, UInt64Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Int64Array, RecordBatch, StringViewArray, UInt32Array,
+    UInt64Array,
+};
 use arrow::datatypes::{Float32Type, Int64Type, UInt32Type, UInt64Type};
 use proxima_engine::{SnapshotError, StateReader};
 use std::sync::Arc;
@@ -64,9 +67,16 @@ impl Saved {
         let time = samples().map(|sample| sample.time).collect();
         let order = samples().map(|sample| sample.order).collect();
         let label: BooleanArray = samples().map(|sample| Some(sample.label)).collect();
-        let rows = samples::batch(time, order, label, lists);
+        let text: StringViewArray = samples().map(|sample| sample.text.as_deref()).collect();
+        let has_texts = text.null_count() < text.len();
+        let rows = samples::batch(time, order, text, label, lists);
         let weights = self.pending.iter().map(|(_, weight)| *weight).collect::<Int64Array>();
-        batch(rows.columns().iter().cloned().chain([Arc::new(weights) as ArrayRef]).collect())
+        let mut columns = rows.columns().to_vec();
+        let text = columns.pop().filter(|_| has_texts);
+        columns.push(Arc::new(weights) as ArrayRef);
+        // Last, and only of models that are ordered by a text: checkpoints of others have none.
+        columns.extend(text);
+        batch(columns)
     }
 
     /// Reads a section; `None` where it is empty.
@@ -120,7 +130,8 @@ fn decode_pending(batch: &RecordBatch) -> Option<Vec<(Sample, i64)>> {
         return Some(Vec::new());
     }
     let weights = batch.columns().get(4)?.as_primitive_opt::<Int64Type>()?;
-    let rows = batch.project(&[0, 1, 2, 3]).ok()?;
+    let with_texts = [0, 1, 2, 3, 5];
+    let rows = batch.project(with_texts.get(..batch.num_columns() - 1)?).ok()?;
     let rows = SampleRows::of(&rows)?;
     Some((0..weights.len()).map(|row| (rows.sample(row), weights.value(row))).collect())
 }
@@ -141,7 +152,8 @@ mod tests {
 
     #[test]
     fn what_is_saved_comes_back() {
-        let sample = |time, features: &[u64]| Sample { time, order: -7, label: time > 5, features: features.into() };
+        let sample =
+            |time, features: &[u64]| Sample { time, order: -7, text: None, label: time > 5, features: features.into() };
         let full = Saved {
             slots: vec![(1, [0.5, 2.0]), (9, [-0.5, 0.0])],
             open_batch: (3, vec![(9, 0.25)]),
@@ -151,6 +163,9 @@ mod tests {
             pending: vec![(sample(4, &[1, 2]), 1), (sample(9, &[]), -1)],
         };
         assert_eq!(round_trip(&full), full);
+        let mut ordered = full;
+        ordered.pending[1].0.text = Some("a text".into());
+        assert_eq!(round_trip(&ordered), ordered);
         let empty = Saved {
             slots: Vec::new(),
             open_batch: (0, Vec::new()),

@@ -128,7 +128,7 @@ pub(crate) fn in_order(rows: &[SampleRows<'_>]) -> Vec<Place> {
 fn compare(rows: &[SampleRows<'_>], a: Place, b: Place) -> Ordering {
     let held = |place: Place| {
         let (rows, row) = (&rows[place.batch as usize], place.row as usize);
-        (rows.label(row), rows.features(row))
+        (rows.text(row), rows.label(row), rows.features(row))
     };
     (a.time, a.order).cmp(&(b.time, b.order)).then_with(|| held(a).cmp(&held(b)))
 }

@@ -64,9 +64,12 @@ fn spec(wait_us: Option<i64>, batch: u32) -> ModelSpec {
 }
 
 fn changes(rows: &[(Row, i64)]) -> Changes {
-    let columns: [(&str, ArrayRef); 5] = [
+    // In the order of the numbers, and the first bytes of all are the same.
+    let text = |row: &Row| format!("impression {:05}", row.n);
+    let columns: [(&str, ArrayRef); 6] = [
         ("time", Arc::new(rows.iter().map(|(row, _)| Some(row.time)).collect::<TimestampMicrosecondArray>())),
         ("n", Arc::new(rows.iter().map(|(row, _)| row.n).collect::<Int64Array>())),
+        ("text", Arc::new(rows.iter().map(|(row, _)| Some(text(row))).collect::<StringViewArray>())),
         ("label", Arc::new(rows.iter().map(|(row, _)| Some(row.label)).collect::<BooleanArray>())),
         ("price", Arc::new(rows.iter().map(|(row, _)| Some(row.price)).collect::<Float64Array>())),
         ("city", Arc::new(rows.iter().map(|(row, _)| Some(row.city)).collect::<StringViewArray>())),
@@ -158,8 +161,8 @@ fn ones(rows: &[Row]) -> Vec<(Row, i64)> {
 
 #[test]
 fn the_order_of_arrival_inside_an_epoch_does_not_count() {
-    for batch in [1, 5] {
-        let (spec, rows) = (spec(None, batch), rows(1, 300));
+    for (batch, order) in [(1, "n"), (5, "n"), (1, "text"), (5, "text")] {
+        let (spec, rows) = (ModelSpec { order: Some(order.into()), ..spec(None, batch) }, rows(1, 300));
         let expected = naive(&spec, &rows);
         for seed in 0..5 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -169,7 +172,7 @@ fn the_order_of_arrival_inside_an_epoch_does_not_count() {
                 shuffled.shuffle(&mut rng);
                 run.epoch(&shuffled, 1 + seed as usize * 7, at == 3);
             }
-            assert_eq!(run.weights(), expected, "seed {seed}, batches of {batch}");
+            assert_eq!(run.weights(), expected, "seed {seed}, batches of {batch}, by {order}");
             assert_eq!(run.live.all().samples, 300);
         }
     }
@@ -210,6 +213,8 @@ fn samples_that_wait_are_learned_in_one_order_with_their_last_label() {
     let (spec, rows) = (spec(Some(WAIT), 1), rows(3, 400));
     let expected = naive(&spec, &rows);
     for seed in 0..6 {
+        let order = ["n", "text"][seed as usize % 2];
+        let spec = ModelSpec { order: Some(order.into()), ..spec.clone() };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         // A sample first comes without its click, which comes a little later.
         let mut arrivals: Vec<(i64, Row, i64)> = Vec::new();

@@ -10,7 +10,7 @@ use proxima_graph::path::{Keeping, Memo, Path, Reached, Scratch};
 use proxima_graph::{
     Attribute, AttributeKind, Catalogue, Direction, Graph, KindId, ObjectId, RelationId, Value, Version,
 };
-use proxima_model::{Encoder, LiveModel};
+use proxima_model::{BindError, Encoder, LiveModel, ModelSpec};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -187,22 +187,57 @@ impl Ranker {
     /// # Errors
     /// What is wrong, where a feature's column is no attribute or of another type than it was trained on.
     pub fn new(model: Arc<LiveModel>, catalogue: &Catalogue, subject: KindId, item: KindId) -> Result<Self, String> {
-        let mut columns: Vec<(End, Attribute)> = Vec::new();
+        let read = Read::of(model.spec(), catalogue, subject, item);
+        let Read { columns, schema, encoder } = read.map_err(|errors| errors[0].to_string())?;
+        Ok(Self { model, encoder, schema, columns })
+    }
+
+    /// Whether a model can rank items for subjects.
+    ///
+    /// # Errors
+    /// Everything that is wrong, as [`Ranker::new`] has it.
+    pub fn check(spec: &ModelSpec, catalogue: &Catalogue, subject: KindId, item: KindId) -> Result<(), Vec<BindError>> {
+        Read::of(spec, catalogue, subject, item).map(drop)
+    }
+}
+
+/// The attributes that a model reads.
+struct Read {
+    columns: Vec<(End, Attribute)>,
+    schema: SchemaRef,
+    encoder: Encoder,
+}
+
+impl Read {
+    fn of(spec: &ModelSpec, catalogue: &Catalogue, subject: KindId, item: KindId) -> Result<Self, Vec<BindError>> {
         let find =
             |kind: KindId, name: &str| catalogue[kind].attributes.iter().find(|known| known.name == name).cloned();
-        for name in model.spec().columns() {
+        let (mut columns, mut problems) = (Vec::new(), Vec::new());
+        for name in spec.columns() {
             let of_item = find(item, name).map(|attribute| (End::Item, attribute));
-            let found = of_item.or_else(|| find(subject, name).map(|attribute| (End::Subject, attribute)));
-            let missing = || {
-                let (item, subject) = (&catalogue[item].name, &catalogue[subject].name);
-                format!("a feature reads \"{name}\", which is no attribute of {item} or {subject}")
-            };
-            columns.push(found.ok_or_else(missing)?);
+            match of_item.or_else(|| find(subject, name).map(|attribute| (End::Subject, attribute))) {
+                Some(found) => columns.push(found),
+                None => problems.push(missing(name, catalogue, subject, item)),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
         }
         let field = |(_, attribute): &(End, Attribute)| Field::new(&attribute.name, data_type(attribute.kind), true);
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
-        let encoder = Encoder::bind(model.spec(), &schema).map_err(|errors| errors[0].to_string())?;
-        Ok(Self { model, encoder, schema, columns })
+        let encoder = Encoder::bind(spec, &schema)?;
+        Ok(Self { columns, schema, encoder })
+    }
+}
+
+/// A column is no attribute.
+fn missing(name: &str, catalogue: &Catalogue, subject: KindId, item: KindId) -> BindError {
+    let (item, subject) = (&catalogue[item].name, &catalogue[subject].name);
+    let ends = if item == subject { item.clone() } else { format!("{item} or {subject}") };
+    BindError {
+        key: "features".to_owned(),
+        message: format!("a feature reads \"{name}\", which is no attribute of {ends}"),
+        advice: "select it in the query of the objects, or leave the feature out".to_owned(),
     }
 }
 

@@ -341,8 +341,10 @@ fn check_sql(folder: &Path, raw: &RawJob, zone: Tz, problems: &mut Vec<Problem>)
             return None;
         }
     };
-    let plan = sql::compile(&place, &raw.forget.add_table(sql), &part_queries(raw), zone, problems)?;
-    links::check(raw, &place, &plan, problems);
+    let sql = raw.forget.add_table(sql);
+    links::check_declared(raw, &place, &proxima_view::declared(&sql, zone), problems);
+    let plan = sql::compile(&place, &sql, &part_queries(raw), zone, problems)?;
+    links::check_unused(raw, &plan, problems);
     Some(plan)
 }
 

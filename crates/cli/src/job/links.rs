@@ -7,11 +7,15 @@ use proxima_elastic::IndexPattern;
 use proxima_view::{Plan, Table, Target};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Checks that every source and sink that the SQL names is there, and tells which parts nothing uses.
-pub fn check(raw: &RawJob, views: &Place, plan: &Plan, problems: &mut Vec<Problem>) {
-    check_tables(raw, views, &plan.tables, problems);
-    check_targets(raw, views, &plan.targets, problems);
-    check_unused(raw, plan, problems);
+/// Checks that every source and sink that the SQL names is there.
+pub fn check_declared(
+    raw: &RawJob,
+    views: &Place,
+    (tables, targets): &(Vec<Table>, Vec<Target>),
+    problems: &mut Vec<Problem>,
+) {
+    check_tables(raw, views, tables, problems);
+    check_targets(raw, views, targets, problems);
 }
 
 fn check_tables(raw: &RawJob, views: &Place, tables: &[Table], problems: &mut Vec<Problem>) {
@@ -90,7 +94,8 @@ fn is_index_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(fits) && name.len() <= 200
 }
 
-fn check_unused(raw: &RawJob, plan: &Plan, problems: &mut Vec<Problem>) {
+/// Tells which parts nothing uses.
+pub fn check_unused(raw: &RawJob, plan: &Plan, problems: &mut Vec<Problem>) {
     let read: BTreeSet<&str> = plan.tables.iter().map(|table| table.source.as_str()).collect();
     let mut written: BTreeSet<&str> = plan.targets.iter().map(|target| target.sink.as_str()).collect();
     written.extend(raw.walks.iter().filter_map(|(_, walk)| walk.output.as_ref()?.sink()));

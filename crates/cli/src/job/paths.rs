@@ -84,7 +84,8 @@ fn read_hop(fields: &mut Fields<'_>) -> Option<DeclaredStep> {
 
 fn read_select(fields: &mut Fields<'_>) -> DeclaredSelect {
     let count = |number: Option<Located<u64>>| number.map(|number| to_usize(number.value));
-    DeclaredSelect {
+    let seed;
+    let select = DeclaredSelect {
         scores: fields.any_floats("scores"),
         by: fields.text("by").map(|by| by.value.text),
         formula: read_formula(fields),
@@ -94,11 +95,18 @@ fn read_select(fields: &mut Fields<'_>) -> DeclaredSelect {
         recent: count(fields.number("recent", 1)),
         top: count(fields.number("top", 1)),
         sample: count(fields.number("sample", 1)),
-        seed: fields.number("seed", 0).map_or(0, |seed| seed.value),
+        seed: {
+            seed = fields.number("seed", 0);
+            seed.as_ref().map_or(0, |seed| seed.value)
+        },
         position: fields.boolean("position").is_some_and(|position| position.value),
         share: fields.boolean("share").is_some_and(|share| share.value),
         power: fields.float("power").map(|power| power.value),
+    };
+    if let (None, Some(seed)) = (select.sample, seed) {
+        fields.problem(seed.error("a seed without a sample").advise("add sample = n, or leave the seed out"));
     }
+    select
 }
 
 fn read_jump(fields: &mut Fields<'_>) -> Option<DeclaredStep> {
@@ -135,26 +143,34 @@ fn read_merger(fields: &mut Fields<'_>) -> Option<DeclaredMerger> {
     let words = MergerWord::WORDS.map(|(word, merger)| (word, DeclaredWord::Word(merger)));
     let words = [&words[..], &[("swing", DeclaredWord::Swing), ("session", DeclaredWord::Session)]].concat();
     if !fields.holds_table("merger") {
-        let word = fields.required_word("merger", &words)?.value;
-        return Some(word.with(SWING, SESSION));
+        return Some(match fields.required_word("merger", &words)?.value {
+            DeclaredWord::Word(word) => DeclaredMerger::Word(word),
+            DeclaredWord::Swing => DeclaredMerger::Swing(SWING),
+            DeclaredWord::Session => DeclaredMerger::Session(SESSION),
+        });
     }
     let mut section = fields.section("merger");
     let merger = match section.has("sql") || section.has("function") {
         true => read_formula(&mut section).map(DeclaredMerger::Formula),
-        false => section.required_word("kind", &words).map(|word| {
-            let swing = Swing {
-                alpha: section.float("alpha").map_or(SWING.alpha, |alpha| alpha.value),
-                weigh: section.boolean("weigh").map_or(SWING.weigh, |weigh| weigh.value),
-            };
-            let session = Session {
-                recent: section.number("recent", 1).map_or(SESSION.recent, |recent| to_usize(recent.value)),
-                neighbours: section.number("neighbours", 1).map_or(SESSION.neighbours, |most| to_usize(most.value)),
-            };
-            word.value.with(swing, session)
-        }),
+        false => section.required_word("kind", &words).map(|word| read_known(word.value, &mut section)),
     };
     section.finish();
     merger
+}
+
+/// A merger with a name; only its own keys are read.
+fn read_known(word: DeclaredWord, fields: &mut Fields<'_>) -> DeclaredMerger {
+    match word {
+        DeclaredWord::Word(word) => DeclaredMerger::Word(word),
+        DeclaredWord::Swing => DeclaredMerger::Swing(Swing {
+            alpha: fields.float("alpha").map_or(SWING.alpha, |alpha| alpha.value),
+            weigh: fields.boolean("weigh").map_or(SWING.weigh, |weigh| weigh.value),
+        }),
+        DeclaredWord::Session => DeclaredMerger::Session(Session {
+            recent: fields.number("recent", 1).map_or(SESSION.recent, |recent| to_usize(recent.value)),
+            neighbours: fields.number("neighbours", 1).map_or(SESSION.neighbours, |most| to_usize(most.value)),
+        }),
+    }
 }
 
 fn read_formula(fields: &mut Fields<'_>) -> Option<Formula> {
@@ -172,16 +188,6 @@ enum DeclaredWord {
     Word(MergerWord),
     Swing,
     Session,
-}
-
-impl DeclaredWord {
-    fn with(self, swing: Swing, session: Session) -> DeclaredMerger {
-        match self {
-            Self::Word(word) => DeclaredMerger::Word(word),
-            Self::Swing => DeclaredMerger::Swing(swing),
-            Self::Session => DeclaredMerger::Session(session),
-        }
-    }
 }
 
 /// What formulas are made with.

@@ -7,7 +7,9 @@ use super::tree::Text;
 use proxima_graph::path::Paths;
 use proxima_graph::{Catalogue, KindId, Value};
 use proxima_model::ModelSpec;
-use proxima_recommend::{Boost, Cap, Fallback, Feed, Is, Pin, Recommendation, Require, Rules, Split, Start, walk};
+use proxima_recommend::{
+    Boost, Cap, Fallback, Feed, Is, Pin, Ranker, Recommendation, Require, Rules, Split, Start, walk,
+};
 use std::collections::BTreeMap;
 
 /// Candidates of each path where the job does not say.
@@ -176,7 +178,7 @@ impl Check<'_, '_> {
         let before = self.problems.len();
         let (subject, item) = self.ends()?;
         let from = self.feeds(subject, item);
-        let model = self.model();
+        let model = self.model(subject, item);
         let rules = self.rules(subject, item);
         let fallback = self.fallback(subject, item);
         let number = self.raw.number.as_ref().map_or(NUMBER, |number| number.value);
@@ -237,12 +239,16 @@ impl Check<'_, '_> {
         feeds
     }
 
-    fn model(&mut self) -> Option<String> {
+    fn model(&mut self, subject: KindId, item: KindId) -> Option<String> {
         let model = self.raw.model.as_ref()?;
         let name = &model.value.text;
-        if !self.known.models.contains_key(name) {
+        let Some(spec) = self.known.models.get(name) else {
             let known: Vec<&str> = self.known.models.keys().map(String::as_str).collect();
             self.problem(&model.place, "model", format!("the job has no model \"{name}\""), advise_word(name, &known));
+            return Some(name.clone());
+        };
+        for error in Ranker::check(spec, self.known.catalogue, subject, item).err().unwrap_or_default() {
+            self.problem(&model.place, "model", format!("model \"{name}\": {}", error.message), error.advice);
         }
         Some(name.clone())
     }
@@ -259,8 +265,10 @@ impl Check<'_, '_> {
             if walk(self.known.catalogue, &relation, subject, item).is_none() {
                 let kind = |kind: KindId| &self.known.catalogue[kind].name;
                 let message = format!("no relation \"{relation}\" leads from {} to {}", kind(subject), kind(item));
-                let known: Vec<&str> = self.known.catalogue.relations.iter().map(|known| known.name.as_str()).collect();
-                self.problem(&place, "drop", message, advise_word(&relation, &known));
+                let names = self.known.catalogue.relations.iter().map(|known| known.name.as_str());
+                let fitting = names.filter(|name| walk(self.known.catalogue, name, subject, item).is_some());
+                let advice = advise_word(&relation, &fitting.collect::<Vec<_>>());
+                self.problem(&place, "drop", message, advice);
             }
             rules.drop.push(relation);
         }
@@ -276,6 +284,10 @@ impl Check<'_, '_> {
         }
         for (item, place_of) in self.raw.pin.iter().flatten() {
             let place_of = self.whole(*place_of, &place, "pin", 1);
+            if let Some(other) = rules.pin.iter().find(|pin| pin.place == place_of) {
+                let message = format!("\"{}\" and \"{item}\" are both pinned to place {place_of}", other.item);
+                self.problem(&place, "pin", message, "give each a place of its own");
+            }
             rules.pin.push(Pin { item: item.clone(), place: place_of });
         }
         let raw = self.raw;

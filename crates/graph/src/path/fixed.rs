@@ -37,6 +37,48 @@ pub(crate) fn narrow_units(score: f64) -> i64 {
     if scaled.abs() < SMALL { small(scaled) } else { i64::MAX }
 }
 
+/// A part of a whole: nothing where the whole is nothing.
+#[inline]
+pub(crate) fn share(part: f64, whole: f64) -> f64 {
+    if whole == 0.0 { 0.0 } else { rounded(part / whole) }
+}
+
+/// The sum of products that are held against norms. What is too great for units is not cut off, or a pair would seem less
+/// alike than it is, but a whole number of [`GREAT_ONE`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Products {
+    units: i128,
+    great: i128,
+}
+
+/// Great products have 54 bits and more: what is rounded is less than a unit of the cosine.
+const GREAT_ONE: f64 = (1 << 8) as f64;
+
+/// No norm of scores that all count as they are is as great as this: the greatest product is.
+const GREATEST_PRODUCT: i128 = 1 << (127 - 33 + 8);
+
+impl Products {
+    #[inline]
+    pub(crate) fn add(&mut self, product: f64) {
+        if (product * ONE).abs() > GREATEST { self.add_great(product) } else { self.units += units(product) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add_great(&mut self, product: f64) {
+        self.great += (product / GREAT_ONE).round().clamp(-GREATEST, GREATEST) as i128;
+    }
+
+    pub(crate) fn sum(self) -> f64 {
+        score(self.units) + self.great as f64 * GREAT_ONE
+    }
+
+    /// Whether the exact sum of squares of whole numbers stands for what they would add up to here.
+    pub(crate) fn is_norm(exact: i128) -> bool {
+        (0..GREATEST_PRODUCT).contains(&exact)
+    }
+}
+
 /// The float nearest to a number of units.
 #[inline]
 pub(crate) fn score(units: i128) -> f64 {
@@ -80,6 +122,24 @@ mod tests {
         let third = rounded(1.0 / 3.0);
         assert!((third - 1.0 / 3.0).abs() <= 0.5 / ONE && third != 1.0 / 3.0);
         assert_eq!((units(0.5 / ONE), units(-0.5 / ONE), units(0.49 / ONE)), (1, -1, 0));
+    }
+
+    #[test]
+    fn products_are_units_as_far_as_these_go_and_whole_numbers_beyond() {
+        let sum = |of: &[f64]| {
+            let mut products = Products::default();
+            of.iter().for_each(|&product| products.add(product));
+            products.sum()
+        };
+        assert_eq!(sum(&[1.0 / 3.0, 1e15, -1.0]), score(units(1.0 / 3.0) + units(1e15) - units(1.0)));
+        assert_eq!((sum(&[1e18, 1e18]), sum(&[1e18, 0.5, -1e18])), (2e18, 0.5));
+        assert_eq!(sum(&[f64::NAN, f64::INFINITY]), GREATEST_PRODUCT as f64);
+        assert!(Products::is_norm(0) && !Products::is_norm(GREATEST_PRODUCT) && !Products::is_norm(-1));
+    }
+
+    #[test]
+    fn a_share_of_nothing_is_nothing() {
+        assert_eq!((share(1.0, 4.0), share(1.0, 0.0), share(-3.0, -4.0)), (0.25, 0.0, 0.75));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Folding what reaches one object through the middle into what a merger needs to know.
 
 use super::expression::{Expression, parts_schema};
-use super::fixed::{rounded, score, units};
+use super::fixed::{Products, rounded, score, units};
 use super::scratch::Reached;
 use crate::graph::{NO_TIME, ObjectId};
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
@@ -31,6 +31,21 @@ impl Fold for Sum {
 
     fn score(&self) -> f64 {
         score(self.0)
+    }
+}
+
+/// The sum of l·r, to be held against norms.
+#[derive(Default)]
+pub(super) struct Dot(Products);
+
+impl Fold for Dot {
+    #[inline]
+    fn add(&mut self, _rank: u32, left: f64, right: &Reached) {
+        self.0.add(left * right.score);
+    }
+
+    fn score(&self) -> f64 {
+        self.0.sum()
     }
 }
 

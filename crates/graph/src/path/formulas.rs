@@ -26,8 +26,11 @@ impl Meeting {
 
 /// The cosine of two vectors, from their product and the squares of their norms: item-to-item collaborative filtering
 /// as in Linden, Smith and York, "Amazon.com Recommendations" (IEEE Internet Computing 7(1), 2003).
+///
+/// All three were rounded: what is too small for a norm has no direction, and what seems more than alike is alike.
 pub(super) fn cosine(product: f64, left2: f64, right2: f64) -> f64 {
-    product / (left2 * right2).sqrt()
+    let norms2 = left2 * right2;
+    if norms2 > 0.0 { (product / norms2.sqrt()).clamp(-1.0, 1.0) } else { 0.0 }
 }
 
 /// Jaccard, "The distribution of the flora in the alpine zone" (New Phytologist 11, 1912).
@@ -70,6 +73,8 @@ mod tests {
         assert_eq!(lift(&meeting), 1.0);
         assert!(llr(&meeting).abs() < 1e-12, "what meets as often as chance says is no surprise");
         assert_eq!(cosine(6.0, 4.0, 36.0), 0.5);
+        assert_eq!((cosine(6.0, 0.0, 36.0), cosine(0.0, 0.0, 0.0)), (0.0, 0.0), "nothing is like what has no norm");
+        assert_eq!((cosine(7.0, 4.0, 9.0), cosine(-7.0, 4.0, 9.0)), (1.0, -1.0));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Walking along one relation: rows to scores, rows to the same object added, some of the objects selected.
 
-use super::fixed::{rounded, score, units};
+use super::fixed::{rounded, score, share, units};
 use super::narrow::once_for_equals;
 use super::order::{by_score, by_time, keep_first, sort};
 use super::rows;
@@ -46,19 +46,19 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
     /// Appends the objects that a hop selects.
     pub(super) fn hop(&mut self, hop: &Hop, start: ObjectId, list: &mut Vec<Reached>) {
         self.neighbours(hop, start, list);
-        let Select { set, position, share, power, .. } = &hop.select;
+        let Select { set, position, share: shares, power, .. } = &hop.select;
         self.keep(hop, start, *set, list);
         if *position {
             self.weigh_positions(hop, list);
         }
-        if *share {
+        if *shares {
             let total = score(list.iter().map(|reached| units(reached.score)).sum());
-            each_score(list, |score| rounded(score / total));
+            each_score(list, |score| share(score, total));
         }
         if let Some(power) = power {
             each_score(list, |score| rounded(score.powf(*power)));
         }
-        if *position || *share || power.is_some() {
+        if *position || *shares || power.is_some() {
             list.retain(|reached| reached.score != 0.0);
         }
     }

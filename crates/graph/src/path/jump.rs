@@ -1,7 +1,7 @@
 //! Two paths, one behind the other: what goes through the objects in the middle becomes one score for each at the end.
 
-use super::fixed::{rounded, score, units};
-use super::fold::{Everything, First, Fold, Matches, Max, Sum};
+use super::fixed::{Products, rounded};
+use super::fold::{Dot, Everything, First, Fold, Matches, Max, Sum};
 use super::formulas::{Meeting, cosine};
 use super::order::{by_score, by_time, keep_first, sort};
 use super::plan::Way;
@@ -15,10 +15,10 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
     /// Puts at least the first `n` objects that a jump leads to, and all that tie with them, into an empty list.
     pub(super) fn jump(&mut self, path: &Path, jump: &Jump, start: ObjectId, n: usize, list: &mut Vec<Reached>) {
         match &jump.merger {
-            Merger::Sum => self.sums(path, jump, start, n, list),
+            Merger::Sum => self.sums::<Sum>(path, jump, start, n, list),
             Merger::Cosine => {
                 if !self.best_cosines(jump, start, n, list) {
-                    self.sums(path, jump, start, usize::MAX, list);
+                    self.sums::<Dot>(path, jump, start, usize::MAX, list);
                     self.cosine(jump, start, list);
                 }
             }
@@ -41,8 +41,9 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
         }
     }
 
-    /// The sums over the middle, kept or gathered: at least the `n` highest, and all that tie with them.
-    fn sums(&mut self, path: &Path, jump: &Jump, start: ObjectId, n: usize, list: &mut Vec<Reached>) {
+    /// The sums over the middle, kept or gathered: at least the `n` highest, and all that tie with them. `F` adds what
+    /// might not fit otherwise.
+    fn sums<F: Fold>(&mut self, path: &Path, jump: &Jump, start: ObjectId, n: usize, list: &mut Vec<Reached>) {
         if let Way::Maintained { relation, direction, .. } = jump.way() {
             let mut sums = Vec::new();
             if self.graph.pair_sums(relation, direction, start, &mut sums) {
@@ -52,7 +53,7 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
             }
         }
         if !self.narrow_sums(path, jump, start, n, list) {
-            self.gather::<Sum>(path, jump, start, list);
+            self.gather::<F>(path, jump, start, list);
         }
     }
 
@@ -175,13 +176,16 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
     /// The sum of the squares of an object's scores along a hop, of whatever the hop may select.
     fn norm2(&mut self, hop: &Hop, object: ObjectId) -> f64 {
         if hop.select.is_weight() {
-            return score_of_sum(self.graph.norm2(hop.relation, hop.direction, object));
+            let exact = self.graph.norm2(hop.relation, hop.direction, object);
+            if Products::is_norm(exact) {
+                return score_of_sum(exact);
+            }
         }
-        let mut list = self.scratch.list();
+        let (mut list, mut norm2) = (self.scratch.list(), Products::default());
         self.neighbours(hop, object, &mut list);
-        let norm2 = list.iter().map(|reached| units(reached.score * reached.score)).sum();
+        list.iter().for_each(|reached| norm2.add(reached.score * reached.score));
         self.scratch.keep_list(list);
-        score(norm2)
+        norm2.sum()
     }
 
     /// How many objects have a score along a hop, of whatever it may select.

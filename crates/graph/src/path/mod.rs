@@ -18,13 +18,15 @@
 //! 2. The scores of rows to the same object are added. The object's time is that of its newest row.
 //! 3. `recent`, `top` or `sample` keeps some of the objects.
 //! 4. `position` multiplies scores by (n - i) / n, the newest of n objects being the 0th. `share` then divides them by
-//!    their sum; `power` then raises them. Each is rounded.
+//!    their sum, of which there are none where that is 0; `power` then raises them. Each is rounded.
 //!
 //! *A jump* to an object has the scores `l` to the middle and `r` from there. Mergers and their sources are told at
 //! [`Merger`], in `formulas.rs` and in `swing.rs`. Where a merger needs norms, both parts are single hops: the norm of
 //! the object at the beginning comes from the rows of the left hop, that of the one at the end from the rows of the
 //! right hop walked back from it, both after step 2, before any set is selected. A norm is the sum of the squares of
-//! these scores (cosine) or how many there are (Jaccard, LLR, lift). An object is not its own neighbour unless the jump
+//! these scores (cosine) or how many there are (Jaccard, LLR, lift). For a cosine, products and squares above 2^54, which
+//! are cut off there everywhere else, are rounded to multiples of 2^8 and cut off at 2^102; norms of weights are exact
+//! below that. A cosine is cut off at -1 and 1, and 0 where a norm is. An object is not its own neighbour unless the jump
 //! says so.
 //!
 //! *The session merger* is that of VMIS-kNN (Kersbergen, Sprangers and Schelter, "Serenade: Low-Latency Session-Based

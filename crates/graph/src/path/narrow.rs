@@ -1,7 +1,7 @@
 //! Sums and counts over the middle in machine words: what nearly all jumps need. Where a sum might not fit, or a product
 //! not be exact, [`super::fold`] has wider ones.
 
-use super::fixed::{narrow_units, rounded, score};
+use super::fixed::{narrow_units, score, share};
 use super::jump::behind_jump;
 use super::kept::Entries;
 use super::rows;
@@ -122,10 +122,9 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
             total = total.wrapping_add(edge.weight);
             most |= edge.weight.unsigned_abs();
         }
-        let mut share =
-            once_for_equals(|weight: i64| narrow_units(middle.score * rounded(weight as f64 / total as f64)));
+        let mut units = once_for_equals(|weight: i64| narrow_units(middle.score * share(weight as f64, total as f64)));
         gather.begin(Each::Times(1));
-        gather.extend(edges.iter().map(|edge| (edge.other, share(edge.weight))));
+        gather.extend(edges.iter().map(|edge| (edge.other, units(edge.weight))));
         let is_whole = most.saturating_mul(edges.len() as u64) < WHOLE;
         self.scratch.keep_edges(edges);
         is_whole && gather.end_sums()

@@ -10,10 +10,10 @@ mod random;
 mod refused;
 
 use expressions::compile;
-use graph::{TextGraph, catalogue};
+use graph::{Row, TextGraph, catalogue};
 use oracle::Oracle;
 use proxima_graph::path::{Declarations, Found, Keep, Path, Paths, Scratch, Step, link};
-use proxima_graph::{Graph, KindId};
+use proxima_graph::{Graph, KindId, RelationId, Value};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -129,6 +129,72 @@ fn maintained_and_requested_agree() {
     }
     assert!(kept > 1_000, "the lists are worth looking at: {kept}");
     assert_eq!(Keep::default(), Keep::Planned);
+}
+
+/// Weights of all sizes, and rows so old that nothing is left of them: whatever is too great or too small for units, a
+/// cosine is one, and the same however it is computed.
+#[test]
+fn a_cosine_is_one_of_any_weights_and_ages() {
+    let (mut scratch, mut cosines) = (Scratch::default(), [0; 2]);
+    for seed in 0..32 {
+        let mut rng = ChaCha8Rng::seed_from_u64(3_000 + seed);
+        let mut graph = TextGraph::random(&mut rng);
+        let bits = [0, 12, 26, 30, 40, 46, 54, 56][seed as usize % 8];
+        for row in &mut graph.rows {
+            let most = 1_i64 << rng.random_range(0..=bits);
+            row.weight *= rng.random_range(1..=most);
+        }
+        let paths = linked(&random::cosines(&mut rng));
+        for (name, path) in paths.iter() {
+            for keep_sums in [false, true] {
+                // No graph keeps sums that are not exact as floats.
+                graph.keep_sums = keep_sums && bits < 20;
+                // Scores that are cut off are not worth agreeing on.
+                if bits < 50 {
+                    let what = format!("seed {seed}, path {name}");
+                    cosines[usize::from(keep_sums)] += check(&graph, &graph, path, &mut scratch, &what);
+                }
+            }
+            for start in graph.names(path.from) {
+                let found = path.find(&graph, graph.id(path.from, &start).unwrap(), usize::MAX, &mut scratch);
+                assert!(found.iter().all(|found| found.score.abs() <= 1.0), "seed {seed}, {name}: {found:?}");
+            }
+        }
+    }
+    assert!(cosines[0] > 1_000 && cosines[0] == cosines[1], "the lists are worth looking at: {cosines:?}");
+}
+
+/// Two products that both bought a thousand million times are alike, and what is old beside them is like nothing.
+#[test]
+fn the_same_great_weights_are_alike_and_what_has_faded_is_not() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let row = |subject: &str, object: &str, weight, day: i64| Row {
+        relation: RelationId(0),
+        subject: subject.into(),
+        object: object.into(),
+        weight,
+        time_us: day * 86_400_000_000,
+        attributes: vec![Value::Null; 2],
+    };
+    let pairs = [("ann", "a"), ("ann", "b"), ("bob", "a"), ("bob", "b")];
+    let mut rows: Vec<Row> = pairs.map(|(user, item)| row(user, item, 1_000_000_000, 40)).into();
+    rows.push(row("ann", "old", 1_000_000_000, 0));
+    rows.push(row("ann", "faded", 1, 0));
+    let graph = TextGraph::new(catalogue(), rows, &mut rng);
+    let from_a = |half_life_us| {
+        let paths = linked(&random::cosine_of("viewed", half_life_us));
+        let path = paths.get("cosine").unwrap();
+        check(&graph, &graph, path, &mut Scratch::default(), "great weights");
+        let found = path.find(&graph, graph.id(path.from, "a").unwrap(), usize::MAX, &mut Scratch::default());
+        found.into_iter().map(|found| (found.name.to_string(), found.score)).collect::<Vec<_>>()
+    };
+    let half = (0.5_f64.sqrt() * 2f64.powi(40)).round() / 2f64.powi(40);
+    let named =
+        |list: &[(&str, f64)]| list.iter().map(|(name, score)| ((*name).to_owned(), *score)).collect::<Vec<_>>();
+    assert_eq!(from_a(None), named(&[("b", 1.0), ("faded", half), ("old", half)]));
+    let faded = from_a(Some(86_400_000_000));
+    assert_eq!(faded[0], ("b".to_owned(), 1.0));
+    assert!(faded.iter().all(|(name, score)| name != "faded" && score.abs() <= 1.0), "{faded:?}");
 }
 
 /// Objects of a kind without any row, and objects that only other relations know, lead nowhere.

@@ -106,7 +106,8 @@ impl<'a> Oracle<'a> {
         }
         if hop.select.share {
             let sum = float(reached.values().map(|(score, _)| score).sum());
-            reached.values_mut().for_each(|(score, _)| *score = units(float(*score) / sum));
+            let share = |score: i128| if sum == 0.0 { 0 } else { units(float(score) / sum) };
+            reached.values_mut().for_each(|(score, _)| *score = share(*score));
         }
         if let Some(power) = hop.select.power {
             reached.values_mut().for_each(|(score, _)| *score = units(float(*score).powf(power)));
@@ -173,13 +174,14 @@ impl<'a> Oracle<'a> {
                 let (Step::Hop(left), Step::Hop(right)) = (&jump.left.step, &jump.right.step) else { panic!("hops") };
                 let own = self.added(left, left.direction, start);
                 let far = self.added(right, right.direction.back(), end);
-                let norm2 = |vector: &Reached| {
-                    float(vector.values().map(|&(score, _)| units(float(score) * float(score))).sum())
-                };
                 let (l, r) = (own.len() as f64, far.len() as f64);
                 let all = self.graph.names(left.to).len() as f64;
                 units(match merger {
-                    Merger::Cosine => float(sum) / (norm2(&own) * norm2(&far)).sqrt(),
+                    Merger::Cosine => {
+                        let dot = products(ways.iter().map(|way| way.l * way.r));
+                        let norms = (norm2(left, &own) * norm2(right, &far)).sqrt();
+                        if norms == 0.0 { 0.0 } else { (dot / norms).clamp(-1.0, 1.0) }
+                    }
                     Merger::Jaccard => both / (l + r - both),
                     Merger::Lift => both * all / (l * r),
                     _ => log_likelihood(both, l, r, all),
@@ -188,6 +190,23 @@ impl<'a> Oracle<'a> {
             Merger::Swing(_) | Merger::Session(_) => panic!("these look at more than one object"),
         }
     }
+}
+
+/// What is added for a cosine: units, or multiples of 2^8 above 2^54.
+fn products(of: impl Iterator<Item = f64>) -> f64 {
+    let (great, small): (Vec<f64>, Vec<f64>) = of.partition(|product| product.abs() > 2f64.powi(54));
+    let multiple = |product: f64| (product / 256.0).round().clamp(-(2f64.powi(94)), 2f64.powi(94)) as i128;
+    let great: i128 = great.into_iter().map(multiple).sum();
+    float(small.into_iter().map(units).sum()) + great as f64 * 256.0
+}
+
+/// Exact for weights, as long as none can be too great.
+fn norm2(hop: &Hop, vector: &Reached) -> f64 {
+    let exact: i128 = vector.values().map(|(score, _)| (score >> 40) * (score >> 40)).sum();
+    if matches!(hop.select.row, RowScore::Weight) && hop.select.half_life_us.is_none() && exact < 1 << 102 {
+        return exact as f64;
+    }
+    products(vector.values().map(|&(score, _)| float(score) * float(score)))
 }
 
 /// A way to an object at the end.

@@ -51,6 +51,46 @@ pub(crate) fn there_and_back() -> Declarations {
     paths
 }
 
+/// Every walk there and back, by cosine: of weights alone, of any scores, and of rows that fade.
+pub(crate) fn cosines(rng: &mut impl Rng) -> Declarations {
+    let mut paths = Declarations::new();
+    for relation in &catalogue().relations {
+        for (name, path) in cosine_of(&relation.name, None) {
+            paths.insert(format!("{}_{name}", relation.name), path);
+        }
+        for half_life_us in [100, 500, 2_000].map(|seconds| seconds * 1_000_000) {
+            let fading =
+                if relation.timed { cosine_of(&relation.name, Some(half_life_us)) } else { Declarations::new() };
+            paths.extend(
+                fading.into_iter().map(|(name, path)| (format!("{}_{half_life_us}_{name}", relation.name), path)),
+            );
+        }
+        let mut scored = cosine_of(&relation.name, None);
+        for path in scored.values_mut() {
+            let DeclaredStep::Jump { right: Part::Path(right), .. } = &mut path.step else { panic!("it is a jump") };
+            let DeclaredStep::Hop { select: right, .. } = &mut right.step else { panic!("of hops") };
+            *right = select(rng, relation, false);
+        }
+        paths.extend(scored.into_iter().map(|(name, path)| (format!("{}_scored_{name}", relation.name), path)));
+    }
+    paths
+}
+
+/// From objects to objects and from subjects to subjects of a relation: `cosine` and `cosine_back`.
+pub(crate) fn cosine_of(relation: &str, half_life_us: Option<i64>) -> Declarations {
+    let hop = |reverse| {
+        let select = DeclaredSelect { half_life_us, ..DeclaredSelect::default() };
+        let step = DeclaredStep::Hop { relation: relation.to_owned(), reverse, select };
+        Part::Path(Box::new(Declaration { step, shape: Shape::default() }))
+    };
+    let jump = |(name, reverse): (&str, bool)| {
+        let (left, right, merger) = (hop(reverse), hop(!reverse), DeclaredMerger::Word(MergerWord::Cosine));
+        let step = DeclaredStep::Jump { left, right, merger, with_self: false, keep: Keep::Planned };
+        (name.to_owned(), Declaration { step, shape: Shape::default() })
+    };
+    [("cosine", true), ("cosine_back", false)].map(jump).into()
+}
+
 /// A path of exactly this depth, and where it leads.
 fn path(rng: &mut impl Rng, from: KindId, depth: usize, paths: &mut Declarations) -> (Declaration, KindId) {
     if depth == 1 {

@@ -4,7 +4,7 @@ use super::sparse;
 use crate::samples::feature;
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringViewArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Float64Type, TimeUnit};
 use proxima_event::hash::{combine, hash_columns};
 use std::sync::Arc;
 
@@ -63,9 +63,10 @@ impl Cells {
         match shape {
             Shape::Number { slot, log, missing, value } => {
                 let scale = |x: f64| if *log { x.signum() * x.abs().ln_1p() } else { x };
-                let values = numbers(column, *value).into_iter().map(|x| scale(x) as f32);
+                let finite = |x: f64| Some(scale(x) as f32).filter(|x| x.is_finite());
                 // What does not fit into 32 bits is as good as missing.
-                let finite = values.map(|x| if x.is_finite() { x } else { f32::NAN });
+                let other = finite(*value).unwrap_or(f32::NAN);
+                let finite = numbers(column, *value).into_iter().map(|x| finite(x).unwrap_or(other));
                 Self::Numbers { slot: *slot, missing: *missing, values: finite.collect() }
             }
             Shape::Buckets { namespace, bounds, missing, value } => {
@@ -76,7 +77,7 @@ impl Cells {
                 Self::Hashes(numbers(column, *value).into_iter().map(bucket).collect())
             }
             Shape::Category { namespace, missing } => {
-                let hashes = hash_columns(std::slice::from_ref(column), column.len());
+                let hashes = hash_columns(&[canonical(column)], column.len());
                 let hash = |(row, hash)| match column.is_null(row) {
                     true => missing.unwrap_or(NONE),
                     false => combine(*namespace, hash),
@@ -127,7 +128,19 @@ impl Cells {
     }
 }
 
-/// A column as numbers; NaN where it is NULL and no value stands for that.
+/// A column in the type that an attribute of such values has, so that those of a query are the same categories.
+fn canonical(column: &ArrayRef) -> ArrayRef {
+    const CHECKED: &str = "days are moments, and decimals have a nearest float";
+    match column.data_type() {
+        DataType::Date32 | DataType::Date64 => {
+            cast(column, &DataType::Timestamp(TimeUnit::Microsecond, None)).expect(CHECKED)
+        }
+        kind if kind.is_decimal() => cast(column, &DataType::Float64).expect(CHECKED),
+        _ => Arc::clone(column),
+    }
+}
+
+/// A column as numbers; where it is NULL or not finite the value that stands for that, which may be NaN.
 fn numbers(column: &ArrayRef, missing: f64) -> Vec<f64> {
     const CHECKED: &str = "the model was checked: the column is a number";
     let wide = match column.data_type() {
@@ -135,9 +148,10 @@ fn numbers(column: &ArrayRef, missing: f64) -> Vec<f64> {
         _ => cast(column, &DataType::Float64).expect(CHECKED),
     };
     let wide: &Float64Array = wide.as_primitive::<Float64Type>();
+    let known = |value: f64| if value.is_finite() { value } else { missing };
     match wide.null_count() {
-        0 => wide.values().to_vec(),
-        _ => wide.iter().map(|value| value.unwrap_or(missing)).collect(),
+        0 => wide.values().iter().map(|&value| known(value)).collect(),
+        _ => wide.iter().map(|value| value.map_or(missing, known)).collect(),
     }
 }
 

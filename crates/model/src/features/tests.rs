@@ -3,7 +3,9 @@
 use super::*;
 use crate::samples::{slot_of, value_of};
 use crate::spec::LearnerSpec;
-use arrow::array::{ArrayRef, Decimal128Array, Float64Array, Int32Array, StringViewArray};
+use arrow::array::{
+    Array, ArrayRef, Date32Array, Decimal128Array, Float64Array, Int32Array, StringViewArray, TimestampMicrosecondArray,
+};
 use std::sync::Arc;
 
 fn feature_spec(name: &str, kind: FeatureKind, missing: Missing) -> FeatureSpec {
@@ -133,4 +135,54 @@ fn decimals_are_numbers() {
     let mut values = Vec::new();
     Encoder::bind(&spec, &rows.schema()).unwrap().each(&rows, |x| values.push(value_of(x.unwrap()[0])));
     assert_eq!(values, [1.25]);
+}
+
+/// Attributes have fewer types than columns: what a model learned of a day or a decimal must be found by the attribute.
+#[test]
+fn a_category_is_the_same_of_a_column_and_of_an_attribute() {
+    const DAY_US: i64 = 86_400_000_000;
+    let one = |column: ArrayRef| {
+        let rows = RecordBatch::try_from_iter_with_nullable([("c", column, true)]).unwrap();
+        let spec = model(vec![feature_spec("c", FeatureKind::Category, Missing::Own)]);
+        let mut slots = Vec::new();
+        Encoder::bind(&spec, &rows.schema()).unwrap().each(&rows, |vector| slots.push(slot_of(vector.unwrap()[0])));
+        slots
+    };
+    let days = one(Arc::new(Date32Array::from(vec![Some(19_723), Some(-1), None])));
+    let moments = vec![Some(19_723 * DAY_US), Some(-DAY_US), None];
+    assert_eq!(days, one(Arc::new(TimestampMicrosecondArray::from(moments))));
+    let decimals = |scale: i8, values: Vec<Option<i128>>| {
+        one(Arc::new(Decimal128Array::from(values).with_precision_and_scale(20, scale).unwrap()))
+    };
+    let prices = one(Arc::new(Float64Array::from(vec![Some(1.25), Some(0.1), Some(-3.0), None])));
+    assert_eq!(decimals(2, vec![Some(125), Some(10), Some(-300), None]), prices);
+    assert_eq!(decimals(5, vec![Some(125_000), Some(10_000), Some(-300_000), None]), prices);
+    assert!(days[0] != days[1] && days[1] != days[2] && prices[0] != prices[1]);
+}
+
+#[test]
+fn what_is_not_finite_is_missing_in_every_kind() {
+    let huge: [f64; 5] = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1.0, 1e300];
+    let values: Vec<Option<f64>> = huge.map(Some).into_iter().chain([None]).collect();
+    let column: ArrayRef = Arc::new(Float64Array::from(values));
+    let with_null = RecordBatch::try_from_iter_with_nullable([("x", Arc::clone(&column), true)]).unwrap();
+    let without = RecordBatch::try_from_iter_with_nullable([("x", column.slice(0, 5), true)]).unwrap();
+    let kinds = [FeatureKind::Number, FeatureKind::Log, FeatureKind::Buckets(vec![0.0, 2.0])];
+    for (kind, fits) in kinds.into_iter().zip([false, true, true]) {
+        for missing in [Missing::Own, Missing::Skip, Missing::Value(1.0)] {
+            let of = |rows: &RecordBatch| {
+                let spec = model(vec![feature_spec("x", kind.clone(), missing)]);
+                let mut vectors: Vec<Vec<u64>> = Vec::new();
+                let encoder = Encoder::bind(&spec, &rows.schema()).unwrap();
+                encoder.each(rows, |vector| vectors.push(vector.unwrap().to_vec()));
+                vectors
+            };
+            let found = of(&with_null);
+            let [null, one, huge] = [&found[5], &found[3], &found[4]];
+            assert!(found[..3].iter().all(|row| row == null), "{kind:?}, {missing:?}: {found:?}");
+            assert_eq!(one == null, missing == Missing::Value(1.0), "{kind:?}, {missing:?}");
+            assert_eq!(huge != null, fits, "{kind:?}, {missing:?}: of 32 bits or not");
+            assert_eq!(of(&without), found[..5]);
+        }
+    }
 }

@@ -81,6 +81,7 @@ require = ["stock"]
 at_most = { price = 0.5 }
 fallback = ["popular", "none"]
 min_scor = 1
+pin = { a = 1, b = 1 }
 [recommendations.home.boost.cheap]
 attribute = "price"
 [recommendations.none]
@@ -100,12 +101,68 @@ split = { home = -1, hoem = 1 }
     has("recommendations.home.at_most: 0.5 does not fit; write a whole number of at least 0");
     has("recommendations.home.fallback: no path of hops and jumps \"none\" leads to product");
     has("recommendations.home.min_scor: unknown key; did you mean \"min_score\"?");
+    has("recommendations.home.pin: \"a\" and \"b\" are both pinned to place 1; give each a place of its own");
     has("recommendations.home.boost.cheap.by: there is nothing to add");
     has("recommendations.none.from: the job has no path of hops and jumps \"agian\"; did you mean \"again\"?");
     has("recommendations.basket.to: the job has no kind of objects \"custmer\"; did you mean \"customer\"?");
     has("recommendations.basket.from: the share of \"like\" is -1; a share is a number above 0");
     has("recommendations.start.split: the job has no recommendation \"hoem\" that is no split; did you mean \"home\"?");
     has("recommendations.start.split: these are no shares");
+}
+
+#[test]
+fn keys_of_paths_that_mean_nothing_there_are_told() {
+    let job = r#"
+[paths.odd]
+left = { hop = "bought", select = { seed = 5 } }
+right = { hop = "bought", reverse = true }
+merger = { kind = "cosine", alpha = 2, recent = 4 }
+"#;
+    let told = told(&folder(&format!("{PARTS}{job}"), VIEWS), &overlay(&[]));
+    let has = |text: &str| assert!(told.iter().any(|line| line.contains(text)), "{text} is not in {told:#?}");
+    has("paths.odd.left.select.seed: a seed without a sample; add sample = n, or leave the seed out");
+    has("paths.odd.merger.alpha: unknown key");
+    has("paths.odd.merger.recent: unknown key");
+}
+
+/// They were told only by the run.
+#[test]
+fn features_that_are_no_attributes_are_told() {
+    let more = r#"
+[models.clicks]
+from = "SELECT 1 AS clicked, price, code, country AS town, country FROM orders"
+label = "clicked"
+[models.clicks.features]
+price = { kind = "number" }
+code = { kind = "category" }
+town = { kind = "category" }
+country = { kind = "category" }
+[recommendations.home]
+from = { again = 1 }
+model = "clicks"
+[recommendations.like]
+from = { like = 1 }
+to = "product"
+model = "clicks"
+"#;
+    let told = told(&folder(&format!("{PARTS}{more}"), VIEWS), &Overlay::default());
+    let line = |place: &str, name: &str, column: &str, of: &str| {
+        format!(
+            "job.toml:{place}: recommendations.{name}.model: model \"clicks\": a feature reads \"{column}\", which is no \
+             attribute of {of}; select it in the query of the objects, or leave the feature out"
+        )
+    };
+    let both = "product or customer";
+    assert_eq!(
+        told,
+        [
+            line("38:9", "home", "code", both),
+            line("38:9", "home", "town", both),
+            line("42:9", "like", "code", "product"),
+            line("42:9", "like", "country", "product"),
+            line("42:9", "like", "town", "product"),
+        ]
+    );
 }
 
 #[test]
