@@ -13,40 +13,45 @@ pub(crate) fn insert(
     plan: &LogicalPlan,
     target: &Target,
     columns: &[String],
-) -> Result<Ix, Refusal> {
+) -> Result<Ix, Vec<Refusal>> {
     let given = plan.schema().fields();
     let fields = target.schema.fields();
     let named: Vec<usize> = if columns.is_empty() {
         (0..fields.len()).collect()
     } else {
-        let place = |name: &String| {
-            target
-                .schema
-                .index_of(name)
-                .map_err(|_| Refusal::new(format!("target {} has no column {name}", target.name)))
-        };
-        columns.iter().map(place).collect::<Result<_, _>>()?
+        let (found, unknown): (Vec<_>, Vec<_>) =
+            columns.iter().map(|name| target.schema.index_of(name).map_err(|_| name)).partition(Result::is_ok);
+        let refuse = |name: &String| Refusal::new(format!("target {} has no column {name}", target.name));
+        let unknown: Vec<Refusal> = unknown.into_iter().filter_map(Result::err).map(refuse).collect();
+        refuse_any(unknown)?;
+        found.into_iter().flatten().collect()
     };
     if named.len() != given.len() {
         let names: Vec<&str> = named.iter().map(|&column| fields[column].name().as_str()).collect();
-        return Err(Refusal::new(format!("{} columns are selected, {} are wanted", given.len(), named.len()))
-            .advise(format!("select {}, in this order", names.join(", "))));
+        let message = format!("{} columns are selected, {} are wanted", given.len(), named.len());
+        return Err(vec![Refusal::new(message).advise(format!("select {}, in this order", names.join(", ")))]);
     }
-    let mut from = vec![None; fields.len()];
+    let (mut from, mut refusals) = (vec![None; fields.len()], Vec::new());
     for (place, &column) in named.iter().enumerate() {
         let (given, wanted) = (given[place].data_type(), fields[column].data_type());
         if !is_assignable(given, wanted) {
             let name = fields[column].name();
-            return Err(Refusal::new(format!("column {name} of {} is {wanted}, but {given} is selected", target.name))
-                .advise(format!("declare {name} as the type that is selected, or write CAST(… AS …)")));
+            let message = format!("column {name} of {} is {wanted}, but {given} is selected", target.name);
+            let advice = format!("declare {name} as the type that is selected, or write CAST(… AS …)");
+            refusals.push(Refusal::new(message).advise(advice));
         }
         from[column] = Some(place);
     }
-    if let Some(&missing) = target.key.iter().find(|&&column| from[column].is_none()) {
-        return Err(Refusal::new(format!("key column {} of {} is not given", fields[missing].name(), target.name))
-            .advise("select it too"));
+    for &missing in target.key.iter().filter(|&&column| from[column].is_none()) {
+        let message = format!("key column {} of {} is not given", fields[missing].name(), target.name);
+        refusals.push(Refusal::new(message).advise("select it too"));
     }
-    builder.target(plan, &from, target)
+    refuse_any(refusals)?;
+    builder.target(plan, &from, target).map_err(|refusal| vec![refusal])
+}
+
+fn refuse_any(refusals: Vec<Refusal>) -> Result<(), Vec<Refusal>> {
+    if refusals.is_empty() { Ok(()) } else { Err(refusals) }
 }
 
 /// Whether every value of a type, or all but the extreme ones of a decimal, can be stored as another.

@@ -1,5 +1,6 @@
 //! `CREATE TABLE` read from the syntax tree: input tables (with a source) and targets (with a sink).
 
+use crate::clauses;
 use crate::duration::parse_duration;
 use crate::plan::{EventTime, Table, Target};
 use crate::problem::{Place, Refusal};
@@ -32,6 +33,7 @@ pub(crate) fn declare(create: &CreateTable, zone: &str, place: Place) -> Result<
                 .advise("declare the table, then write INSERT INTO … SELECT"),
         );
     }
+    refusals.extend(clauses::of_table(create));
     let name = plain_name(&create.name).unwrap_or_else(|refusal| {
         refusals.push(refusal);
         create.name.to_string()

@@ -13,6 +13,7 @@ use crate::prune::prune;
 use crate::script::{Script, Step, What};
 use crate::syntax;
 use crate::tree::{Ix, Tree};
+use crate::wall_clock::WallClock;
 use arrow::datatypes::SchemaRef;
 use datafusion_common::tree_node::TreeNode;
 use datafusion_expr::logical_plan::LogicalPlanBuilder;
@@ -45,6 +46,12 @@ pub(crate) fn compile(
             Err(sorted(problems))
         }
     }
+}
+
+/// See [`crate::declared`].
+pub(crate) fn declared(views_sql: &str, zone: chrono_tz::Tz) -> (Vec<Table>, Vec<Target>) {
+    let (script, _) = Script::read(views_sql, &[], zone.name());
+    (script.tables, script.targets)
 }
 
 /// Plans the targets and queries that are wanted, as if there were no others. Tables of changes keep the columns that
@@ -156,13 +163,16 @@ fn plan_all(
             What::Table(_) => continue,
             What::Insert(target, ..) if !wanted(&script.targets[*target].name) => continue,
             What::Query(name, _) if !wanted(name) => continue,
-            What::View(..) => builder.view(plan),
+            What::View(..) => builder.view(plan).map_err(|refusal| vec![refusal]),
             What::Insert(target, columns, _) => {
                 insert(&mut builder, plan, &script.targets[*target], columns).map(|ix| targets[*target] = Some(ix))
             }
-            What::Query(name, _) => builder.query(plan).map(|ix| queries.push((name.clone(), ix))),
+            What::Query(name, _) => {
+                builder.query(plan).map(|ix| queries.push((name.clone(), ix))).map_err(|refusal| vec![refusal])
+            }
         };
-        problems.extend(built.err().map(|refusal| refusal.into_problem(&step.origin, step.place)));
+        let refusals = built.err().into_iter().flatten();
+        problems.extend(refusals.map(|refusal| refusal.into_problem(&step.origin, step.place)));
     }
     let placed = std::iter::zip(&script.targets, targets).filter(|(target, _)| wanted(&target.name));
     match (problems.is_empty(), placed.map(|(_, ix)| ix).collect::<Option<Vec<Ix>>>()) {
@@ -218,12 +228,14 @@ impl Planner {
         if refused || reads_any(query, &self.broken) {
             return None;
         }
-        let mut query = query.clone();
-        syntax::mark_lookups(&mut query);
-        match analyse(&self.catalog, query) {
+        let mut marked = query.clone();
+        syntax::mark_lookups(&mut marked);
+        match analyse(&self.catalog, marked) {
             Ok(plan) => Some(plan),
             Err(error) => {
-                self.refuse(step, error.into());
+                let refusal = Refusal::from(error);
+                let place = refusal.about().and_then(|word| syntax::place_of(query, word));
+                self.refuse(step, refusal.at(place));
                 None
             }
         }
@@ -272,7 +284,9 @@ pub(crate) fn analyse(catalog: &Catalog, query: ast::Query) -> datafusion_common
     let options = ParserOptions::new().with_enable_ident_normalization(false).with_collect_spans(true);
     let planner = SqlToRel::new_with_options(catalog, options);
     let plan = planner.sql_statement_to_plan(Statement::Query(Box::new(query)))?;
-    let plan = Analyzer::new().execute_and_check(plan, catalog.config(), |_, _| {})?;
+    let mut analyzer = Analyzer::new();
+    analyzer.add_function_rewrite(Arc::new(WallClock));
+    let plan = analyzer.execute_and_check(plan, catalog.config(), |_, _| {})?;
     let context = OptimizerContext::new_with_config_options(Arc::new(catalog.config().clone()))
         .without_query_execution_start_time()
         .with_max_passes(1);

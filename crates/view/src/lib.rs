@@ -10,6 +10,7 @@ mod aggregates;
 mod assign;
 mod build;
 mod catalog;
+mod clauses;
 mod declare;
 mod dialect;
 mod duration;
@@ -33,6 +34,7 @@ mod times;
 mod tree;
 mod types;
 mod upsert;
+mod wall_clock;
 
 #[cfg(test)]
 mod tests;
@@ -41,5 +43,6 @@ pub use duration::parse_duration;
 pub use expression::NumberExpression;
 pub use plan::{
     EventTime, HeldColumns, Lowered, Options, Plan, Query, QuerySource, Table, Target, compile, compile_changelog,
+    declared,
 };
 pub use problem::{Origin, Problem};

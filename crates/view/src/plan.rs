@@ -186,6 +186,13 @@ pub fn compile_changelog(
     frontend::compile(views_sql, queries, options, false)
 }
 
+/// The tables and targets that a job's SQL declares, as far as it can be read, with all their columns: also those that
+/// nothing uses, and also where something else is wrong.
+#[must_use]
+pub fn declared(views_sql: &str, zone: chrono_tz::Tz) -> (Vec<Table>, Vec<Target>) {
+    frontend::declared(views_sql, zone)
+}
+
 impl Plan {
     /// Adds the operators of the plan to a topology. `tables` holds the decoded rows of each table, by its name.
     ///

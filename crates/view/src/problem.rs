@@ -96,14 +96,27 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// The name or text that the message is about: what it quotes, or a function in front of its arguments.
+    pub(crate) fn about(&self) -> Option<&str> {
+        let quoted =
+            self.message.split_once('\'').and_then(|(_, rest)| rest.split_once('\'')).map(|(quoted, _)| quoted);
+        quoted
+            .or_else(|| self.message.split_once("()").map(|(function, _)| function).filter(|name| !name.contains(' ')))
+    }
+}
+
 impl From<DataFusionError> for Refusal {
     fn from(error: DataFusionError) -> Self {
         let place = error.diagnostic().and_then(|diagnostic| diagnostic.span).and_then(|span| {
             (span.start.line > 0).then_some(Place { line: span.start.line, column: span.start.column })
         });
         let message = plain_message(&error);
-        let advice = if message.contains("unique expression names") {
+        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        let advice = if says(&["unique expression names"]) {
             Some("give each its own name: expression AS name".to_string())
+        } else if says(&OF_TYPES) {
+            Some("write CAST(… AS …) where types differ".to_string())
         } else {
             error.diagnostic().and_then(|diagnostic| diagnostic.helps.first()).map(|help| help.message.clone())
         };
@@ -111,14 +124,20 @@ impl From<DataFusionError> for Refusal {
     }
 }
 
+/// What the planner's messages about types hold.
+const OF_TYPES: [&str; 5] =
+    ["Cannot cast", "match any signature", " expects ", "Cannot infer common argument type", "Cannot coerce"];
+
 /// What the planner's messages start with, outermost first.
-const PREFIXES: [&str; 6] = [
+const PREFIXES: [&str; 8] = [
     "Internal error: ",
     "Execution error: ",
     "Error during planning: ",
     "Schema error: ",
     "SQL error: ",
     "This feature is not implemented: ",
+    "Arrow error: ",
+    "Cast error: ",
 ];
 
 /// Where that begins which only the planner's developers need.
@@ -131,5 +150,7 @@ fn plain_message(error: &DataFusionError) -> String {
     let text = text.rsplit("user-defined coercion failed with: ").next().unwrap_or(&text);
     let text = PREFIXES.iter().fold(text, |text, prefix| text.strip_prefix(prefix).unwrap_or(text));
     let text = ENDS.iter().fold(text, |text, end| text.split(end).next().unwrap_or(text));
+    // A node of the syntax tree as its developers see it: its name and its fields.
+    let text = text.split_once(" { ").and_then(|(text, _)| text.rsplit_once(' ')).map_or(text, |(text, _)| text);
     text.replace(crate::catalog::AS_OF, "").trim().trim_end_matches('.').to_string()
 }

@@ -1,5 +1,6 @@
 //! The statements of a job, read into declarations and queries; nothing is planned yet.
 
+use crate::clauses;
 use crate::declare::{Declared, declare, plain_name};
 use crate::dialect::{Parsed, parse};
 use crate::plan::{QuerySource, Table, Target};
@@ -106,6 +107,7 @@ impl Script {
             return Err(Refusal::new("CREATE MATERIALIZED VIEW is not supported")
                 .advise("write CREATE VIEW: every view that a target reads is kept up to date"));
         }
+        clauses::of_view(&view).map_or(Ok(()), Err)?;
         let name = plain_name(&view.name)?;
         let columns = view.columns.into_iter().map(|column| column.name).collect();
         self.step(What::View(name, columns, view.query), place);
@@ -113,6 +115,7 @@ impl Script {
     }
 
     fn insert(&mut self, insert: Insert, place: Place) -> Result<(), Refusal> {
+        clauses::of_insert(&insert).map_or(Ok(()), Err)?;
         let TableObject::TableName(name) = &insert.table else {
             return Err(Refusal::new("INSERT INTO wants the name of a target"));
         };

@@ -4,6 +4,7 @@
 
 use crate::aggregates;
 use crate::catalog::{AS_OF, Catalog};
+use crate::clauses;
 use crate::problem::{Place, Refusal};
 use datafusion_expr::Volatility;
 use datafusion_sql::sqlparser::ast::{
@@ -144,6 +145,7 @@ impl Visitor for Checker<'_> {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         let place = Place::of(query.span());
+        self.refusals.extend(clauses::of_query(query));
         if query.with.as_ref().is_some_and(|with| with.recursive) {
             self.refuse(place, "WITH RECURSIVE is not supported", "write each step as a view");
         }
@@ -159,6 +161,7 @@ impl Visitor for Checker<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        self.refusals.extend(clauses::of_select(select));
         for from in &select.from {
             for join in &from.joins {
                 self.join(&join.join_operator, &join.relation);
@@ -174,6 +177,7 @@ impl Visitor for Checker<'_> {
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
         let place = Place::of(factor.span());
+        self.refusals.extend(clauses::of_factor(factor));
         match factor {
             TableFactor::Table { args: Some(_), name, .. } => {
                 self.refuse(
@@ -223,10 +227,32 @@ impl Visitor for Checker<'_> {
                 let advice = "write one UNION ALL branch for each grouping";
                 self.refuse(Place::of(expr.span()), "GROUPING SETS, CUBE and ROLLUP are not supported", advice);
             }
+            Expr::RLike { expr: text, .. } => {
+                let advice = "write regexp_like(text, pattern)";
+                self.refuse(Place::of(text.span()), "RLIKE is not supported", advice);
+            }
             _ => {}
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Where a query calls the function of this name, or has this text as a literal; the first time.
+pub(crate) fn place_of(query: &Query, word: &str) -> Option<Place> {
+    struct Search<'a>(&'a str);
+    impl Visitor for Search<'_> {
+        type Break = Option<Place>;
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Option<Place>> {
+            let found = match expr {
+                Expr::Function(function) => function.name.to_string().eq_ignore_ascii_case(self.0),
+                Expr::Value(value) => value.value.clone().into_string().is_some_and(|text| text == self.0),
+                _ => false,
+            };
+            if found { ControlFlow::Break(Place::of(expr.span())) } else { ControlFlow::Continue(()) }
+        }
+    }
+    query.visit(&mut Search(word)).break_value().flatten()
 }
 
 /// Whether an ORDER BY says which rows DISTINCT ON takes.

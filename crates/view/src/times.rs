@@ -44,6 +44,8 @@ pub(crate) fn of(scalar: &Scalar, schema: &Schema, columns: &[Option<Time>]) -> 
     }
     let (name, arguments) = scalar.as_function()?;
     let (argument, added) = match (name, arguments.as_slice()) {
+        // The zone is added below.
+        ("to_local_time", [time]) => (time, 0),
         ("date_trunc", [unit, time]) => (time, trunc_span(unit.as_literal()?.try_as_str()??)?),
         ("tumble", [time, size]) | ("hop", [time, _, size]) => (time, interval_us(size)?),
         ("date_bin", [size, time]) | ("date_bin", [size, time, _]) => (time, interval_us(size)?),

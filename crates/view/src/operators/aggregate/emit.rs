@@ -31,6 +31,11 @@ impl Rows {
         self.words.extend_from_slice(words);
     }
 
+    /// Whether all of them appear: where they take the place of others by their key they need no weights.
+    fn only_appear(&self) -> bool {
+        self.weights.iter().all(|&weight| weight == 1)
+    }
+
     fn clear(&mut self) {
         self.groups.clear();
         self.weights.clear();
@@ -52,7 +57,10 @@ impl Aggregate {
             self.collect_changes(start, &mut rows);
             if !rows.groups.is_empty() {
                 let batch = self.batch(&rows.groups, &rows.words);
-                out.push(Changes::weighted(batch, rows.weights.clone()));
+                out.push(match rows.only_appear() {
+                    true => Changes::inserts(batch),
+                    false => Changes::weighted(batch, rows.weights.clone()),
+                });
             }
             rows.clear();
         }
