@@ -306,9 +306,3 @@ impl From<Counts> for SourceCounts {
         Self { records, rejected }
     }
 }
-
-/// Where the partitions stand that a run goes on from.
-#[must_use]
-pub fn positions(restored: &Restored) -> &[Position] {
-    restored.checkpoint.as_ref().map_or(&[], |checkpoint| &checkpoint.positions)
-}

@@ -2,9 +2,9 @@
 
 use parking_lot::Mutex;
 use proxima_event::rejected::RejectedLine;
-use proxima_event::{Position, Rejected, RejectedWrite};
+use proxima_event::{Epoch, Rejected, RejectedWrite};
 use serde::Serialize;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -23,28 +23,28 @@ struct Kept {
 }
 
 impl RejectedFiles {
-    /// Files in `folder`, each with at most `keep` records. Those of an earlier run are gone on with: what stands in them
-    /// from behind these positions will be rejected again, and is taken out.
+    /// Files in `folder`, each with at most `keep` records. Those of an earlier run are gone on with: what stands in them of
+    /// epochs from `next` on will be rejected again, and is taken out. A run from the very beginning writes them anew.
     ///
     /// # Errors
     /// When the files of an earlier run cannot be rewritten.
-    pub fn open(folder: PathBuf, keep: u64, positions: &[Position]) -> io::Result<Self> {
+    pub fn open(folder: PathBuf, keep: u64, next: Epoch) -> io::Result<Self> {
         let mut files = HashMap::new();
-        let sources: BTreeSet<_> = positions.iter().map(|position| &position.partition.source).collect();
-        for source in sources {
-            let own = positions.iter().filter(|position| position.partition.source == *source);
-            let ends = own.map(|position| (&*position.partition.name, position.offset)).collect();
-            let path = folder.join(format!("{source}.jsonl"));
-            if path.exists() {
-                files.insert(Arc::clone(source), Kept::go_on(&path, &ends)?);
+        if next > Epoch(0) && folder.exists() {
+            for entry in fs::read_dir(&folder)? {
+                let path = entry?.path();
+                let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { continue };
+                if path.extension().is_some_and(|extension| extension == "jsonl") {
+                    files.insert(Arc::from(name), Kept::go_on(&path, next)?);
+                }
             }
         }
         Ok(Self { folder, keep, files: Mutex::new(files) })
     }
 
     /// Keeps these records. A file that cannot be written is logged, and does not stop the run.
-    pub fn keep(&self, rejected: &[Rejected]) {
-        if let Err(error) = self.write(rejected) {
+    pub fn keep(&self, epoch: Epoch, rejected: &[Rejected]) {
+        if let Err(error) = self.write(epoch, rejected) {
             tracing::error!("rejected records are counted, but cannot be kept: {error}");
         }
     }
@@ -56,9 +56,9 @@ impl RejectedFiles {
         }
     }
 
-    fn write(&self, rejected: &[Rejected]) -> io::Result<()> {
-        let lines = rejected.iter().map(|record| (Arc::clone(&record.partition.source), RejectedLine::from(record)));
-        self.write_all(lines)
+    fn write(&self, epoch: Epoch, rejected: &[Rejected]) -> io::Result<()> {
+        let line = |record| RejectedLine::new(epoch, record);
+        self.write_all(rejected.iter().map(|record| (Arc::clone(&record.partition.source), line(record))))
     }
 
     fn write_all<T: Serialize>(&self, lines: impl Iterator<Item = (Arc<str>, T)>) -> io::Result<()> {
@@ -98,15 +98,15 @@ impl Kept {
         Ok(())
     }
 
-    /// Goes on with a file, without the records at or behind these offsets of their partitions.
-    fn go_on(path: &Path, ends: &HashMap<&str, u64>) -> io::Result<Self> {
+    /// Goes on with a file, without the records that come again. Writes tell no epoch: they stay.
+    fn go_on(path: &Path, next: Epoch) -> io::Result<Self> {
         let part = path.with_extension("part");
         let mut kept = Self { file: BufWriter::new(File::create(&part)?), records: 0 };
         for line in BufReader::new(File::open(path)?).lines() {
             let line = line?;
             // A line that a crash has cut off belongs to a record that comes again.
-            let Ok(place) = serde_json::from_str::<KeptPlace>(&line) else { continue };
-            if ends.get(&*place.partition).is_some_and(|&end| place.offset < end) {
+            let Ok(KeptLine { epoch }) = serde_json::from_str(&line) else { continue };
+            if epoch.is_none_or(|epoch| epoch < next) {
                 writeln!(kept.file, "{line}")?;
                 kept.records += 1;
             }
@@ -117,11 +117,10 @@ impl Kept {
     }
 }
 
-/// Where a record that was kept stood.
+/// What a kept line says of when it came.
 #[derive(serde::Deserialize)]
-struct KeptPlace {
-    partition: String,
-    offset: u64,
+struct KeptLine {
+    epoch: Option<Epoch>,
 }
 
 #[cfg(test)]
@@ -132,11 +131,12 @@ mod tests {
     #[test]
     fn keeps_as_many_as_told_for_each_source() {
         let dir = tempfile::tempdir().unwrap();
-        let files = RejectedFiles::open(dir.path().join("rejected"), 2, &[]).unwrap();
+        let files = RejectedFiles::open(dir.path().join("rejected"), 2, Epoch(0)).unwrap();
         for source in ["orders", "orders", "orders", "clicks"] {
             let partition = Arc::new(PartitionId { source: source.into(), name: "a.csv".into() });
             let record = b"x,\xff".to_vec();
-            files.keep(&[Rejected { partition, offset: 7, line: 2, reason: "bad".into(), record }]);
+            let rejected = Rejected { partition, offset: 7, line: 2, reason: "bad".into(), record };
+            files.keep(Epoch(3), &[rejected]);
         }
         let lines = |source: &str| fs::read_to_string(dir.path().join(format!("rejected/{source}.jsonl"))).unwrap();
         assert_eq!(lines("orders").lines().count(), 2);
@@ -149,33 +149,41 @@ mod tests {
     fn a_full_disk_is_named_with_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/dev/full", dir.path().join("orders.jsonl")).unwrap();
-        let files = RejectedFiles::open(dir.path().to_owned(), 2, &[]).unwrap();
+        let files = RejectedFiles::open(dir.path().to_owned(), 2, Epoch(0)).unwrap();
         let partition = Arc::new(PartitionId { source: "orders".into(), name: "a.csv".into() });
         let bad = Rejected { partition, offset: 7, line: 2, reason: "bad".into(), record: b"x".to_vec() };
-        let said = files.write(std::slice::from_ref(&bad)).unwrap_err().to_string();
+        let said = files.write(Epoch(0), std::slice::from_ref(&bad)).unwrap_err().to_string();
         assert!(said.starts_with(&format!("cannot write {}/orders.jsonl: ", dir.path().display())), "{said}");
         assert!(said.ends_with("free space there, or set [rejected] keep lower"), "{said}");
         // The run goes on.
-        files.keep(&[bad]);
+        files.keep(Epoch(1), &[bad]);
     }
 
+    /// Offsets would not tell: a file that was rotated begins anew under the same name.
     #[test]
     fn what_will_be_rejected_again_is_taken_out() {
         let dir = tempfile::tempdir().unwrap();
         let partition = Arc::new(PartitionId { source: "orders".into(), name: "a.csv".into() });
-        let rejected = |offset| Rejected {
-            partition: Arc::clone(&partition),
-            offset,
-            line: 0,
-            reason: "bad".into(),
-            record: b"x".to_vec(),
+        let rejected = |offset| {
+            let partition = Arc::clone(&partition);
+            [Rejected { partition, offset, line: 0, reason: "bad".into(), record: b"x".to_vec() }]
         };
-        RejectedFiles::open(dir.path().into(), 9, &[]).unwrap().keep(&[rejected(7), rejected(20)]);
-        let position = Position { partition: Arc::clone(&partition), identity: String::new(), offset: 20 };
-        RejectedFiles::open(dir.path().into(), 9, &[position]).unwrap().keep(&[rejected(20), rejected(31)]);
-        let kept = fs::read_to_string(dir.path().join("orders.jsonl")).unwrap();
-        let offsets: Vec<u64> =
-            kept.lines().map(|line| serde_json::from_str::<KeptPlace>(line).unwrap().offset).collect();
-        assert_eq!(offsets, [7, 20, 31]);
+        let refused =
+            RejectedWrite { target: "daily".into(), key: "k".into(), reason: "bad".into(), document: "{}".into() };
+        let open = |next| RejectedFiles::open(dir.path().into(), 9, Epoch(next)).unwrap();
+        let first = open(0);
+        first.keep(Epoch(1), &rejected(70));
+        first.keep(Epoch(2), &rejected(20));
+        first.keep_writes(std::slice::from_ref(&refused));
+        let second = open(2);
+        second.keep(Epoch(2), &rejected(20));
+        second.keep(Epoch(3), &rejected(31));
+        second.keep_writes(&[refused]);
+        let kept = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+        let offset = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["offset"].as_u64();
+        assert_eq!(kept("orders.jsonl").lines().filter_map(offset).collect::<Vec<_>>(), [70, 20, 31]);
+        assert_eq!(kept("daily.jsonl").lines().count(), 2);
+        open(0).keep(Epoch(0), &rejected(5));
+        assert_eq!(kept("orders.jsonl").lines().filter_map(offset).collect::<Vec<_>>(), [5]);
     }
 }

@@ -164,10 +164,10 @@ fn run_config(
         Some(begun) => (Some(begun.checkpointing), begun.restored),
         None => (None, Restored::default()),
     };
-    let kept = RejectedFiles::open(data.rejected(), plan.rejected_keep, checkpoints::positions(&restored))?;
+    let kept = RejectedFiles::open(data.rejected(), plan.rejected_keep, restored.next_epoch())?;
     let records = Arc::new(kept);
     let writes = Arc::clone(&records);
-    let rejected: KeepRejected = Arc::new(move |rejected| records.keep(rejected));
+    let rejected: KeepRejected = Arc::new(move |epoch, rejected| records.keep(epoch, rejected));
     let rejected_writes: KeepRejectedWrites = Arc::new(move |rejected| writes.keep_writes(rejected));
     Ok(RunConfig { workers, epochs, generation, rejected, rejected_writes, checkpoints, restored })
 }

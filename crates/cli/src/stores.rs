@@ -10,9 +10,10 @@ use proxima_publish::ListReader;
 use proxima_serve::{AppState, Limits, Search, SimilarPath, Status};
 use proxima_sink::{IndexError, IndexReader, KvReader};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
-/// The routes over one index; over none if there is no such index.
+/// The routes over one index; over the others if there is no such index, so that the answer names them.
 ///
 /// # Errors
 /// When the index is there and cannot be read.
@@ -20,10 +21,17 @@ pub fn index_only(data: &DataFolder, name: &str) -> Result<AppState> {
     let mut indexes: BTreeMap<String, Arc<dyn Search>> = BTreeMap::new();
     match IndexReader::open(&data.indexes(), name) {
         Ok(index) => drop(indexes.insert(name.to_owned(), Arc::new(index))),
-        Err(IndexError::Missing(_) | IndexError::Name(_)) => {}
+        Err(IndexError::Missing(_) | IndexError::Name(_)) => indexes = all_indexes(&data.indexes()),
         Err(error) => return Err(error.into()),
     }
     Ok(state(indexes, BTreeMap::new()))
+}
+
+fn all_indexes(folder: &Path) -> BTreeMap<String, Arc<dyn Search>> {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    let open = |name: String| Some((name.clone(), Arc::new(IndexReader::open(folder, &name).ok()?) as Arc<dyn Search>));
+    names.filter_map(open).collect()
 }
 
 /// The routes over one path; over none if the job has no such path.

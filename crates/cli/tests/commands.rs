@@ -133,7 +133,7 @@ fn questions_that_fail_have_their_codes() {
     assert!(err.starts_with("error: the job has no results in .proxima/shop; run it first"), "{err}");
     let shop = shop.with_results();
     let cases: [(&[&str], i32, &str); 5] = [
-        (&["search", "shop", "cods"], 3, "no index is named \"cods\""),
+        (&["search", "shop", "cods"], 3, "no index is named \"cods\"; there are: codes"),
         (&["search", "shop", "codes", "{\"size\":"], 2, "the body is not JSON"),
         (&["search", "shop", "codes", "{\"colour\": 1}"], 2, "colour"),
         (&["search", "shop", "codes", "--server", "127.0.0.1:1"], 3, "cannot reach 127.0.0.1:1"),

@@ -228,6 +228,25 @@ fn what_is_held_out_is_not_known() {
     assert!(!folder.path().join(".proxima").exists(), "nothing is written");
 }
 
+/// One event in two relations: neither may tell of it before it is asked for.
+#[test]
+fn another_relation_does_not_tell_the_answer() {
+    let rows: Vec<(String, String)> = (0..6).map(|day| ("ann".to_owned(), format!("i{day}"))).collect();
+    let folder = job(&rows);
+    for name in ["acted", "zacted"] {
+        let more = format!(
+            "[relations.{name}]\nfrom = \"SELECT who AS subject, what AS object, at AS time FROM views\"\n\
+             subject = \"user\"\nobject = \"item\"\n[paths.last]\nhop = \"{name}\"\nselect = {{ recent = 1 }}\n"
+        );
+        fs::write(folder.path().join("shop/job.toml"), format!("{JOB}{more}")).unwrap();
+        for args in [&[][..], &["--hold-out", "1"]] {
+            let found = figures(&folder, &[&["--path", "last"], args].concat());
+            let last = &found["variants"]["last"];
+            assert!(last["asked"].as_u64() > Some(0) && last["hit_rate"] == 0.0, "{name} {args:?}: {found}");
+        }
+    }
+}
+
 /// The kind of what an item's name ends with.
 fn kind_of(item: &str) -> &'static str {
     KINDS[item[1..].parse::<usize>().unwrap() % 3]

@@ -11,7 +11,7 @@ use crate::status::{Counters, RunStatus, SinkCounters, SourceCounters};
 use crate::topology::{Graph, SourceNode, Topology};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::Mutex;
-use proxima_event::{Chunk, Generation, Rejected, RejectedWrite, Release, Sink};
+use proxima_event::{Chunk, Epoch, Generation, Rejected, RejectedWrite, Release, Sink};
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -26,8 +26,8 @@ use timely::worker::Worker;
 /// A worker that has nothing to do looks up this often, beside being woken.
 const IDLE: Duration = Duration::from_millis(20);
 
-/// Takes the records that could not be decoded.
-pub type KeepRejected = Arc<dyn Fn(&[Rejected]) + Send + Sync>;
+/// Takes the records of an epoch that could not be decoded.
+pub type KeepRejected = Arc<dyn Fn(Epoch, &[Rejected]) + Send + Sync>;
 
 /// Takes the writes that the outside has refused.
 pub type KeepRejectedWrites = Arc<dyn Fn(&[RejectedWrite]) + Send + Sync>;
@@ -58,7 +58,7 @@ impl Default for RunConfig {
             workers: 1,
             epochs: EpochConfig::default(),
             generation: Generation::default(),
-            rejected: Arc::new(|_| {}),
+            rejected: Arc::new(|_, _| {}),
             rejected_writes: Arc::new(|_| {}),
             checkpoints: None,
             restored: Restored::default(),
@@ -422,13 +422,13 @@ impl<'a> WorkerLoop<'a> {
                 if chunk.records != estimate {
                     self.counters.intake.counted(epoch, &chunk.partition, estimate, chunk.records);
                 }
-                self.feed(source, &chunk);
+                self.feed(epoch, source, &chunk);
             }
             Err(error) => self.counters.intake.fail(format!("source {}: {error}", self.counters.sources[source].0)),
         }
     }
 
-    fn feed(&mut self, source: usize, chunk: &Chunk) {
+    fn feed(&mut self, epoch: u64, source: usize, chunk: &Chunk) {
         let counters = &self.counters.sources[source].1;
         for reader in self.readers.iter_mut().filter(|reader| reader.source == source) {
             let left_out = reader.feed(chunk);
@@ -436,7 +436,7 @@ impl<'a> WorkerLoop<'a> {
             if !left_out.rejected.is_empty() {
                 counters.rejected.fetch_add(left_out.rejected.len() as u64, Relaxed);
                 self.fed[source].rejected += left_out.rejected.len() as u64;
-                (self.rejected)(&left_out.rejected);
+                (self.rejected)(Epoch(epoch), &left_out.rejected);
             }
         }
         counters.records.fetch_add(chunk.records as u64, Relaxed);

@@ -15,7 +15,7 @@ use proxima_event::{
 };
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -348,6 +348,54 @@ fn work_left_for_later_that_fails_ends_the_run() {
     assert_eq!(error, RunError::Failed("checkpoints failed: see the log above".into()));
 }
 
+/// A source that is full asks for checkpoints: nothing comes that would bring them.
+#[test]
+fn checkpoints_come_when_a_source_asks_for_them() {
+    #[derive(Default)]
+    struct Commits(AtomicU64);
+    impl CheckpointStore for Commits {
+        fn append_cut(&self, cut: Cut) {
+            Nowhere.append_cut(cut);
+        }
+
+        fn wait_cut(&self, epoch: Epoch, stopped: &dyn Fn() -> bool) -> Result<(), String> {
+            Nowhere.wait_cut(epoch, stopped)
+        }
+
+        fn write_state(&self, epoch: Epoch, worker: usize, state: Vec<OperatorState>) -> Result<(), String> {
+            Nowhere.write_state(epoch, worker, state)
+        }
+
+        fn commit(&self, checkpoint: Commit) -> Result<Vec<Position>, String> {
+            assert_eq!(checkpoint.positions[0].offset, 100);
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(checkpoint.positions)
+        }
+    }
+    /// Gives its rows, then asks until there are three checkpoints.
+    struct Asking(Memory, Arc<Commits>);
+    impl Source for Asking {
+        fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError> {
+            Box::new(self.0).run(Arc::clone(&intake))?;
+            while self.1.0.load(Ordering::SeqCst) < 3 && !intake.stopped() {
+                intake.want_checkpoint();
+                std::thread::yield_now();
+            }
+            Ok(())
+        }
+    }
+    let commits = Arc::new(Commits::default());
+    let rows = Memory { name: "memory", rows: random_rows(8, 100), chunk: 10, offered: Arc::default() };
+    let source = Box::new(Asking(rows, Arc::clone(&commits)));
+    let mut topology = Topology::new();
+    let id = topology.source(SourceNode { name: "memory".into(), source, dimension: false });
+    topology.table("memory", id, None);
+    // In an hour nothing comes.
+    let checkpoints = Checkpointing { store: commits, every: Duration::from_secs(3_600) };
+    let config = RunConfig { checkpoints: Some(checkpoints), ..config(2, 1_000) };
+    run(topology, config).unwrap().wait().unwrap();
+}
+
 /// Lines of JSON that workers read, all of one length; every 100th is bad. Reading fails from a position on.
 #[derive(Debug)]
 struct Unreadable {
@@ -410,7 +458,7 @@ fn chunks_that_workers_read_are_counted_and_their_lines_known() {
     for workers in [1, 2, 4] {
         let rejected = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&rejected);
-        let keep: KeepRejected = Arc::new(move |records| kept.lock().unwrap().extend_from_slice(records));
+        let keep: KeepRejected = Arc::new(move |_, records| kept.lock().unwrap().extend_from_slice(records));
         let config = RunConfig { rejected: keep, ..config(workers, 100) };
         let status = run(unreadable_from(u64::MAX), config).unwrap().wait().unwrap();
         assert_eq!(status.records(), LINES);

@@ -1,5 +1,6 @@
 //! Records that could not be decoded: kept, counted, never silently lost.
 
+use crate::Epoch;
 use crate::source::PartitionId;
 use serde::Serialize;
 use std::fmt;
@@ -37,17 +38,21 @@ pub struct RejectedLine<'a> {
     partition: &'a str,
     offset: u64,
     line: u64,
+    epoch: u64,
     reason: &'a str,
     record: std::borrow::Cow<'a, str>,
 }
 
-impl<'a> From<&'a Rejected> for RejectedLine<'a> {
-    fn from(rejected: &'a Rejected) -> Self {
+impl<'a> RejectedLine<'a> {
+    /// The line of a record that came in this epoch.
+    #[must_use]
+    pub fn new(epoch: Epoch, rejected: &'a Rejected) -> Self {
         Self {
             source: &rejected.partition.source,
             partition: &rejected.partition.name,
             offset: rejected.offset,
             line: rejected.line,
+            epoch: epoch.0,
             reason: &rejected.reason,
             record: String::from_utf8_lossy(&rejected.record),
         }

@@ -80,22 +80,23 @@ pub fn replay(
         of.rows.iter().for_each(|rows| feed.relate(fed, rows.clone()));
     }
     let asked = relations.iter().position(|of| of.relation == replay.relation).expect("the relation was gathered");
-    let texts: Vec<Texts> =
-        relations[asked].rows.iter().map(|rows| Texts::of(rows, &relations[asked].columns)).collect();
+    let texts: Vec<Vec<Texts>> = relations.iter().map(texts).collect();
     let mut bench = Bench::new(replay);
-    let order = in_time(relations);
+    let order = in_time(relations, asked);
     let held = match replay.protocol {
-        Protocol::HoldOut { n } => newest(&order, (&relations[asked], asked), &texts, n),
+        Protocol::HoldOut { n } => newest(&order, (&relations[asked], asked), &texts[asked], n),
         Protocol::BeforeEach { .. } => Held::default(),
     };
     for place in &order {
         let of = &relations[place.relation];
+        let (subject, object) = texts[place.relation][place.batch].of_row(place.row);
+        // Also where another relation tells of it.
+        if held.get(subject).is_some_and(|held| held.objects.contains(object)) {
+            continue;
+        }
         if place.relation == asked {
-            let (subject, object) = arcs(texts[place.batch].of_row(place.row));
+            let (subject, object) = arcs((subject, object));
             let time_us = of.times_us[place.batch][place.row];
-            if held.get(&subject).is_some_and(|held| held.objects.contains(&object)) {
-                continue;
-            }
             if let Protocol::BeforeEach { .. } = replay.protocol {
                 models.learn_before(time_us);
             }
@@ -113,15 +114,20 @@ pub fn replay(
     bench.into_figures()
 }
 
-/// The rows of all timed relations, the oldest first, equal times in the order in which they came.
-fn in_time(relations: &[RelationRows]) -> Vec<Place> {
+fn texts(of: &RelationRows) -> Vec<Texts> {
+    of.rows.iter().map(|rows| Texts::of(rows, &of.columns)).collect()
+}
+
+/// The rows of all timed relations, the oldest first. Of equal times first come those that are asked for: another relation
+/// may tell of the same event. Then all stay in the order in which they came.
+fn in_time(relations: &[RelationRows], asked: usize) -> Vec<Place> {
     let mut places = Vec::new();
     for (relation, of) in relations.iter().enumerate() {
         for (batch, times) in of.times_us.iter().enumerate() {
             places.extend(times.iter().enumerate().map(|(row, &time)| (time, Place { relation, batch, row })));
         }
     }
-    places.sort_by_key(|(time, _)| *time);
+    places.sort_by_key(|(time, place)| (*time, place.relation != asked));
     places.into_iter().map(|(_, place)| place).collect()
 }
 

@@ -31,6 +31,9 @@ pub(crate) fn range(mapping: &Mapping, body: &Value) -> Built {
     if leaf.kind.units().is_some() {
         return Ok(unit_range(leaf, [gt, gte, lt, lte]));
     }
+    if leaf.kind == Kind::Boolean {
+        return Ok(flag_range(leaf, [gt, gte, lt, lte]));
+    }
     let lower = gt.map(Bound::Excluded).or(gte.map(Bound::Included)).unwrap_or(Bound::Unbounded);
     let upper = lt.map(Bound::Excluded).or(lte.map(Bound::Included)).unwrap_or(Bound::Unbounded);
     let term = |operand: Operand| match operand {
@@ -40,6 +43,25 @@ pub(crate) fn range(mapping: &Mapping, body: &Value) -> Built {
         Operand::Units(..) => unreachable!("fields with units have been dealt with"),
     };
     Ok(Box::new(RangeQuery::new(lower.map(term), upper.map(term))))
+}
+
+/// False lies before true.
+fn flag_range(leaf: &Leaf, bounds: [Option<Operand>; 4]) -> Box<dyn Query> {
+    let [gt, gte, lt, lte] = bounds.map(|bound| match bound {
+        Some(Operand::Flag(flag)) => Some(u8::from(flag)),
+        _ => None,
+    });
+    let is_within = |flag: &u8| {
+        gt.is_none_or(|bound| *flag > bound)
+            && gte.is_none_or(|bound| *flag >= bound)
+            && lt.is_none_or(|bound| *flag < bound)
+            && lte.is_none_or(|bound| *flag <= bound)
+    };
+    match [0, 1].into_iter().filter(is_within).collect::<Vec<_>>()[..] {
+        [] => Box::new(EmptyQuery),
+        [flag] => constant(Term::from_field_bool(leaf.field, flag == 1)),
+        _ => exists_leaf(leaf),
+    }
 }
 
 /// On a grid every bound can be one that includes: above 1.2345 means from 1.235 on.

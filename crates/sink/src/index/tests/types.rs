@@ -76,6 +76,9 @@ fn every_type_is_found() {
     for query in [
         json!({"term": {"a": "x|y"}}),
         json!({"term": {"flag": "true"}}),
+        json!({"range": {"flag": {"gte": true}}}),
+        json!({"range": {"flag": {"gt": false, "lte": true}}}),
+        json!({"range": {"flag": {"gte": false}}}),
         json!({"term": {"big": u64::MAX}}),
         json!({"range": {"big": {"gt": -1.5, "gte": null, "lt": 1e30, "lte": null}}}),
         json!({"term": {"narrow": 0.1}}),
