@@ -97,7 +97,13 @@ fn sinks(sinks: &[SinkStatus], current: u64) -> String {
 
 fn checkpoint_line(checkpoints: &Checkpoints) -> String {
     let waits = checkpoints.waits_for.as_ref().map(|what| format!("; waits: {what}")).unwrap_or_default();
-    let Some(age) = checkpoints.age_s else { return format!("\ncheckpoints: none yet{waits}\n") };
+    let Some(age) = checkpoints.age_s else {
+        let from = match checkpoints.epoch {
+            0 => String::new(),
+            epoch => format!("; goes on from that of epoch {epoch}"),
+        };
+        return format!("\ncheckpoints: none yet{from}{waits}\n");
+    };
     format!(
         "\ncheckpoints: {}; the last of epoch {} {} ago, took {:.3} s, wrote {}{waits}\n",
         grouped(checkpoints.committed),

@@ -147,9 +147,9 @@ pub struct Checkpointing {
 pub struct CheckpointStatus {
     /// How many this run has committed.
     pub committed: u64,
-    /// The epoch of the last one.
+    /// The epoch of the last one, or of the one that it goes on from.
     pub epoch: u64,
-    /// When it was committed.
+    /// When it was committed, by this run.
     pub at: Option<Instant>,
     /// How long it took, from the cut to the commit.
     pub took: Duration,
@@ -236,7 +236,14 @@ impl Begun {
 }
 
 impl Checkpointer {
-    pub(crate) fn new(config: Checkpointing, workers: usize, operators: usize, sources: Vec<String>) -> Self {
+    pub(crate) fn new(
+        config: Checkpointing,
+        workers: usize,
+        operators: usize,
+        sources: Vec<String>,
+        restored: &Restored,
+    ) -> Self {
+        let epoch = restored.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.epoch.0);
         Self {
             config,
             workers,
@@ -248,7 +255,7 @@ impl Checkpointer {
             first: AtomicU64::new(u64::MAX),
             finished: AtomicBool::new(false),
             begun: Mutex::new(Begun::now()),
-            status: Mutex::default(),
+            status: Mutex::new(CheckpointStatus { epoch, ..CheckpointStatus::default() }),
             memory: Arc::default(),
         }
     }

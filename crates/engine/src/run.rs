@@ -178,7 +178,7 @@ pub fn run(topology: Topology, config: RunConfig) -> Result<RunHandle, RunError>
     let workers = config.workers.max(1);
     let checkpointer = config.checkpoints.clone().map(|checkpoints| {
         let names = sources.iter().map(|source| source.name.to_string()).collect();
-        Checkpointer::new(checkpoints, workers, graph.operator_names().count(), names)
+        Checkpointer::new(checkpoints, workers, graph.operator_names().count(), names, &config.restored)
     });
     let names = sources.iter().map(|source| (Arc::clone(&source.name), source.dimension));
     let intake = Arc::new(EpochIntake::new(config.epochs.clone(), workers, names, &config.restored, checkpointer));

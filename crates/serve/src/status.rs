@@ -100,11 +100,11 @@ pub struct Status {
 /// The checkpoints of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoints {
-    /// How many were committed.
+    /// How many this run has committed.
     pub committed: u64,
-    /// The epoch of the last one.
+    /// The epoch of the last one, or of the one that the run goes on from.
     pub epoch: u64,
-    /// Seconds since it was committed.
+    /// Seconds since it was committed, if this run has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_s: Option<f64>,
     /// How long it took, from the cut of its epoch to its commit, in seconds.

@@ -17,7 +17,7 @@ pub enum IndexError {
     Busy(PathBuf),
     /// The target's columns are not those that the folder was made for.
     #[error(
-        "cannot open index in {}: the target has changed ({}); remove the folder, then the run fills it anew",
+        "cannot open index in {}: the target has changed ({}); start anew with --fresh, which fills it again",
         folder.display(),
         differences.join("; ")
     )]
@@ -38,7 +38,7 @@ pub enum IndexError {
         reason: &'static str,
     },
     /// The files do not make sense.
-    #[error("cannot read index in {}: {reason}; remove the folder, then the run fills it anew", folder.display())]
+    #[error("cannot read index in {}: {reason}; start anew with --fresh, which fills it again", folder.display())]
     Damaged {
         /// The index's folder.
         folder: PathBuf,

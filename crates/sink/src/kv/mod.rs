@@ -127,7 +127,7 @@ fn why_not_open(error: &DatabaseError) -> String {
             "another process has it open; stop it, ask its server, or use another data folder".to_owned()
         }
         DatabaseError::UpgradeRequired(_) => {
-            "it was written by an older version; remove the file, then the run fills it anew".to_owned()
+            "it was written by an older version; start anew with --fresh, which fills it again".to_owned()
         }
         other => other.to_string(),
     }

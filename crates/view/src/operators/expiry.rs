@@ -10,7 +10,7 @@ use proxima_event::Changes;
 /// At the end of an epoch everything whose time lies wholly before the newest bound may leave the state without
 /// output: its results stand. A bucket lies before the bound when its end does (`column + span <= bound`), a plain
 /// time (`span_us` = 0) when it is older. State is swept when it has grown by half since the last time, so that
-/// forgetting costs a constant for each row.
+/// forgetting costs a constant for each row; and once at the beginning, for what an earlier run has left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expiry {
     /// The column (of the input) that holds the start of a time bucket, or a row's time.
@@ -47,7 +47,8 @@ impl Expirer {
 
     /// Whether to sweep a state of this size now. Asked at the end of an epoch.
     pub(super) fn is_due(&mut self, held: usize) -> bool {
-        let due = self.bound_us > self.swept_us && self.added > 0 && self.added * 2 >= held;
+        let has_grown = self.added > 0 && self.added * 2 >= held;
+        let due = self.bound_us > self.swept_us && (has_grown || self.swept_us == i64::MIN);
         if due {
             self.swept_us = self.bound_us;
             self.added = 0;
@@ -109,4 +110,23 @@ pub(super) fn times_us(array: &ArrayRef) -> Vec<i64> {
 pub(super) fn newest_us(array: &ArrayRef) -> Option<i64> {
     let times = times_us(array);
     (0..array.len()).filter(|&row| array.is_valid(row)).map(|row| times[row]).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_is_swept_at_the_beginning_and_when_it_has_grown_by_half() {
+        let mut expirer = Expirer::new(Expiry { column: 0, span_us: 0, input: 1 });
+        let mut due = |bound_us, added, held| {
+            expirer.bound_us = bound_us;
+            expirer.added(added);
+            expirer.is_due(held)
+        };
+        assert!(!due(i64::MIN, 0, 100), "there is no bound yet");
+        assert!(due(1, 0, 100), "what was loaded may be over");
+        assert!(!due(2, 49, 149) && due(2, 30, 158));
+        assert!(!due(2, 200, 300), "nothing is over that was not before");
+    }
 }
