@@ -24,8 +24,7 @@ impl Found {
     }
 
     fn refusals(self, place: Option<Place>) -> Vec<Refusal> {
-        let refusal =
-            |(clause, advice)| Refusal::new(format!("{clause} is not supported")).advise(advice as &str).at(place);
+        let refusal = |(clause, advice)| Refusal::new(format!("{clause} is not supported")).advise(advice).at(place);
         self.0.into_iter().map(refusal).collect()
     }
 }

@@ -94,9 +94,7 @@ impl Refusal {
         let Self { message, advice, .. } = self;
         Problem { line: place.line, column: place.column, origin: origin.clone(), message, advice }
     }
-}
 
-impl Refusal {
     /// The name or text that the message is about: what it quotes, or a function in front of its arguments.
     pub(crate) fn about(&self) -> Option<&str> {
         let quoted =

@@ -114,8 +114,9 @@ pub fn replay(
     bench.into_figures()
 }
 
+/// By batch; none where the relation has no times, since its rows are not replayed.
 fn texts(of: &RelationRows) -> Vec<Texts> {
-    of.rows.iter().map(|rows| Texts::of(rows, &of.columns)).collect()
+    of.rows.iter().take(of.times_us.len()).map(|rows| Texts::of(rows, &of.columns)).collect()
 }
 
 /// The rows of all timed relations, the oldest first. Of equal times first come those that are asked for: another relation
