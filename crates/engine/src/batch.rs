@@ -181,7 +181,7 @@ fn decode(bytes: &[u8]) -> Changes {
     let rows = StreamReader::try_new(bytes, None).expect(SENT).next().expect(SENT).expect(SENT);
     let weights =
         weights.map_or(Weights::Ones, |words| Weights::from(words.into_iter().map(|w| w as i64).collect::<Vec<_>>()));
-    Changes { rows, weights, hashes: hashes.map(Into::into) }
+    Changes { weights, hashes: hashes.map(Into::into), ..Changes::inserts(rows) }
 }
 
 impl ContainerBytes for Batch {

@@ -3,9 +3,11 @@
 //! A chunk gets its epoch here, under one lock, in the order of its partition. So the chunks of the epochs up to `e`
 //! are a prefix of every partition, whichever worker they went to: that is what a checkpoint needs to resume from.
 
+use crate::arrivals::{Arrivals, Place};
 use crate::checkpoint::{Checkpointer, Cut, Restored};
 use crate::flow::{self, EpochConfig, EpochFacts};
 use crate::replay::Replay;
+use crate::topology::SourceNode;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use proxima_event::{Chunk, Intake, PartitionId, Payload, Position, Resume, Stopped};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -49,12 +51,15 @@ pub struct PartitionStatus {
     pub(crate) opened: Option<Position>,
     /// Whether it moved since the last cut.
     pub(crate) moved: bool,
+    /// The lane that its chunks are numbered in.
+    lane: usize,
 }
 
 /// A chunk on its way to a worker.
 pub(crate) struct Item {
     pub(crate) epoch: u64,
     pub(crate) source: usize,
+    pub(crate) place: Place,
     pub(crate) chunk: Chunk,
 }
 
@@ -70,6 +75,8 @@ pub(crate) struct Work {
 struct SourceState {
     name: Arc<str>,
     dimension: bool,
+    /// The lane of all its partitions, if it reads them one after another.
+    lane: Option<usize>,
     caught_up: bool,
     ended: bool,
     resume: Resume,
@@ -87,6 +94,8 @@ struct State {
     opened_at: Instant,
     sources: Vec<SourceState>,
     partitions: BTreeMap<Arc<PartitionId>, PartitionStatus>,
+    /// How many chunks have come in each lane.
+    lanes: Vec<u64>,
     /// The partitions whose position a checkpoint holds.
     restored: BTreeSet<Arc<PartitionId>>,
     /// The cuts of an earlier run that are still to be made again.
@@ -107,22 +116,30 @@ pub(crate) struct EpochIntake {
     /// The last epoch, once it is known.
     last: AtomicU64,
     checkpointer: Option<Checkpointer>,
+    /// What the times of the chunks were, once they are decoded.
+    pub(crate) arrivals: Arrivals,
 }
 
 impl EpochIntake {
-    /// An intake for so many workers and the sources of the given names; `true` marks a dimension.
+    /// An intake for so many workers and sources.
     pub(crate) fn new(
         config: EpochConfig,
         workers: usize,
-        sources: impl Iterator<Item = (Arc<str>, bool)>,
+        sources: &[SourceNode],
         restored: &Restored,
         checkpointer: Option<Checkpointer>,
     ) -> Self {
-        let source = |(name, dimension): (Arc<str>, bool)| {
-            let resume = resume_of(&name, restored);
-            SourceState { name, dimension, caught_up: false, ended: false, resume, waits_since: None }
+        let mut lanes = Vec::new();
+        let source = |node: &SourceNode| SourceState {
+            name: Arc::clone(&node.name),
+            dimension: node.dimension,
+            lane: node.source.is_sequence().then(|| new_lane(&mut lanes)),
+            caught_up: false,
+            ended: false,
+            resume: resume_of(&node.name, restored),
+            waits_since: None,
         };
-        let sources: Vec<_> = sources.map(source).collect();
+        let sources: Vec<_> = sources.iter().map(source).collect();
         let replay = Replay::new(&restored.cuts, sources.len());
         let first = replay.as_ref().map_or(restored.next_epoch().0, Replay::epoch);
         let state = State {
@@ -135,6 +152,7 @@ impl EpochIntake {
             replay,
             sources,
             partitions: BTreeMap::new(),
+            lanes,
             restored: restored.positions().map(|position| Arc::clone(&position.partition)).collect(),
             ended: false,
             error: None,
@@ -148,6 +166,7 @@ impl EpochIntake {
             stopped: AtomicBool::new(false),
             last: AtomicU64::new(u64::MAX),
             checkpointer,
+            arrivals: Arrivals::default(),
         }
     }
 
@@ -302,8 +321,11 @@ impl EpochIntake {
         status.position.offset = chunk.end;
         status.moved = true;
         status.records += chunk.records as u64;
+        let lane = status.lane;
         state.records += chunk.records;
-        let item = Item { epoch: state.open, source, chunk };
+        let place = Place { lane, chunk: state.lanes[lane] };
+        state.lanes[lane] += 1;
+        let item = Item { epoch: state.open, source, place, chunk };
         state.queues[worker].push_back(item);
         self.close_if_due(state);
         self.wake(worker);
@@ -388,11 +410,17 @@ impl EpochIntake {
         }
     }
 
-    fn wake_workers(&self) {
+    /// Wakes all workers: one of them may have what others wait for.
+    pub(crate) fn wake_workers(&self) {
         for thread in self.workers.lock().iter().flatten() {
             thread.unpark();
         }
     }
+}
+
+fn new_lane(lanes: &mut Vec<u64>) -> usize {
+    lanes.push(0);
+    lanes.len() - 1
 }
 
 fn facts(state: &State) -> EpochFacts {
@@ -451,12 +479,14 @@ impl Intake for SourceIntake {
 
     fn open(&self, position: Position) {
         let mut state = self.intake.state.lock();
+        let state = &mut *state;
         match state.partitions.get_mut(&position.partition) {
             // Announced again: the file has another identity by now, or is another one. What was counted stays.
             Some(status) => status.position = position,
             None => {
                 let opened = (!state.restored.contains(&position.partition)).then(|| position.clone());
-                let status = PartitionStatus { position, end: None, records: 0, opened, moved: false };
+                let lane = state.sources[self.source].lane.unwrap_or_else(|| new_lane(&mut state.lanes));
+                let status = PartitionStatus { position, end: None, records: 0, opened, moved: false, lane };
                 state.partitions.insert(Arc::clone(&status.position.partition), status);
             }
         }

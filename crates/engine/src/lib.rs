@@ -3,6 +3,7 @@
 //! No type of timely shows in this crate's interface. A job is a [`Topology`]: sources, operators and sinks joined by
 //! [`Route`]s. [`run`] carries it out on a number of workers until it is stopped or all bounded sources are read.
 
+mod arrivals;
 mod assemble;
 mod batch;
 pub mod checkpoint;
@@ -34,5 +35,5 @@ pub use snapshot::{
     Values,
 };
 pub use topology::{
-    MakeDecoder, MakeSourceDecoder, NodeId, OperatorInfo, Route, SinkNode, SourceId, SourceNode, Topology,
+    MakeDecoder, MakeSourceDecoder, NewestTime, NodeId, OperatorInfo, Route, SinkNode, SourceId, SourceNode, Topology,
 };

@@ -1,5 +1,6 @@
 //! The run loop: threads for sources, sinks and workers, from start to end or to the first failure.
 
+use crate::arrivals::Place;
 use crate::assemble::{Assembled, Start, assemble};
 use crate::checkpoint::{Checkpointer, Checkpointing, Restored, SourceCounts};
 use crate::fetch::Fetcher;
@@ -180,8 +181,8 @@ pub fn run(topology: Topology, config: RunConfig) -> Result<RunHandle, RunError>
         let names = sources.iter().map(|source| source.name.to_string()).collect();
         Checkpointer::new(checkpoints, workers, graph.operator_names().count(), names, &config.restored)
     });
-    let names = sources.iter().map(|source| (Arc::clone(&source.name), source.dimension));
-    let intake = Arc::new(EpochIntake::new(config.epochs.clone(), workers, names, &config.restored, checkpointer));
+    let intake = EpochIntake::new(config.epochs.clone(), workers, &sources, &config.restored, checkpointer);
+    let intake = Arc::new(intake);
     let counters = Arc::new(count(&graph, &sources, &sinks, intake, &config.restored, workers));
     let (alive, ended) = bounded(0);
     let (queues, sinks) = start_sinks(sinks, &config, &counters, &alive);
@@ -370,6 +371,7 @@ impl<'a> WorkerLoop<'a> {
             if self.index == 0 {
                 intake.progress(self.done());
             }
+            self.release();
             let work = intake.take(self.index);
             let busy = work.item.is_some();
             if let Some(item) = work.item {
@@ -377,7 +379,7 @@ impl<'a> WorkerLoop<'a> {
                 self.take_in(item);
             }
             self.advance_to(work.open);
-            if work.ended {
+            if work.ended && !self.readers.iter().any(Reader::is_waiting) {
                 break;
             }
             if busy {
@@ -415,23 +417,32 @@ impl<'a> WorkerLoop<'a> {
     }
 
     /// Reads a chunk if its source did not, and feeds it.
-    fn take_in(&mut self, Item { epoch, source, chunk }: Item) {
+    fn take_in(&mut self, Item { epoch, source, place, chunk }: Item) {
         let estimate = chunk.records;
         match self.fetcher.fetch(chunk) {
             Ok(chunk) => {
                 if chunk.records != estimate {
                     self.counters.intake.counted(epoch, &chunk.partition, estimate, chunk.records);
                 }
-                self.feed(epoch, source, &chunk);
+                self.feed(epoch, (source, place), &chunk);
             }
             Err(error) => self.counters.intake.fail(format!("source {}: {error}", self.counters.sources[source].0)),
         }
     }
 
-    fn feed(&mut self, epoch: u64, source: usize, chunk: &Chunk) {
+    /// Sends the rows that have waited for what comes before them, where that is known by now.
+    fn release(&mut self) {
+        let arrivals = &self.counters.intake.arrivals;
+        self.readers.iter_mut().for_each(|reader| reader.release(arrivals));
+    }
+
+    fn feed(&mut self, epoch: u64, (source, place): (usize, Place), chunk: &Chunk) {
         let counters = &self.counters.sources[source].1;
         for reader in self.readers.iter_mut().filter(|reader| reader.source == source) {
-            let left_out = reader.feed(chunk);
+            let (left_out, others) = reader.feed(chunk, place, &self.counters.intake.arrivals);
+            if others {
+                self.counters.intake.wake_workers();
+            }
             counters.skipped.fetch_add(left_out.skipped, Relaxed);
             if !left_out.rejected.is_empty() {
                 counters.rejected.fetch_add(left_out.rejected.len() as u64, Relaxed);

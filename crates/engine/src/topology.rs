@@ -2,7 +2,7 @@
 
 use crate::operator::Operator;
 use proxima_event::decode::{Decoder, Each, SourceDecoder};
-use proxima_event::{Sink, Source};
+use proxima_event::{Changes, Sink, Source};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -27,6 +27,9 @@ pub type MakeOperator = Arc<dyn Fn() -> Box<dyn Operator> + Send + Sync>;
 pub type MakeDecoder = Arc<dyn Fn() -> Box<dyn Decoder> + Send + Sync>;
 /// Makes the decoder that tables of one source share, for one worker.
 pub type MakeSourceDecoder = Arc<dyn Fn() -> Box<dyn SourceDecoder> + Send + Sync>;
+
+/// The newest event time of some rows, in microseconds; `None` if no row has one.
+pub type NewestTime = Arc<dyn Fn(&Changes) -> Option<i64> + Send + Sync>;
 
 /// A source of the topology.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +70,8 @@ pub(crate) struct TableNode {
     pub(crate) name: String,
     /// The number of the reader that makes its rows. Tables of one reader come in the order of its decoder's.
     pub(crate) reader: usize,
+    /// How times are read, if each batch is to come with the newest time of what was read before it.
+    pub(crate) newest: Option<NewestTime>,
 }
 
 /// What makes the rows of tables from the chunks of a source.
@@ -189,7 +194,18 @@ impl Topology {
     pub fn table(&mut self, name: impl Into<String>, source: SourceId, decoder: Option<MakeDecoder>) -> NodeId {
         let alone = |make: MakeDecoder| -> MakeSourceDecoder { Arc::new(move || Box::new(Each(vec![make()]))) };
         let reader = self.reader(source, decoder.map(alone));
-        self.add(Node::Table(TableNode { name: name.into(), reader }))
+        self.add(Node::Table(TableNode { name: name.into(), reader, newest: None }))
+    }
+
+    /// Has each batch of a table come with the newest time of the rows before it ([`Changes::preceded_us`]): before it
+    /// in its partition, or in its source if that reads its partitions [one after another](Source::is_sequence). So
+    /// that time is the same wherever epochs are cut, and on any number of workers.
+    ///
+    /// # Panics
+    /// When the node is not a table.
+    pub fn read_in_order(&mut self, table: NodeId, newest: NewestTime) {
+        let Node::Table(table) = &mut self.graph.nodes[table.0] else { panic!("only tables are read") };
+        table.newest = Some(newest);
     }
 
     /// Adds the tables of a source that share a decoder, in the decoder's order.
@@ -203,7 +219,7 @@ impl Topology {
         decoder: MakeSourceDecoder,
     ) -> Vec<NodeId> {
         let reader = self.reader(source, Some(decoder));
-        names.into_iter().map(|name| self.add(Node::Table(TableNode { name, reader }))).collect()
+        names.into_iter().map(|name| self.add(Node::Table(TableNode { name, reader, newest: None }))).collect()
     }
 
     fn reader(&mut self, source: SourceId, decoder: Option<MakeSourceDecoder>) -> usize {

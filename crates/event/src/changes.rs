@@ -51,6 +51,9 @@ pub struct Changes {
     pub weights: Weights,
     /// The key hash of each row, where the batch was routed by key; see [`crate::hash`].
     pub hashes: Option<ScalarBuffer<u64>>,
+    /// The newest event time, in microseconds, of the rows before these in what is read in order; `i64::MIN` if none has
+    /// one. Only rows of a table whose lateness goes by it have that, as they come from the decoder.
+    pub preceded_us: Option<i64>,
 }
 
 impl Default for Changes {
@@ -63,7 +66,7 @@ impl Changes {
     /// Rows that appear, each once.
     #[must_use]
     pub fn inserts(rows: RecordBatch) -> Self {
-        Self { rows, weights: Weights::Ones, hashes: None }
+        Self { rows, weights: Weights::Ones, hashes: None, preceded_us: None }
     }
 
     /// Rows with their weights.
@@ -73,7 +76,7 @@ impl Changes {
     #[must_use]
     pub fn weighted(rows: RecordBatch, weights: Vec<i64>) -> Self {
         assert_eq!(rows.num_rows(), weights.len(), "one weight for each row");
-        Self { rows, weights: weights.into(), hashes: None }
+        Self { rows, weights: weights.into(), hashes: None, preceded_us: None }
     }
 
     /// No rows.
@@ -117,6 +120,7 @@ impl Changes {
             rows: take_record_batch(&self.rows, &indices).expect("row numbers are within the batch"),
             weights: self.weights.take(rows),
             hashes: self.hashes.as_ref().map(|hashes| rows.iter().map(|&row| hashes[row as usize]).collect()),
+            preceded_us: None,
         }
     }
 
@@ -124,7 +128,7 @@ impl Changes {
     #[must_use]
     pub fn with_rows(&self, rows: RecordBatch) -> Self {
         debug_assert_eq!(rows.num_rows(), self.len(), "a projection keeps every row");
-        Self { rows, weights: self.weights.clone(), hashes: None }
+        Self { rows, weights: self.weights.clone(), hashes: None, preceded_us: None }
     }
 
     /// Bytes held by the columns; shared buffers count in full.

@@ -104,6 +104,12 @@ pub trait Source: Send {
     /// When the outside failed in a way that retrying did not cure.
     fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError>;
 
+    /// Whether it reads its partitions one after another, in an order that is the same each time it reads them. Then
+    /// what came before a record is known across partitions, too.
+    fn is_sequence(&self) -> bool {
+        false
+    }
+
     /// The handle by which a source says what it waits for. `None` for sources that never wait for anything outside.
     fn health(&self) -> Option<Health> {
         None

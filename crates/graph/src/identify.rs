@@ -95,7 +95,7 @@ impl Operator for Identify {
                 (0..changes.len()).map(weigh).collect::<Vec<_>>().into()
             }
         };
-        out.push(Changes { rows, weights, hashes: None });
+        out.push(Changes { weights, ..Changes::inserts(rows) });
     }
 
     fn finish(&mut self, _end: EpochEnd, out: &mut Outbox) {

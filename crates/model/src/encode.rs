@@ -146,7 +146,7 @@ impl Operator for Encode {
         let order = kept.iter().map(|row| orders.as_ref().map_or(0, |orders| orders.number(at(row)))).collect();
         let label = kept.iter().map(|row| Some(labels.value(at(row)))).collect();
         let rows = samples::batch(time, order, texts_of(orders.as_ref(), &kept), label, lists);
-        out.push(Changes { rows, weights: changes.weights.take(&kept), hashes: None });
+        out.push(Changes { weights: changes.weights.take(&kept), ..Changes::inserts(rows) });
     }
 
     fn stats(&self) -> OperatorStats {

@@ -23,21 +23,15 @@ fn check(seed: u64) -> Result<(), String> {
         case.views.iter().map(|view| (view.clone(), format!("SELECT * FROM {view}"))).collect();
     let named: Vec<(&str, &str)> = queries.iter().map(|(name, sql)| (name.as_str(), sql.as_str())).collect();
     let plan = if case.retractions { plan_changelog(&case.sql, &named)? } else { plan(&case.sql, &named)? };
-    let (mut seen, mut answer): (Option<Bytes>, Option<Oracle>) = (None, None);
+    let kept = case.in_time();
+    let oracle =
+        Oracle::run(&case.batch_sql(), "UTC", &case.changes(&kept)).map_err(|error| format!("batch: {error}"))?;
+    let read =
+        |events: &[Event]| events.iter().filter(|event| plan.tables.iter().any(|t| t.name == event.table)).count();
+    let late = read(&case.events) - read(&kept);
+    let mut seen: Option<Bytes> = None;
     for cut in Cut::ALL {
         let epochs = cut.events(&case);
-        // What is late depends on the cut; without late records all cuts have one answer.
-        let kept = case.in_time(&epochs);
-        if case.lifetime_us.is_some() {
-            (seen, answer) = (None, None);
-        }
-        let oracle = match answer.take() {
-            Some(oracle) => oracle,
-            None => Oracle::run(&case.sql, "UTC", &case.changes(&kept)).map_err(|error| format!("batch: {error}"))?,
-        };
-        let read =
-            |events: &[Event]| events.iter().filter(|event| plan.tables.iter().any(|t| t.name == event.table)).count();
-        let late = read(&case.events) - read(&kept);
         for workers in WORKERS {
             let place = format!("{cut:?}, {workers} workers");
             let results = run_memory(&plan, batches(&case, &epochs), workers).map_err(|e| format!("{place}: {e}"))?;
@@ -52,7 +46,6 @@ fn check(seed: u64) -> Result<(), String> {
             }
             seen = Some(bytes);
         }
-        answer = Some(oracle);
     }
     Ok(())
 }

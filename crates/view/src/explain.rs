@@ -68,6 +68,9 @@ fn describe(plan: &Plan, ix: Ix) -> String {
         Kind::Bounds { input, time, lifetime_us } => {
             format!("max time of {} less {lifetime_us} us", names(schema(*input), &[*time]))
         }
+        Kind::JoinBounds { back_us: [left, right], .. } => {
+            format!("earlier of the bounds, the left less {left} us, the right less {right} us")
+        }
         Kind::DropLate { input, time, .. } => format!("drop late by {}", names(schema(*input), &[*time])),
         Kind::Project { filter, columns, .. } => {
             let computed = columns.iter().map(|(scalar, name)| {
@@ -97,15 +100,21 @@ fn describe(plan: &Plan, ix: Ix) -> String {
             let ordered = ordered.collect::<Vec<_>>().join(", ");
             format!("top {limit} of each [{partition}] by [{ordered}]{numbered}{notes}")
         }
-        Kind::Join { left, right, left_keys, right_keys, kind } => {
+        Kind::Join { left, right, left_keys, right_keys, kind, bounds } => {
             let kind = match kind {
                 JoinKind::Inner => "join",
                 JoinKind::Left => "left join",
                 JoinKind::Right => "right join",
                 JoinKind::Full => "full join",
             };
-            let all = |input: Ix| (0..schema(input).fields().len()).collect::<Vec<_>>();
-            let notes = format!("{}{}", expiry(tree, *left, &all(*left)), expiry(tree, *right, &all(*right)));
+            let expiry = |side: Ix| {
+                let time = tree.facts(side).finest_time();
+                time.map(|(column, _)| expiry(tree, side, &[column])).unwrap_or_default()
+            };
+            let reach =
+                |[left, right]: [i64; 2]| format!(", within {left} us behind the left, {right} us behind the right");
+            let within = bounds.and(tree.reaches_us(*left, *right)).map(reach).unwrap_or_default();
+            let notes = format!("{within}{}{}", expiry(*left), expiry(*right));
             format!("{kind} [{}] = [{}]{notes}", names(schema(*left), left_keys), names(schema(*right), right_keys))
         }
         Kind::Lookup { left, dimension, left_keys, dimension_keys, outer } => {

@@ -4,8 +4,8 @@ use crate::kernels;
 use crate::meaning;
 use crate::operators::{
     Aggregate, AggregateCall, AggregateSpec, Distinct, DistinctSpec, DropLate, DropLateSpec, Expiry, FilterProject,
-    Join, JoinSpec, Lookup, LookupSpec, MaxTime, Net, NetSpec, Normalize, NormalizeSpec, TimeBoundSpec, TopN, TopNSpec,
-    Union, Unnest, UnnestSpec,
+    Join, JoinBounds, JoinSpec, Lookup, LookupSpec, MaxTime, Net, NetSpec, Normalize, NormalizeSpec, TimeBoundSpec,
+    TopN, TopNSpec, Union, Unnest, UnnestSpec, newest_time,
 };
 use crate::plan::{Lowered, Plan};
 use crate::scalar::Scalar;
@@ -95,9 +95,19 @@ impl Lowering<'_> {
                 let inputs = vec![local(input)];
                 self.topology.operator(name("max_time"), inputs, move || Box::new(MaxTime::new(spec.clone())))
             }
+            Kind::JoinBounds { bounds, back_us } => {
+                let inputs = bounds.iter().map(|&bounds| self.bounds(bounds)).collect();
+                self.topology.operator(name("join_bounds"), inputs, move || Box::new(JoinBounds::new(back_us)))
+            }
             Kind::DropLate { input, bounds, time } => {
-                let spec = DropLateSpec { input: schema(input), time };
+                let Kind::Bounds { lifetime_us, .. } = tree.node(bounds).kind else {
+                    unreachable!("what is late is told by bounds")
+                };
+                let spec = DropLateSpec { input: schema(input), bound: TimeBoundSpec { time, lifetime_us } };
                 let inputs = vec![local(input), broadcast(bounds)];
+                if let Kind::Table { .. } = tree.node(input).kind {
+                    self.topology.read_in_order(self.nodes[input], newest_time(time));
+                }
                 self.topology.operator(name("drop_late"), inputs, move || Box::new(DropLate::new(spec.clone())))
             }
             Kind::Project { input, filter, columns } => {
@@ -140,13 +150,16 @@ impl Lowering<'_> {
                 let spec = TopNSpec { input, partition, order, limit, row_number, output, append_only, expiry };
                 self.topology.operator(name("top_n"), inputs, move || Box::new(TopN::new(spec.clone())))
             }
-            Kind::Join { left, right, left_keys, right_keys, kind } => {
+            Kind::Join { left, right, left_keys, right_keys, kind, bounds } => {
                 let mut inputs = vec![by_key(left, &left_keys), by_key(right, &right_keys)];
-                let all = |input: Ix| (0..tree.schema(input).fields().len()).collect::<Vec<_>>();
-                let left_expiry = self.expiry(left, &all(left), &mut inputs);
-                let right_expiry = self.expiry(right, &all(right), &mut inputs);
+                let expiry = [left, right].map(|side| {
+                    let (column, time) = tree.facts(side).finest_time()?;
+                    let bounds = self.bounds(bounds.unwrap_or(time.bounds));
+                    Some(Expiry { column, span_us: time.span_us, input: place(&mut inputs, bounds) })
+                });
+                let reaches_us = bounds.and(tree.reaches_us(left, right));
                 let (left, right) = (schema(left), schema(right));
-                let spec = JoinSpec { left, right, left_keys, right_keys, kind, output, left_expiry, right_expiry };
+                let spec = JoinSpec { left, right, left_keys, right_keys, kind, output, expiry, reaches_us };
                 self.topology.operator(name("join"), inputs, move || Box::new(Join::new(spec.clone())))
             }
             Kind::Lookup { left, dimension, left_keys, dimension_keys, outer } => {
@@ -174,13 +187,22 @@ impl Lowering<'_> {
     /// When the rows of an input can be forgotten by one of these columns; adds the input for the bound.
     fn expiry(&self, input: Ix, columns: &[usize], inputs: &mut Vec<(NodeId, Route)>) -> Option<Expiry> {
         let (column, time) = self.tree.facts(input).time_among(columns.iter().copied())?;
-        let bound = (self.nodes[time.bounds], Route::Broadcast);
-        let at = inputs.iter().position(|input| *input == bound).unwrap_or_else(|| {
-            inputs.push(bound);
-            inputs.len() - 1
-        });
-        Some(Expiry { column, span_us: time.span_us, input: at })
+        Some(Expiry { column, span_us: time.span_us, input: place(inputs, self.bounds(time.bounds)) })
     }
+
+    /// How bounds are read: each worker tells those of its rows, and every worker works out those of joins.
+    fn bounds(&self, ix: Ix) -> (NodeId, Route) {
+        let is_everywhere = matches!(self.tree.node(ix).kind, Kind::JoinBounds { .. });
+        (self.nodes[ix], if is_everywhere { Route::Local } else { Route::Broadcast })
+    }
+}
+
+/// The place of an input among those of an operator; it is added if it is not there.
+fn place(inputs: &mut Vec<(NodeId, Route)>, input: (NodeId, Route)) -> usize {
+    inputs.iter().position(|known| *known == input).unwrap_or_else(|| {
+        inputs.push(input);
+        inputs.len() - 1
+    })
 }
 
 /// Whether groups are no more than rows that are told apart, which need not be kept for that.

@@ -190,7 +190,7 @@ impl Reader<'_> {
             }
             Kind::Normalize { .. } | Kind::DropLate { .. } => from.columns.clone(),
             Kind::Aggregate { keys, .. } => from.of(keys).iter().chain(&calls).map(behind).collect(),
-            Kind::Bounds { .. } => vec![behind(&0)],
+            Kind::Bounds { .. } | Kind::JoinBounds { .. } => vec![behind(&0)],
             Kind::Join { .. } | Kind::Lookup { .. } => {
                 let right = self.known[inputs[1]].columns.iter().map(|column| column.rotate_left(1));
                 from.columns.iter().copied().chain(right).map(|column| behind(&column)).collect()
@@ -212,6 +212,7 @@ impl Reader<'_> {
         let text = match kind {
             Kind::Normalize { input, key } => format!("newest of each {:x?}", of(input, key)),
             Kind::Bounds { input, time, lifetime_us } => format!("bound {:x?} {lifetime_us}", of(input, &[*time])),
+            Kind::JoinBounds { back_us, .. } => format!("earlier bound {back_us:?}"),
             Kind::DropLate { input, time, .. } => format!("in time by {:x?}", of(input, &[*time])),
             Kind::Aggregate { input, keys, calls, .. } => {
                 let call = |call: &Call| {
@@ -228,8 +229,10 @@ impl Reader<'_> {
                     .collect();
                 format!("top {limit} of each {:x?} by {order:x?}", of(input, partition))
             }
-            Kind::Join { left, right, left_keys, right_keys, kind } => {
-                format!("{kind:?} join {:x?} {:x?}", of(left, left_keys), of(right, right_keys))
+            Kind::Join { left, right, left_keys, right_keys, kind, bounds } => {
+                let reaches = bounds.and(self.plan.tree.reaches_us(*left, *right));
+                let reaches = reaches.map(|us| format!(" {us:?}")).unwrap_or_default();
+                format!("{kind:?} join {:x?} {:x?}{reaches}", of(left, left_keys), of(right, right_keys))
             }
             Kind::Lookup { left, dimension, left_keys, dimension_keys, outer } => {
                 format!("lookup {outer} {:x?} {:x?}", of(left, left_keys), of(dimension, dimension_keys))

@@ -37,6 +37,7 @@ pub(crate) fn demands(tree: &Tree, ix: Ix, of_node: &[Use]) -> Vec<(Ix, Vec<Use>
     match &tree.node(ix).kind {
         Kind::Table { .. } => Vec::new(),
         Kind::Bounds { input, time, .. } => vec![(*input, with_all(none(*input), &[*time]))],
+        Kind::JoinBounds { bounds, .. } => bounds.iter().map(|&bounds| (bounds, vec![Use::All])).collect(),
         Kind::DropLate { input, bounds, time } => {
             vec![(*input, with_all(of_node.to_vec(), &[*time])), (*bounds, vec![Use::All])]
         }
@@ -65,14 +66,14 @@ pub(crate) fn demands(tree: &Tree, ix: Ix, of_node: &[Use]) -> Vec<(Ix, Vec<Use>
             let uses = with_all(of_node[..width].to_vec(), partition);
             vec![(*input, with_all(uses, &order.iter().map(|order| order.column).collect::<Vec<_>>()))]
         }
-        Kind::Join { left, right, left_keys, right_keys, .. } => {
+        Kind::Join { left, right, left_keys, right_keys, bounds, .. } => {
             let (of_left, of_right) = of_node.split_at(tree.schema(*left).fields().len());
             let side = |input: Ix, uses: &[Use], keys: &[usize]| {
-                let times = &tree.facts(input).times;
-                let time = times.iter().position(Option::is_some);
+                let time = tree.facts(input).finest_time().map(|(column, _)| column);
                 (input, with_all(uses.to_vec(), &keys.iter().copied().chain(time).collect::<Vec<_>>()))
             };
-            vec![side(*left, of_left, left_keys), side(*right, of_right, right_keys)]
+            let sides = [side(*left, of_left, left_keys), side(*right, of_right, right_keys)];
+            sides.into_iter().chain(bounds.map(|bounds| (bounds, vec![Use::All]))).collect()
         }
         Kind::Lookup { left, dimension, left_keys, dimension_keys, .. } => {
             let (of_left, of_dimension) = of_node.split_at(tree.schema(*left).fields().len());

@@ -152,11 +152,18 @@ impl Pruner<'_> {
                 columns.extend(numbered.then_some(number));
                 Placed { node, columns }
             }
-            Kind::Join { left, right, left_keys, right_keys, kind } => {
+            Kind::JoinBounds { bounds, back_us } => {
+                let bounds = bounds.map(|bounds| self.placed(bounds).node);
+                Placed { node: self.new.add(Kind::JoinBounds { bounds, back_us }), columns: vec![Some(0)] }
+            }
+            Kind::Join { left, right, left_keys, right_keys, kind, bounds } => {
                 let (of_left, of_right) = both(self.old, ix, of_node, left, right);
                 let (left, right) = (self.narrow(left, &of_left), self.narrow(right, &of_right));
                 let (left_keys, right_keys) = (left.all(&left_keys), right.all(&right_keys));
-                let node = self.new.add(Kind::Join { left: left.node, right: right.node, left_keys, right_keys, kind });
+                let bounds = bounds.map(|bounds| self.placed(bounds).node);
+                let (of_left, of_right) = (left.node, right.node);
+                let join = Kind::Join { left: of_left, right: of_right, left_keys, right_keys, kind, bounds };
+                let node = self.new.add(join);
                 self.beside(node, left, right)
             }
             Kind::Lookup { left, dimension, left_keys, dimension_keys, outer } => {

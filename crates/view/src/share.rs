@@ -114,8 +114,12 @@ pub(crate) fn moved_inputs(kind: &Kind, at: &[Ix]) -> Kind {
         | Kind::Normalize { input, .. }
         | Kind::Net { input, .. } => *input = at[*input],
         Kind::DropLate { input, bounds, .. } => (*input, *bounds) = (at[*input], at[*bounds]),
-        Kind::Join { left, right, .. } | Kind::Lookup { left, dimension: right, .. } => {
-            (*left, *right) = (at[*left], at[*right]);
+        Kind::JoinBounds { bounds, .. } => *bounds = bounds.map(|bounds| at[bounds]),
+        Kind::Join { left, right, bounds, .. } => {
+            (*left, *right, *bounds) = (at[*left], at[*right], bounds.map(|bounds| at[bounds]));
+        }
+        Kind::Lookup { left, dimension, .. } => {
+            (*left, *dimension) = (at[*left], at[*dimension]);
         }
         Kind::Union { inputs } => inputs.iter_mut().for_each(|input| *input = at[*input]),
     }

@@ -19,7 +19,7 @@ pub(crate) struct Time {
 
 const DAY_US: i64 = 86_400_000_000;
 /// A wall clock is at most this far from UTC, and may be turned back by an hour or two.
-const ZONE_US: i64 = 16 * 3_600_000_000;
+pub(crate) const ZONE_US: i64 = 16 * 3_600_000_000;
 
 /// What holds for all of several streams, if they agree on where the bound comes from.
 pub(crate) fn common(times: impl IntoIterator<Item = Option<Time>>) -> Option<Time> {
@@ -70,7 +70,7 @@ fn cast_span(from: &DataType, to: &DataType) -> Option<i64> {
     Some(zone + coarser)
 }
 
-fn has_zone(data_type: &DataType) -> bool {
+pub(crate) fn has_zone(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Timestamp(_, Some(_)))
 }
 

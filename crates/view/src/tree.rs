@@ -21,6 +21,9 @@ pub(crate) enum Kind {
     Normalize { input: Ix, key: Vec<usize> },
     /// The time before which rows of a table are late.
     Bounds { input: Ix, time: usize, lifetime_us: i64 },
+    /// The earlier of two bounds, each put back by some microseconds: before it lies what a join of two tables with bounds
+    /// is done with.
+    JoinBounds { bounds: [Ix; 2], back_us: [i64; 2] },
     /// Rows of a table without the late ones.
     DropLate { input: Ix, bounds: Ix, time: usize },
     /// Rows for which the filter is true, and columns computed from them.
@@ -31,8 +34,9 @@ pub(crate) enum Kind {
     Aggregate { input: Ix, keys: Vec<usize>, calls: Vec<Call>, upserts: bool },
     /// The first rows of each partition, with their number appended if it has a name.
     TopN { input: Ix, partition: Vec<usize>, order: Vec<SortColumn>, limit: usize, row_number: Option<String> },
-    /// Pairs of rows with equal keys.
-    Join { left: Ix, right: Ix, left_keys: Vec<usize>, right_keys: Vec<usize>, kind: JoinKind },
+    /// Pairs of rows with equal keys. Where both sides have times, of rows neither of which was over at the time of the
+    /// other: then `bounds` are those of the pairs.
+    Join { left: Ix, right: Ix, left_keys: Vec<usize>, right_keys: Vec<usize>, kind: JoinKind, bounds: Option<Ix> },
     /// Rows with what a dimension says at that time.
     Lookup { left: Ix, dimension: Ix, left_keys: Vec<usize>, dimension_keys: Vec<usize>, outer: bool },
     /// All rows of all inputs.
@@ -64,7 +68,8 @@ impl Kind {
             | Self::Normalize { input, .. }
             | Self::Net { input, .. } => vec![*input],
             Self::DropLate { input, bounds, .. } => vec![*input, *bounds],
-            Self::Join { left, right, .. } => vec![*left, *right],
+            Self::JoinBounds { bounds, .. } => bounds.to_vec(),
+            Self::Join { left, right, bounds, .. } => [*left, *right].into_iter().chain(*bounds).collect(),
             Self::Lookup { left, dimension, .. } => vec![*left, *dimension],
             Self::Union { inputs } => inputs.clone(),
         }
@@ -99,6 +104,12 @@ impl Facts {
     /// The first of the columns that bounds the time of its rows.
     pub(crate) fn time_among(&self, columns: impl IntoIterator<Item = usize>) -> Option<(usize, Time)> {
         columns.into_iter().find_map(|column| self.times[column].map(|time| (column, time)))
+    }
+
+    /// The column that bounds the time of its rows most closely.
+    pub(crate) fn finest_time(&self) -> Option<(usize, Time)> {
+        let times = self.times.iter().enumerate().filter_map(|(column, time)| Some((column, (*time)?)));
+        times.min_by_key(|(_, time)| time.span_us)
     }
 }
 
@@ -139,7 +150,7 @@ impl Tree {
     fn schema_of(&self, kind: &Kind) -> SchemaRef {
         match kind {
             Kind::Table { schema, .. } => Arc::clone(schema),
-            Kind::Bounds { .. } => crate::operators::bound_schema(),
+            Kind::Bounds { .. } | Kind::JoinBounds { .. } => crate::operators::bound_schema(),
             Kind::DropLate { input, .. } | Kind::Normalize { input, .. } | Kind::Net { input, .. } => {
                 Arc::clone(self.schema(*input))
             }
@@ -181,7 +192,9 @@ impl Tree {
                 unique: if key.is_empty() { Vec::new() } else { vec![key.iter().copied().collect()] },
                 times: vec![None; schema.fields().len()],
             },
-            Kind::Bounds { .. } => Facts { append_only: true, unique: Vec::new(), times: vec![None] },
+            Kind::Bounds { .. } | Kind::JoinBounds { .. } => {
+                Facts { append_only: true, unique: Vec::new(), times: vec![None] }
+            }
             Kind::DropLate { input, bounds, time } => {
                 let mut facts = self.facts(*input).clone();
                 facts.times[*time] = Some(Time { bounds: *bounds, span_us: 0 });
@@ -202,8 +215,8 @@ impl Tree {
             Kind::TopN { input, partition, limit, row_number, .. } => {
                 self.top_n_facts(*input, partition, *limit, row_number.is_some())
             }
-            Kind::Join { left, right, left_keys, right_keys, kind } => {
-                self.join_facts((*left, left_keys), (*right, right_keys), *kind)
+            Kind::Join { left, right, left_keys, right_keys, kind, bounds } => {
+                self.join_facts((*left, left_keys), (*right, right_keys), *kind, *bounds)
             }
             Kind::Lookup { left, dimension, dimension_keys, .. } => {
                 let (left, dimension) = (self.facts(*left), self.facts(*dimension));
@@ -227,6 +240,38 @@ impl Tree {
                 times: vec![None; self.schema(*input).fields().len()],
             },
         }
+    }
+
+    /// How long a row lasts behind its time, by the node that bounds it.
+    fn lifetime_us(&self, bounds: Ix) -> i64 {
+        match &self.node(bounds).kind {
+            Kind::Bounds { lifetime_us, .. } => *lifetime_us,
+            Kind::JoinBounds { bounds, .. } => bounds.map(|ix| self.lifetime_us(ix)).into_iter().max().unwrap_or(0),
+            other => unreachable!("{other:?} bounds no times"),
+        }
+    }
+
+    /// For the sides of a join that both have times: how far the time of the other's row may lie behind a row's own, or
+    /// behind the beginning of its bucket.
+    pub(crate) fn reaches_us(&self, left: Ix, right: Ix) -> Option<[i64; 2]> {
+        let [left, right] = [left, right].map(|side| {
+            let (column, time) = self.facts(side).finest_time()?;
+            let reach_us = time.span_us.saturating_add(self.lifetime_us(time.bounds));
+            Some((reach_us, times::has_zone(self.schema(side).field(column).data_type())))
+        });
+        let (left, right) = (left?, right?);
+        // An instant and a wall clock are compared as they are.
+        let zone_us = if left.1 == right.1 { 0 } else { times::ZONE_US };
+        Some([left.0, right.0].map(|reach_us| reach_us.saturating_add(zone_us)))
+    }
+
+    /// Adds what bounds the pairs of a join whose sides both have times. A row that comes in time meets rows as old as
+    /// its own bound less what those reach.
+    pub(crate) fn join_bounds(&mut self, left: Ix, right: Ix) -> Option<Ix> {
+        let reaches = self.reaches_us(left, right)?;
+        let times = [left, right].map(|side| self.facts(side).finest_time().expect("both reach somewhere").1);
+        let back_us = [0, 1].map(|side: usize| times[side].span_us.saturating_add(reaches[1 - side]));
+        Some(self.add(Kind::JoinBounds { bounds: times.map(|time| time.bounds), back_us }))
     }
 
     fn project_facts(&self, input: Ix, columns: &[(Scalar, String)]) -> Facts {
@@ -255,7 +300,7 @@ impl Tree {
         Facts { append_only: false, unique, times }
     }
 
-    fn join_facts(&self, left: (Ix, &[usize]), right: (Ix, &[usize]), kind: JoinKind) -> Facts {
+    fn join_facts(&self, left: (Ix, &[usize]), right: (Ix, &[usize]), kind: JoinKind, bounds: Option<Ix>) -> Facts {
         let (left_facts, right_facts) = (self.facts(left.0), self.facts(right.0));
         let width = left_facts.times.len();
         let shifted = |unique: &BTreeSet<usize>| unique.iter().map(|column| column + width).collect::<BTreeSet<_>>();
@@ -270,12 +315,12 @@ impl Tree {
             unique.extend(right_facts.unique.iter().map(|right| left | &shifted(right)));
         }
         // A side's rows leave the state by one of their times; the others may lag behind it.
-        let first = |facts: &Facts| facts.time_among(0..facts.times.len());
         let kept = |facts: &Facts| {
-            let first = first(facts);
-            let keep =
-                |(column, time): (usize, &Option<Time>)| time.filter(|_| first.is_some_and(|(at, _)| at == column));
-            facts.times.iter().enumerate().map(keep).collect::<Vec<_>>()
+            let mut times = vec![None; facts.times.len()];
+            if let Some((column, time)) = facts.finest_time() {
+                times[column] = Some(Time { bounds: bounds.unwrap_or(time.bounds), ..time });
+            }
+            times
         };
         Facts {
             append_only: kind == JoinKind::Inner && left_facts.append_only && right_facts.append_only,

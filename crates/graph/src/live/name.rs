@@ -73,7 +73,7 @@ impl Operator for NameObjects {
         }
         let attributes = self.attributes.iter().map(|&column| changes.column(column));
         columns.extend(Given::of(&self.graph.catalogue[self.relation].attributes, attributes).columns());
-        out.push(Changes { weights: self.weights(&changes), rows: batch_of(columns), hashes: None });
+        out.push(Changes { weights: self.weights(&changes), ..Changes::inserts(batch_of(columns)) });
     }
 
     fn finish(&mut self, end: EpochEnd, _out: &mut Outbox) {

@@ -57,6 +57,11 @@ impl Source for FileSource {
             Err(Halt::Failed(error)) => Err(error),
         }
     }
+
+    /// Files that are followed grow side by side.
+    fn is_sequence(&self) -> bool {
+        !self.config.follow
+    }
 }
 
 /// Reads all files to their ends. They are closed while they wait: there may be more than a process can hold open.

@@ -115,18 +115,22 @@ fn rotated_away(
     Ok(all)
 }
 
-/// Reads the files that a cut names as far as it names them.
+/// Reads the files that a cut names as far as it names them, in the order in which they are read.
 pub(super) fn replay<T>(
     cut: &[Position],
     files: &mut [T],
     track_of: impl Fn(&mut T) -> &mut Track,
     intake: &dyn Intake,
 ) -> Result<(), Halt> {
+    let mut ends = Vec::with_capacity(cut.len());
     for position in cut {
         let known = Known::new(position)?;
-        let track = files.iter_mut().map(&track_of).find(|track| known.is_of_track(track));
-        let Some(track) = track else { return Err(known.lost().into()) };
-        track.read_to(position.offset, intake)?;
+        let place = files.iter_mut().position(|file| known.is_of_track(track_of(file)));
+        ends.push((place.ok_or_else(|| known.lost())?, position.offset));
+    }
+    ends.sort_unstable();
+    for (place, end) in ends {
+        track_of(&mut files[place]).read_to(end, intake)?;
     }
     intake.cut_replayed();
     Ok(())

@@ -44,6 +44,17 @@ pub(super) fn script(dice: &mut Dice, tables: &[Table], shape: Shape) -> (String
     (writer.sql, views.into_iter().map(|view| view.name).collect())
 }
 
+/// Stands behind the condition of a join for what the lifetimes of its tables add to it.
+const IN_TIME: &str = " /* in time */";
+
+/// The same SQL for a batch run, which knows no lifetimes.
+pub(super) fn without_lifetimes(sql: &str) -> String {
+    let lasts = |one: &str, other: &str| {
+        format!("{other}.{EVENT_TIME} <= {one}.{EVENT_TIME} + INTERVAL '{LIFETIME_HOURS} hours'")
+    };
+    sql.replace(IN_TIME, &format!(" AND {} AND {}", lasts("a", "b"), lasts("b", "a")))
+}
+
 struct Writer {
     sql: String,
     relations: Vec<Relation>,
@@ -117,10 +128,9 @@ impl Writer {
         self.line(format_args!("INSERT INTO {name} SELECT {names}, count(*) AS n FROM {} GROUP BY {names}", view.name));
     }
 
-    /// Joins of streams with lifetimes forget by design, so cases with late records have none.
     fn select(&self, dice: &mut Dice, shape: Shape) -> Select {
         let relation = dice.pick(&self.relations).clone();
-        match dice.below(if shape.late { 8 } else { 12 }) {
+        match dice.below(12) {
             0 => project(dice, &relation),
             1..=3 => aggregate(dice, &relation),
             4 => distinct(dice, &relation),
@@ -128,6 +138,7 @@ impl Writer {
             6 => top_n(dice, &relation),
             7 => hop(dice, &relation),
             8 if self.dimension.is_some() => self.lookup(dice, &relation),
+            _ if shape.late => self.join_in_time(dice),
             _ => self.join(dice, &relation),
         }
     }
@@ -154,6 +165,17 @@ impl Writer {
         let sql =
             format!("SELECT {lefts} FROM {} UNION ALL SELECT {rights} FROM {} WHERE {filter}", left.name, right.name);
         Select { sql, classes: pairs.iter().map(|(column, _)| column.class).collect(), key: None }
+    }
+
+    /// Of tables with lifetimes, whose rows match where neither was over at the time of the other.
+    fn join_in_time(&self, dice: &mut Dice) -> Select {
+        let tables: Vec<&Relation> =
+            self.relations.iter().filter(|relation| relation.columns.iter().any(|c| c.name == EVENT_TIME)).collect();
+        let (left, right) = (*dice.pick(&tables), *dice.pick(&tables));
+        let kind = *dice.pick(&["JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]);
+        let mut joined = joined(dice, left, right, kind, "").unwrap_or_else(|| project(dice, left));
+        joined.sql += IN_TIME;
+        joined
     }
 
     fn join(&self, dice: &mut Dice, left: &Relation) -> Select {

@@ -26,7 +26,10 @@ impl Builder<'_> {
         let (left, left_places, left_keys) = self.side(left, &names(join.left.schema()), left_keys)?;
         let (right, right_places, right_keys) = self.side(right, &names(join.right.schema()), right_keys)?;
         let node = match (dimension, kind) {
-            (None, _) => self.tree.add(Kind::Join { left, right, left_keys, right_keys, kind }),
+            (None, _) => {
+                let bounds = self.tree.join_bounds(left, right);
+                self.tree.add(Kind::Join { left, right, left_keys, right_keys, kind, bounds })
+            }
             (Some(_), JoinKind::Inner | JoinKind::Left) => {
                 let outer = kind == JoinKind::Left;
                 self.tree.add(Kind::Lookup { left, dimension: right, left_keys, dimension_keys: right_keys, outer })
@@ -43,12 +46,11 @@ impl Builder<'_> {
         behind.iter().try_fold(stream, |stream, filter| self.filter(stream, filter, &join.schema))
     }
 
-    /// A side of a join: its columns, its keys, and its event time, by which its rows can be forgotten.
+    /// A side of a join: its columns, its keys, and its event time, by which its rows are matched and forgotten.
     fn side(&mut self, stream: Stream, labels: &[String], keys: Vec<Scalar>) -> Built<(Ix, Vec<usize>, Vec<usize>)> {
         let count = keys.len();
         let mut more = keys;
-        let times = &self.tree.facts(stream.node).times;
-        if let Some(time) = times.iter().position(Option::is_some) {
+        if let Some((time, _)) = self.tree.facts(stream.node).finest_time() {
             more.push(Scalar::column(time, self.tree.schema(stream.node)));
         }
         let (node, places, mut more) = self.project_with(stream, labels, more)?;

@@ -26,13 +26,15 @@ pub struct Expiry {
 pub(super) struct Expirer {
     pub(super) expiry: Expiry,
     bound_us: i64,
+    /// The bound at the beginning of the epoch: what lies before it is over, whether or not it was swept.
+    settled_us: i64,
     swept_us: i64,
     added: usize,
 }
 
 impl Expirer {
     pub(super) fn new(expiry: Expiry) -> Self {
-        Self { expiry, bound_us: i64::MIN, swept_us: i64::MIN, added: 0 }
+        Self { expiry, bound_us: i64::MIN, settled_us: i64::MIN, swept_us: i64::MIN, added: 0 }
     }
 
     /// Takes in bounds.
@@ -58,8 +60,22 @@ impl Expirer {
 
     /// Whether something of this time may be forgotten.
     pub(super) fn is_over(&self, time_us: i64) -> bool {
+        self.lies_before(time_us, self.bound_us)
+    }
+
+    /// Whether something of this time was over before the epoch began.
+    pub(super) fn was_over(&self, time_us: i64) -> bool {
+        self.lies_before(time_us, self.settled_us)
+    }
+
+    /// The epoch is over.
+    pub(super) fn settle(&mut self) {
+        self.settled_us = self.bound_us;
+    }
+
+    fn lies_before(&self, time_us: i64, bound_us: i64) -> bool {
         // A row as old as the bound is not late yet, so a plain time counts as a bucket of one microsecond.
-        time_us.saturating_add(self.expiry.span_us.max(1)) <= self.bound_us
+        time_us.saturating_add(self.expiry.span_us.max(1)) <= bound_us
     }
 }
 

@@ -59,7 +59,7 @@ impl FilterProject {
             return Ok(changes);
         }
         let rows = filter_record_batch(&changes.rows, &keep)?;
-        Ok(Changes { rows, weights: kept_weights(&changes.weights, &keep), hashes: None })
+        Ok(Changes { weights: kept_weights(&changes.weights, &keep), ..Changes::inserts(rows) })
     }
 
     fn read(&self, changes: Changes) -> Result<Changes> {

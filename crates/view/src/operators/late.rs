@@ -1,13 +1,15 @@
 //! Lateness: how old a record may be, and what happens to those that are older.
 //!
 //! [`MaxTime`] watches the newest time of each worker's rows and tells all workers the bound that follows from it.
-//! [`DropLate`] drops rows older than the newest bound of earlier epochs.
+//! [`JoinBounds`] tells what follows for the pairs of a join. [`DropLate`] drops rows that are older than the bound of what was read before them.
 
 use super::expiry::{newest_us, times_us};
 use super::snapshot::misfit;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, UInt64Type};
-use proxima_engine::{EpochEnd, Operator, OperatorStats, Outbox, SectionKind, SnapshotError, StateReader, StateWriter};
+use proxima_engine::{
+    EpochEnd, NewestTime, Operator, OperatorStats, Outbox, SectionKind, SnapshotError, StateReader, StateWriter,
+};
 use proxima_event::{Changes, KeyGroupSet};
 use std::sync::Arc;
 
@@ -24,6 +26,12 @@ pub struct TimeBoundSpec {
     pub time: usize,
     /// How much older than the newest row a row may be, in microseconds.
     pub lifetime_us: i64,
+}
+
+/// How the engine reads the times of a table that is read in order, from their column.
+#[must_use]
+pub fn newest_time(time: usize) -> NewestTime {
+    Arc::new(move |rows: &Changes| newest_us(rows.column(time)))
 }
 
 /// Puts out the bound of this worker's rows, at the end of each epoch in which it rose.
@@ -57,6 +65,39 @@ impl Operator for MaxTime {
     }
 }
 
+/// Puts out the earlier of the bounds of its two inputs, each put back by some microseconds, at the end of each epoch in
+/// which that rose. Every worker is told the bounds of all, and works it out for itself.
+///
+/// It saves nothing: a lower bound does no harm.
+pub struct JoinBounds {
+    back_us: [i64; 2],
+    newest_us: [Option<i64>; 2],
+    told_us: Option<i64>,
+}
+
+impl JoinBounds {
+    /// Knows no bounds and puts out none yet.
+    #[must_use]
+    pub fn new(back_us: [i64; 2]) -> Self {
+        Self { back_us, newest_us: [None; 2], told_us: None }
+    }
+}
+
+impl Operator for JoinBounds {
+    fn apply(&mut self, input: usize, changes: Changes, _out: &mut Outbox) {
+        self.newest_us[input] = self.newest_us[input].max(newest_us(changes.column(0)));
+    }
+
+    fn finish(&mut self, _end: EpochEnd, out: &mut Outbox) {
+        let ([Some(left), Some(right)], [left_back, right_back]) = (self.newest_us, self.back_us) else { return };
+        let bound = left.saturating_sub(left_back).min(right.saturating_sub(right_back));
+        if self.told_us < Some(bound) {
+            self.told_us = Some(bound);
+            out.push(Changes::inserts(bound_batch(vec![bound])));
+        }
+    }
+}
+
 fn bound_batch(bounds: Vec<i64>) -> RecordBatch {
     let bounds: ArrayRef = Arc::new(TimestampMicrosecondArray::from(bounds));
     RecordBatch::try_new(bound_schema(), vec![bounds]).expect("a bound is a timestamp")
@@ -73,12 +114,15 @@ fn saved_batch(bound_us: i64, late: u64) -> RecordBatch {
 pub struct DropLateSpec {
     /// The rows of input 0.
     pub input: SchemaRef,
-    /// The column with a row's time.
-    pub time: usize,
+    /// The column with a row's time, and how old a row may be: as of the bounds.
+    pub bound: TimeBoundSpec,
 }
 
-/// Drops and counts the rows that are older than the bound known at the end of the epoch before. Rows without a time
-/// are never late.
+/// Drops and counts the rows that are late: older than the bound of the epochs before, or than that of the rows before
+/// them, where these are known ([`Changes::preceded_us`]). Rows without a time are never late.
+///
+/// What is read in one order is late by that order alone, wherever epochs are cut. The bound of the epochs before adds
+/// what has come in other partitions.
 pub struct DropLate {
     spec: DropLateSpec,
     /// The bound in force: that of the epoch before.
@@ -98,6 +142,31 @@ impl DropLate {
         let (bound_us, next_us, saved) = (i64::MIN, i64::MIN, (i64::MIN, 0));
         Self { spec, bound_us, next_us, saved, owned: KeyGroupSet::none(), late: 0 }
     }
+
+    /// The rows that are not late; `None` if none is.
+    fn in_time(&self, changes: &Changes) -> Option<Vec<u32>> {
+        let TimeBoundSpec { time, lifetime_us } = self.spec.bound;
+        let column = changes.column(time);
+        let times = times_us(column);
+        let is_ordered = changes.preceded_us.is_some();
+        let of_newest = |newest_us: i64| newest_us.saturating_sub(lifetime_us);
+        let mut bound_us = self.bound_us.max(changes.preceded_us.map_or(i64::MIN, of_newest));
+        let (oldest, newest) = times.iter().fold((i64::MAX, i64::MIN), |(old, new), &us| (old.min(us), new.max(us)));
+        if oldest >= bound_us && (!is_ordered || oldest >= of_newest(newest)) {
+            return None;
+        }
+        let mut kept = Vec::with_capacity(times.len());
+        for (row, time_us) in times.into_iter().enumerate() {
+            let has_time = column.is_valid(row);
+            if !has_time || time_us >= bound_us {
+                kept.push(row as u32);
+            }
+            if has_time && is_ordered {
+                bound_us = bound_us.max(of_newest(time_us));
+            }
+        }
+        Some(kept)
+    }
 }
 
 impl Operator for DropLate {
@@ -106,16 +175,13 @@ impl Operator for DropLate {
             self.next_us = self.next_us.max(newest_us(changes.column(0)).unwrap_or(i64::MIN));
             return;
         }
-        let column = changes.column(self.spec.time);
-        let times = times_us(column);
-        let is_late = |row: usize| times[row] < self.bound_us && column.is_valid(row);
-        let late = (0..times.len()).filter(|&row| is_late(row)).count();
-        if late == 0 {
-            return out.push(changes);
+        match self.in_time(&changes) {
+            None => out.push(changes),
+            Some(kept) => {
+                self.late += (changes.len() - kept.len()) as u64;
+                out.push(changes.take(&kept));
+            }
         }
-        self.late += late as u64;
-        let kept: Vec<u32> = (0..times.len()).filter(|&row| !is_late(row)).map(|row| row as u32).collect();
-        out.push(changes.take(&kept));
     }
 
     fn finish(&mut self, _end: EpochEnd, _out: &mut Outbox) {
@@ -190,7 +256,8 @@ mod tests {
     #[test]
     fn rows_older_than_the_bound_of_the_epoch_before_are_dropped() {
         let rows = schema(&[MICROS, DataType::Int64]);
-        let mut operator = DropLate::new(DropLateSpec { input: rows.clone(), time: 0 });
+        let spec = DropLateSpec { input: rows.clone(), bound: TimeBoundSpec { time: 0, lifetime_us: 0 } };
+        let mut operator = DropLate::new(spec.clone());
         let epoch = |operator: &mut DropLate, times: &[i128], bound: i128| {
             let mut out = Outbox::default();
             let bound = Changes::inserts(batch(&bound_schema(), &[vec![V::Int(bound)]]));
@@ -216,7 +283,7 @@ mod tests {
         assert_eq!(sections.len(), KEY_GROUPS / 2, "a new bound goes to all key groups of the worker");
         assert!(save(&mut operator, &KeyGroupSet::none()).is_empty(), "and only once");
         assert_eq!(save(&mut operator, &KeyGroupSet::of_worker(3, 100)).len(), 3);
-        let mut operator = DropLate::new(DropLateSpec { input: rows.clone(), time: 0 });
+        let mut operator = DropLate::new(spec.clone());
         for section in &sections {
             operator.load(&mut StateReader::from(section)).unwrap();
         }
@@ -225,5 +292,28 @@ mod tests {
         assert_eq!(save(&mut operator, &KeyGroupSet::none()).len(), KEY_GROUPS, "counted once, by the worker there is");
         assert_eq!(epoch(&mut operator, &[1, 2, 3], 3), times(&[2, 3]));
         assert_eq!(epoch(&mut operator, &[1, 2, 3], 3), times(&[3]));
+    }
+
+    #[test]
+    fn rows_are_late_by_those_before_them() {
+        let schema = schema(&[MICROS, DataType::Int64]);
+        let bound = TimeBoundSpec { time: 0, lifetime_us: 10 };
+        let mut operator = DropLate::new(DropLateSpec { input: schema.clone(), bound });
+        let mut passed = |times: &[Option<i128>], preceded_us: Option<i64>| {
+            let row =
+                |(number, time): (usize, &Option<i128>)| vec![time.map_or(V::Null, V::Int), V::Int(number as i128)];
+            let given: Vec<Row> = times.iter().enumerate().map(row).collect();
+            let mut out = Outbox::default();
+            operator.apply(0, Changes { preceded_us, ..Changes::inserts(batch(&schema, &given)) }, &mut out);
+            let passed: Vec<Row> = out.drain().flat_map(|changes| rows_of(&changes.rows)).collect();
+            passed.into_iter().map(|row| row[1].clone()).collect::<Vec<_>>()
+        };
+        let numbers = |of: &[i128]| of.iter().map(|&number| V::Int(number)).collect::<Vec<_>>();
+        let times = [Some(15), Some(30), Some(20), Some(19), None, Some(20)];
+        assert_eq!(passed(&times, Some(i64::MIN)), numbers(&[0, 1, 2, 4, 5]));
+        assert_eq!(passed(&times, Some(26)), numbers(&[1, 2, 4, 5]));
+        assert_eq!(passed(&times, Some(41)), numbers(&[4]));
+        assert_eq!(passed(&times, None), numbers(&[0, 1, 2, 3, 4, 5]), "with an order that is not known none is late");
+        assert_eq!(operator.stats().late, 1 + 2 + 5);
     }
 }

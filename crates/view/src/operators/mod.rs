@@ -31,7 +31,7 @@ pub use distinct::{Distinct, DistinctSpec};
 pub use expiry::Expiry;
 pub use filter_project::FilterProject;
 pub use join::{Join, JoinKind, JoinSpec};
-pub use late::{DropLate, DropLateSpec, MaxTime, TimeBoundSpec, bound_schema};
+pub use late::{DropLate, DropLateSpec, JoinBounds, MaxTime, TimeBoundSpec, bound_schema, newest_time};
 pub use lookup::{Lookup, LookupSpec};
 pub use net::{Net, NetSpec};
 pub use normalize::{Normalize, NormalizeSpec};

@@ -79,7 +79,7 @@ impl Unnest {
         let columns = columns.expect("row and element numbers are within the batch");
         let batch = RecordBatch::try_new(Arc::clone(&self.spec.output), columns);
         let batch = batch.expect("the output has the element in place of the list");
-        Changes { rows: batch, weights: changes.weights.take(list_rows.values()), hashes: None }
+        Changes { weights: changes.weights.take(list_rows.values()), ..Changes::inserts(batch) }
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
         let output = schema(&[DataType::Int64, DataType::Int64]);
         let mut operator = Unnest::new(UnnestSpec { column: 0, outer, output });
         let mut out = Outbox::default();
-        operator.apply(0, Changes { rows, weights: Weights::from(weights), hashes: None }, &mut out);
+        operator.apply(0, Changes { weights: Weights::from(weights), ..Changes::inserts(rows) }, &mut out);
         let changes = out.drain().next().unwrap();
         rows_of(&changes.rows).into_iter().enumerate().map(|(at, row)| (row, changes.weight(at))).collect()
     }

@@ -49,10 +49,11 @@ pub struct JoinSpec {
     pub kind: JoinKind,
     /// The rows that go out: the left columns, then the right columns.
     pub output: SchemaRef,
-    /// When left rows may be forgotten.
-    pub left_expiry: Option<Expiry>,
-    /// When right rows may be forgotten.
-    pub right_expiry: Option<Expiry>,
+    /// For the left and the right rows, when they may be forgotten. What is over changes no more.
+    pub expiry: [Option<Expiry>; 2],
+    /// Where both sides have times: by how many microseconds a row of the other side may be newer than one of the left
+    /// or the right side, for the two to match. Without a time a row matches none.
+    pub reaches_us: Option<[i64; 2]>,
 }
 
 /// Rows that go out in one batch.
@@ -92,17 +93,53 @@ impl Join {
         };
         let key_types = types(&spec.left, &spec.left_keys);
         assert_eq!(key_types, types(&spec.right, &spec.right_keys), "the planner casts join keys to one type");
-        let side = |schema: &SchemaRef, keys: &[usize], outer, expiry: &Option<Expiry>| Side {
+        let side = |schema: &SchemaRef, keys: &[usize], outer, expiry: Option<Expiry>| Side {
             schema: Arc::clone(schema),
             keys: keys.to_vec(),
             outer,
             rows: KeyedRows::new(schema),
-            expirer: expiry.clone().map(Expirer::new),
+            expirer: expiry.map(Expirer::new),
         };
         let [left_outer, right_outer] = spec.kind.outer();
-        let left = side(&spec.left, &spec.left_keys, left_outer, &spec.left_expiry);
-        let right = side(&spec.right, &spec.right_keys, right_outer, &spec.right_expiry);
+        let [left_expiry, right_expiry] = spec.expiry.clone();
+        let left = side(&spec.left, &spec.left_keys, left_outer, left_expiry);
+        let right = side(&spec.right, &spec.right_keys, right_outer, right_expiry);
         Self { keys: Keys::new(key_types), sides: [left, right], spec }
+    }
+
+    /// Whether rows meet only those that are not over, or near them in time.
+    fn is_bounded(&self) -> bool {
+        self.sides.iter().any(|side| side.expirer.is_some())
+    }
+
+    /// Whether two rows of one key match.
+    fn meet(&self, left: u32, right: u32) -> bool {
+        if !self.is_bounded() {
+            return true;
+        }
+        let times = [self.sides[0].time_us(left), self.sides[1].time_us(right)];
+        if std::iter::zip(&self.sides, times).any(|(side, time_us)| side.was_over(time_us)) {
+            return false;
+        }
+        let Some([left_us, right_us]) = self.spec.reaches_us else { return true };
+        let [Some(left), Some(right)] = times else { return false };
+        right <= left.saturating_add(left_us) && left <= right.saturating_add(right_us)
+    }
+
+    /// How often rows of the other side match a row, before the epoch and after it.
+    fn matches(&self, side: usize, row: u32) -> (i64, i64) {
+        let (key, other) = (self.sides[side].rows.key(row), &self.sides[1 - side].rows);
+        if key == LOOSE {
+            return (0, 0);
+        }
+        if !self.is_bounded() {
+            return other.total(key);
+        }
+        let meets = |&at: &u32| if side == 0 { self.meet(row, at) } else { self.meet(at, row) };
+        other.of_key(key).filter(meets).fold((0, 0), |(was, is), at| {
+            let (before, delta) = other.weight(at);
+            (was + before, is + before + delta)
+        })
     }
 
     /// Puts out the pairs with a changed row.
@@ -114,7 +151,7 @@ impl Join {
             if delta == 0 || key == LOOSE {
                 continue;
             }
-            for other in right.of_key(key) {
+            for other in right.of_key(key).filter(|&other| self.meet(row, other)) {
                 let (other_before, other_delta) = right.weight(other);
                 let weight = (before + delta) * (other_before + other_delta) - before * other_before;
                 self.push(pairs, [row, other], weight, out);
@@ -126,7 +163,7 @@ impl Join {
             if delta == 0 || key == LOOSE {
                 continue;
             }
-            for other in left.of_key(key) {
+            for other in left.of_key(key).filter(|&other| self.meet(other, row)) {
                 // Pairs of two changed rows went out above.
                 let (other_before, other_delta) = left.weight(other);
                 if other_delta == 0 {
@@ -140,10 +177,10 @@ impl Join {
     fn emit_lone(&mut self, side: usize, pairs: &mut Pairs, out: &mut Outbox) {
         let rows = self.lone_candidates(side);
         for row in rows {
-            let (mine, other) = (&self.sides[side].rows, &self.sides[1 - side].rows);
+            let mine = &self.sides[side].rows;
             let (before, delta) = mine.weight(row);
             let (shown, key) = (mine.own(row), mine.key(row));
-            let shows = match if key == LOOSE { (0, 0) } else { other.total(key) } {
+            let shows = match self.matches(side, row) {
                 (_, after) if after > 0 => 0,
                 (was, _) if was > 0 => before + delta,
                 // Not more than are shown can be taken back: matches of the others have been forgotten in time.
@@ -166,19 +203,21 @@ impl Join {
     }
 
     /// The rows of an outer side whose being alone may have changed: changed ones, and all of a key whose last match
-    /// went or whose first one came.
+    /// may have gone or whose first one may have come.
     fn lone_candidates(&self, side: usize) -> Vec<u32> {
         let (mine, other) = (&self.sides[side].rows, &self.sides[1 - side].rows);
-        let turned = |key: u32| {
+        let may_turn = |&key: &u32| {
             let (before, after) = other.total(key);
-            (before > 0) != (after > 0)
+            // Where rows match by time too, a key's total does not say whether a row has matches.
+            self.is_bounded() || (before > 0) != (after > 0)
         };
-        let changed = mine.changed().iter().map(|changed| changed.row);
-        let mut rows: Vec<u32> = changed.filter(|&row| mine.key(row) == LOOSE || !turned(mine.key(row))).collect();
         let mut keys: Vec<u32> = other.changed().iter().map(|changed| other.key(changed.row)).collect();
         keys.sort_unstable();
         keys.dedup();
-        rows.extend(keys.into_iter().filter(|&key| key != LOOSE && turned(key)).flat_map(|key| mine.of_key(key)));
+        keys.retain(|key| *key != LOOSE && may_turn(key));
+        let changed = mine.changed().iter().map(|changed| changed.row);
+        let mut rows: Vec<u32> = changed.filter(|&row| keys.binary_search(&mine.key(row)).is_err()).collect();
+        rows.extend(keys.into_iter().flat_map(|key| mine.of_key(key)));
         rows
     }
 

@@ -32,18 +32,27 @@ impl Side {
         self.rows.change(&changes.take(&kept), &keys, &hashes);
     }
 
+    /// The time of a row, where rows have one that they are forgotten by.
+    pub(super) fn time_us(&self, row: u32) -> Option<i64> {
+        let column = self.expirer.as_ref()?.expiry.column;
+        let word = self.rows.table.key_word(row, column)?;
+        Some(word_us(self.schema.field(column).data_type(), word))
+    }
+
+    /// Whether a row of this time was over before the epoch began.
+    pub(super) fn was_over(&self, time_us: Option<i64>) -> bool {
+        self.expirer.as_ref().zip(time_us).is_some_and(|(expirer, time_us)| expirer.was_over(time_us))
+    }
+
     pub(super) fn expire(&mut self, keys: &mut Vec<u32>) {
         let Some(expirer) = &mut self.expirer else { return };
+        expirer.settle();
         expirer.added(self.rows.take_added());
         if !expirer.is_due(self.rows.table.len()) {
             return;
         }
-        let column = expirer.expiry.column;
-        let data_type = self.schema.field(column).data_type();
-        let is_over = |&row: &u32| {
-            let word = self.rows.table.key_word(row, column);
-            word.is_some_and(|word| expirer.is_over(word_us(data_type, word)))
-        };
+        let Some(expirer) = &self.expirer else { return };
+        let is_over = |&row: &u32| self.time_us(row).is_some_and(|time_us| expirer.is_over(time_us));
         let rows: Vec<u32> = self.rows.table.groups().filter(is_over).collect();
         self.rows.remove(&rows, |key| keys.push(key));
     }

@@ -22,8 +22,8 @@ fn spec(kind: JoinKind) -> JoinSpec {
         right_keys: vec![0, 1],
         kind,
         output: schema(&[types.clone(), types].concat()),
-        left_expiry: None,
-        right_expiry: None,
+        expiry: [None, None],
+        reaches_us: None,
     }
 }
 
@@ -31,8 +31,9 @@ fn matches(left: &Row, right: &Row) -> bool {
     left[..2] == right[..2] && !left[..2].contains(&V::Null)
 }
 
-fn naive(kind: JoinKind, left: &Bag, right: &Bag) -> Bag {
-    let nulls = || vec![V::Null; 3];
+fn naive(kind: JoinKind, left: &Bag, right: &Bag, matches: fn(&Row, &Row) -> bool) -> Bag {
+    let width = left.keys().chain(right.keys()).next().map_or(0, Vec::len);
+    let nulls = || vec![V::Null; width];
     let [left_outer, right_outer] = kind.outer();
     let mut result = Bag::new();
     for (l, n) in left {
@@ -59,7 +60,49 @@ fn equals_a_recomputation() {
             let left = Stream::new(spec.left.clone(), &[0, 1], false, row);
             let right = Stream::new(spec.right.clone(), &[0, 1], false, row);
             let make = || Box::new(Join::new(spec.clone())) as Box<dyn Operator>;
-            compare(seed, vec![left, right], &make, &|bags| naive(kind, bags[0], bags[1]));
+            compare(seed, vec![left, right], &make, &|bags| naive(kind, bags[0], bags[1], matches));
+        }
+    }
+}
+
+/// Rows of a key and a time, which match if the right one is at most 20 us newer, or the left one at most 50.
+fn timed(kind: JoinKind) -> JoinSpec {
+    let types = [DataType::Int64, MICROS];
+    let expiry = || Some(Expiry { column: 1, span_us: 0, input: 2 });
+    JoinSpec {
+        left: schema(&types),
+        right: schema(&types),
+        left_keys: vec![0],
+        right_keys: vec![0],
+        kind,
+        output: schema(&[types.clone(), types].concat()),
+        expiry: [expiry(), expiry()],
+        reaches_us: Some([20, 50]),
+    }
+}
+
+fn are_near(left: &Row, right: &Row) -> bool {
+    let near = match (&left[1], &right[1]) {
+        (V::Int(left), V::Int(right)) => *right <= left + 20 && *left <= right + 50,
+        _ => false,
+    };
+    near && left[0] == right[0] && left[0] != V::Null
+}
+
+#[test]
+fn rows_match_near_each_other_in_time() {
+    for kind in [JoinKind::Inner, JoinKind::Left, JoinKind::Right, JoinKind::Full] {
+        for seed in 0..6 {
+            let spec = timed(kind);
+            let row = |rng: &mut ChaCha8Rng| {
+                let time = V::Int(rng.random_range(0..20) * 10);
+                let time = if rng.random_bool(0.1) { V::Null } else { time };
+                vec![any(rng, &[V::Int(1), V::Int(2)]), time]
+            };
+            let left = Stream::new(spec.left.clone(), &[0], false, row);
+            let right = Stream::new(spec.right.clone(), &[0], false, row);
+            let make = || Box::new(Join::new(spec.clone())) as Box<dyn Operator>;
+            compare(seed, vec![left, right], &make, &|bags| naive(kind, bags[0], bags[1], are_near));
         }
     }
 }
@@ -75,8 +118,8 @@ fn forgotten_rows_leave_their_results() {
         right_keys: vec![1],
         kind: JoinKind::Left,
         output: schema(&[types.clone(), types].concat()),
-        left_expiry: expiry(2),
-        right_expiry: expiry(2),
+        expiry: [expiry(2), expiry(2)],
+        reaches_us: None,
     };
     let make = || Box::new(Join::new(spec.clone())) as Box<dyn Operator>;
     let never: fn(&mut ChaCha8Rng) -> Row = |_| unreachable!("rows are given");
