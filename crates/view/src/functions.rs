@@ -102,9 +102,9 @@ fn numbers(times: &ArrayRef) -> Result<Int64Array> {
     Ok(cast(times, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
 }
 
-/// The start of the bucket that holds `time`.
+/// The start of the bucket that holds `time`, which may be anything where it is NULL.
 pub(crate) fn bucket(time: i64, size: i64) -> i64 {
-    time - time.rem_euclid(size)
+    time.wrapping_sub(time.rem_euclid(size))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -190,7 +190,7 @@ fn hop(times: &Int64Array, slide: i64, size: i64, data_type: &DataType) -> Resul
     for time in times {
         if let Some(time) = time {
             let newest = bucket(time, slide);
-            starts.extend((0..size / slide).rev().map(|back| newest - back * slide));
+            starts.extend((0..size / slide).rev().map(|back| newest.wrapping_sub(back * slide)));
         }
         offsets.push(i32::try_from(starts.len()).or_else(|_| exec_err!("hop(): too many buckets in one batch"))?);
     }
@@ -209,6 +209,7 @@ mod tests {
     #[test]
     fn buckets_before_1970_are_aligned_too() {
         assert_eq!([-61, -60, -1, 0, 59, 60].map(|time| bucket(time, 60)), [-120, -60, -60, 0, 0, 60]);
+        bucket(i64::MIN, 60); // what may stand where a time is NULL
     }
 
     #[test]
