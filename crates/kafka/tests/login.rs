@@ -100,5 +100,5 @@ fn users_and_certificates_are_asked_for_and_never_shown() {
     reason(guarded.source(TLS, guarded.tls("ca.pem", false), None), &["cannot reach Kafka at 127.0.0.1:", advice]);
     // How the broker closes what it does not understand is a race as well.
     reason(guarded.source(0, guarded.tls("ca.pem", true), None), &["cannot reach Kafka at 127.0.0.1:", advice]);
-    reason(guarded.source(TLS, None, None), &["no answer; look at brokers", "whether it wants TLS (security)"]);
+    reason(guarded.source(TLS, None, None), &["cannot reach Kafka at 127.0.0.1:", "TLS"]);
 }

@@ -254,6 +254,24 @@ mod tests {
     }
 
     #[test]
+    fn pairs_are_bound_by_the_earlier_of_both_tables() {
+        let mut operator = JoinBounds::new([10, 100]);
+        let mut told = |bounds: &[(usize, i128)]| {
+            let mut out = Outbox::default();
+            for &(input, bound) in bounds {
+                let bound = batch(&bound_schema(), &[vec![V::Int(bound)]]);
+                operator.apply(input, Changes::inserts(bound), &mut out);
+            }
+            operator.finish(END, &mut out);
+            out.drain().flat_map(|changes| rows_of(&changes.rows)).map(|row| row[0].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[(0, 1_000)]), [], "the other may be at its beginning");
+        assert_eq!(told(&[(1, 500), (1, 400)]), [V::Int(400)], "of several workers the newest counts");
+        assert_eq!(told(&[(0, 5_000)]), []);
+        assert_eq!(told(&[(1, 6_000)]), [V::Int(4_990)]);
+    }
+
+    #[test]
     fn rows_older_than_the_bound_of_the_epoch_before_are_dropped() {
         let rows = schema(&[MICROS, DataType::Int64]);
         let spec = DropLateSpec { input: rows.clone(), bound: TimeBoundSpec { time: 0, lifetime_us: 0 } };
