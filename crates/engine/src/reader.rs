@@ -31,13 +31,16 @@ struct Table {
     newest: Option<NewestTime>,
 }
 
+/// Batches of a table that is read in order, each with its newest time.
+type Timed = Vec<(Option<i64>, Changes)>;
+
 /// What waits of a chunk: for each table that is read in order its batches.
 struct Early {
     epoch: u64,
     place: Place,
     /// What came before them, if that is known.
     before: Option<Newest>,
-    batches: Vec<Vec<Changes>>,
+    batches: Vec<Timed>,
 }
 
 impl Reader {
@@ -81,8 +84,8 @@ impl Reader {
         let mut in_order = Vec::new();
         for (table, rows) in self.tables.iter_mut().zip(&mut decoded.tables) {
             rows.retain(|changes| !changes.is_empty());
-            match table.newest {
-                Some(_) => in_order.push(std::mem::take(rows)),
+            match &table.newest {
+                Some(newest) => in_order.push(rows.drain(..).map(|changes| (newest(&changes), changes)).collect()),
                 None => rows.drain(..).for_each(|changes| table.send(changes)),
             }
         }
@@ -90,9 +93,8 @@ impl Reader {
         (decoded, others)
     }
 
-    fn feed_in_order(&mut self, batches: Vec<Vec<Changes>>, place: Place, arrivals: &Arrivals) -> bool {
-        let tables = self.tables.iter().filter_map(|table| table.newest.as_ref());
-        let newest = tables.zip(&batches).map(|(newest, rows)| rows.iter().filter_map(|rows| newest(rows)).max());
+    fn feed_in_order(&mut self, batches: Vec<Timed>, place: Place, arrivals: &Arrivals) -> bool {
+        let newest = batches.iter().map(|batches| batches.iter().filter_map(|(newest, _)| *newest).max());
         let (before, others) = match arrivals.arrive(self.index, place, newest.collect()) {
             Arrived::Known { before, others } => (Some(before), others),
             Arrived::Early => (None, false),
@@ -138,9 +140,8 @@ impl Table {
         self.input.send_batch(&mut Batch::new(changes));
     }
 
-    fn send_in_order(&mut self, batches: Vec<Changes>, mut before: Option<i64>) {
-        for mut changes in batches {
-            let own = self.newest.as_ref().and_then(|newest| newest(&changes));
+    fn send_in_order(&mut self, batches: Timed, mut before: Option<i64>) {
+        for (own, mut changes) in batches {
             changes.preceded_us = Some(before.unwrap_or(i64::MIN));
             before = before.max(own);
             self.send(changes);

@@ -1,7 +1,8 @@
 //! Lateness: how old a record may be, and what happens to those that are older.
 //!
 //! [`MaxTime`] watches the newest time of each worker's rows and tells all workers the bound that follows from it.
-//! [`JoinBounds`] tells what follows for the pairs of a join. [`DropLate`] drops rows that are older than the bound of what was read before them.
+//! [`JoinBounds`] tells what follows for the pairs of a join. [`DropLate`] drops rows that are older than the bound of
+//! what was read before them.
 
 use super::expiry::{newest_us, times_us};
 use super::snapshot::misfit;

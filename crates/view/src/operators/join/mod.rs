@@ -126,7 +126,7 @@ impl Join {
         right <= left.saturating_add(left_us) && left <= right.saturating_add(right_us)
     }
 
-    /// How often rows of the other side match a row, before the epoch and after it.
+    /// How often rows of the other side match a row, before the epoch and after it: at least so often, once neither is 0.
     fn matches(&self, side: usize, row: u32) -> (i64, i64) {
         let (key, other) = (self.sides[side].rows.key(row), &self.sides[1 - side].rows);
         if key == LOOSE {
@@ -136,10 +136,16 @@ impl Join {
             return other.total(key);
         }
         let meets = |&at: &u32| if side == 0 { self.meet(row, at) } else { self.meet(at, row) };
-        other.of_key(key).filter(meets).fold((0, 0), |(was, is), at| {
+        let (mut was, mut is) = (0, 0);
+        for at in other.of_key(key).filter(meets) {
             let (before, delta) = other.weight(at);
-            (was + before, is + before + delta)
-        })
+            (was, is) = (was + before, is + before + delta);
+            // Most rows have a match that stays. A key with many rows must not be gone through for each of them.
+            if was > 0 && is > 0 {
+                break;
+            }
+        }
+        (was, is)
     }
 
     /// Puts out the pairs with a changed row.
