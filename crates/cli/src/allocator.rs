@@ -19,6 +19,7 @@ const PURGE_DELAY: c_int = 15;
 unsafe extern "C" {
     // Not declared by the crate `mimalloc`, but part of the library that it links.
     fn mi_option_set_default(option: c_int, value: c_long);
+    fn mi_option_set(option: c_int, value: c_long);
     #[cfg(test)]
     fn mi_option_get(option: c_int) -> c_long;
 }
@@ -27,6 +28,12 @@ unsafe extern "C" {
 pub(crate) fn set_up() {
     // SAFETY: it only writes a number into the library's table of options.
     unsafe { mi_option_set_default(PURGE_DELAY, PURGE_DELAY_MS) };
+}
+
+/// Gives nothing back any more: the process ends, and the system takes all of it at once.
+pub(crate) fn leave() {
+    // SAFETY: it only writes a number into the library's table of options.
+    unsafe { mi_option_set(PURGE_DELAY, -1) };
 }
 
 #[cfg(test)]

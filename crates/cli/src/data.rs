@@ -61,11 +61,13 @@ impl DataFolder {
         fs::create_dir_all(&path).with_context(|| format!("cannot create the data folder {}", path.display()))?;
         let marker = read_marker(&path, job)?;
         let lock = lock(&path)?;
+        let is_new = marker.is_none();
         let (generation, begun) = marker.map_or_else(Default::default, |marker| (marker.generation, marker.begun));
-        let generation = Generation(generation);
-        let folder = Self { path, job: job.to_owned(), generation, begun, _lock: Some(lock) };
-        // The marker comes first: from now on the folder is ours to empty.
-        folder.begin(generation)?;
+        let folder = Self { path, job: job.to_owned(), generation: Generation(generation), begun, _lock: Some(lock) };
+        if is_new {
+            // The marker comes first: from now on the folder is ours to empty. The run that begins puts it on the disk.
+            put(&folder.path.join(MARKER), &folder.marker(folder.generation)?)?;
+        }
         PASSING.iter().try_for_each(|name| remove(&folder.path.join(name)))?;
         Ok(folder)
     }
@@ -87,9 +89,12 @@ impl DataFolder {
     /// # Errors
     /// When the folder cannot be written.
     pub fn begin(&self, generation: Generation) -> Result<()> {
+        replace(&self.path.join(MARKER), &self.marker(generation)?)
+    }
+
+    fn marker(&self, generation: Generation) -> Result<Vec<u8>> {
         let marker = Marker { job: self.job.clone(), generation: generation.0, begun: self.begun.clone() };
-        let marker = serde_json::to_vec(&marker)?;
-        replace(&self.path.join(MARKER), &marker)
+        Ok(serde_json::to_vec(&marker)?)
     }
 
     /// Removes the results of earlier runs.
@@ -188,7 +193,9 @@ impl DataFolder {
 fn read_marker(path: &Path, job: &str) -> Result<Option<Marker>> {
     let Ok(bytes) = fs::read(path.join(MARKER)) else {
         let mut entries = fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
-        if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != "lock")) {
+        // What the first run leaves behind that ends before its marker is there.
+        let begun = ["lock", "proxima.part"];
+        if entries.any(|entry| entry.is_ok_and(|entry| begun.iter().all(|name| entry.file_name() != *name))) {
             bail!("{} is not empty and not a data folder of proxima; choose another --data", path.display());
         }
         return Ok(None);
@@ -266,6 +273,16 @@ mod tests {
         folder.clear().unwrap();
         assert!(!folder.indexes().exists() && !folder.key_values().exists());
         assert!(path.join("notes.txt").exists());
+    }
+
+    #[test]
+    fn a_folder_whose_first_run_ended_at_once_is_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["lock", "proxima.part"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let folder = DataFolder::open(dir.path(), "mall").unwrap();
+        assert_eq!(folder.generation(), Generation(0));
     }
 
     #[test]

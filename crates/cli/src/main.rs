@@ -7,5 +7,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     allocator::set_up();
-    proxima_cli::main(Functions::new())
+    let code = proxima_cli::main(Functions::new());
+    allocator::leave();
+    code
 }

@@ -65,10 +65,9 @@ struct Part {
     len: usize,
 }
 
-/// Up to so many workers, the rows of each are found by a pass of its own, which keeps the end of its list in a
-/// register. One pass that writes to all lists waits for their lengths, changed a moment ago: as long as some six such
-/// passes take.
-const PASSES: usize = 6;
+/// Up to so many workers, a pass for each two of them finds their rows, and keeps the ends of their lists in registers. One
+/// pass that writes to all lists waits for their lengths, changed a moment ago: as long as some three such passes take.
+const PAIRS: usize = 3;
 
 impl ByKey {
     pub(crate) fn new(columns: Vec<usize>, peers: usize) -> Self {
@@ -86,8 +85,10 @@ impl ByKey {
             part.rows.resize(part.rows.len().max(hashes.len()), 0);
             part.len = 0;
         }
-        if self.parts.len() <= PASSES {
-            self.parts.iter_mut().for_each(|part| part.find(hashes));
+        if self.parts.len() <= 2 * PAIRS {
+            let (pairs, single) = self.parts.as_chunks_mut::<2>();
+            pairs.iter_mut().for_each(|pair| Part::find(pair, hashes));
+            single.as_chunks_mut::<1>().0.iter_mut().for_each(|part| Part::find(part, hashes));
             return;
         }
         for (row, &hash) in hashes.iter().enumerate() {
@@ -101,14 +102,21 @@ impl ByKey {
 
 impl Part {
     /// Each row is put down, and the next one over it where it is another worker's: so there is no branch to guess.
-    fn find(&mut self, hashes: &[u64]) {
-        let (groups, rows) = (self.groups.clone(), &mut self.rows[..hashes.len()]);
-        let mut len = 0;
+    fn find<const N: usize>(parts: &mut [Self; N], hashes: &[u64]) {
+        let mut lens = [0; N];
+        let owned = parts.each_ref().map(|part| (part.groups.start, part.groups.len() as u16));
+        let rows = parts.each_mut().map(|part| &mut part.rows[..hashes.len()]);
         for (row, &hash) in hashes.iter().enumerate() {
-            rows[len] = row as u32;
-            len += usize::from(groups.contains(&KeyGroup::of(hash, KEY_GROUPS).0));
+            let KeyGroup(group) = KeyGroup::of(hash, KEY_GROUPS);
+            for at in 0..N {
+                let (first, count) = owned[at];
+                rows[at][lens[at]] = row as u32;
+                lens[at] += usize::from(group.wrapping_sub(first) < count);
+            }
         }
-        self.len = len;
+        for (part, len) in parts.iter_mut().zip(lens) {
+            part.len = len;
+        }
     }
 }
 
@@ -214,7 +222,7 @@ mod tests {
     #[test]
     fn each_row_goes_to_the_owner_of_its_key_in_order() {
         let hashes: Vec<u64> = (0..1_000u64).map(|row| row.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
-        for peers in [1, 2, 3, PASSES, PASSES + 1, 64] {
+        for peers in [1, 2, 3, 2 * PAIRS, 2 * PAIRS + 1, 64] {
             let mut by_key = ByKey::new(vec![0], peers);
             // A longer batch first: nothing of it may be left in a shorter one.
             for hashes in [&hashes[..], &hashes[..100], &[]] {
