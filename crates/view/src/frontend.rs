@@ -6,6 +6,7 @@
 use crate::assign::insert;
 use crate::build::Builder;
 use crate::catalog::{Catalog, Relation};
+use crate::names;
 use crate::needs::nested_fields;
 use crate::plan::{EventTime, HeldColumns, Options, Plan, Query, QuerySource, Table, Target};
 use crate::problem::{Origin, Problem, Refusal};
@@ -223,22 +224,30 @@ impl Planner {
 
     fn plan(&mut self, step: &Step, query: &ast::Query) -> Option<LogicalPlan> {
         let refusals = syntax::check(query, &self.catalog);
-        let refused = !refusals.is_empty();
+        let refused: Vec<_> = refusals.iter().map(|refusal| refusal.place).collect();
+        let supported = refusals.is_empty();
         refusals.into_iter().for_each(|refusal| self.refuse(step, refusal));
-        if refused || reads_any(query, &self.broken) {
+        if reads_any(query, &self.broken) {
             return None;
         }
         let mut marked = query.clone();
         syntax::mark_lookups(&mut marked);
-        match analyse(&self.catalog, marked) {
-            Ok(plan) => Some(plan),
-            Err(error) => {
-                let refusal = Refusal::from(error);
-                let place = refusal.about().and_then(|word| syntax::place_of(query, word));
-                self.refuse(step, refusal.at(place));
-                None
+        if supported {
+            match analyse(&self.catalog, marked.clone()) {
+                Ok(plan) => return Some(plan),
+                Err(error) if names::missing(&error).is_some() => {}
+                Err(error) => {
+                    let refusal = Refusal::from(error);
+                    let place = refusal.about().and_then(|word| syntax::place_of(query, word));
+                    self.refuse(step, refusal.at(place));
+                    return None;
+                }
             }
         }
+        for refusal in names::unknown_names(&self.catalog, marked, &refused) {
+            self.refuse(step, refusal);
+        }
+        None
     }
 
     fn renamed(&mut self, step: &Step, plan: LogicalPlan, columns: &[Ident]) -> Option<LogicalPlan> {

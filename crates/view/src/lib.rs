@@ -21,6 +21,7 @@ mod functions;
 mod kernels;
 mod lower;
 mod meaning;
+mod names;
 mod needs;
 pub mod operators;
 mod plan;

@@ -1,6 +1,6 @@
 //! What is wrong with a job's SQL: said with its place, and with what to write instead.
 
-use datafusion_common::DataFusionError;
+use datafusion_common::{Column, DataFusionError, SchemaError};
 use datafusion_sql::sqlparser::tokenizer::{Location, Span};
 use std::fmt;
 
@@ -109,6 +109,11 @@ impl From<DataFusionError> for Refusal {
         let place = error.diagnostic().and_then(|diagnostic| diagnostic.span).and_then(|span| {
             (span.start.line > 0).then_some(Place { line: span.start.line, column: span.start.column })
         });
+        if let DataFusionError::SchemaError(schema, _) = error.find_root()
+            && let SchemaError::FieldNotFound { field, valid_fields } = schema.as_ref()
+        {
+            return Self { place, ..missing_column(field, valid_fields, &error.to_string()) };
+        }
         let message = plain_message(&error);
         let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
         let advice = if says(&["unique expression names"]) {
@@ -121,6 +126,24 @@ impl From<DataFusionError> for Refusal {
         Self { place, message, advice }
     }
 }
+
+/// Which column is missing, and which may be meant: the one that the planner guesses, or any.
+fn missing_column(missed: &Column, there_are: &[Column], told: &str) -> Refusal {
+    let refusal = Refusal::new(format!("there is no column {}", missed.flat_name()));
+    let guess = told.split_once("Did you mean '").and_then(|(_, guess)| guess.split_once("'?"));
+    if let Some((guess, _)) = guess {
+        return refusal.advise(format!("did you mean {}?", guess.replace('"', "")));
+    }
+    let names: Vec<&str> = there_are.iter().map(Column::name).take(COLUMNS_TOLD).collect();
+    let more = if there_are.len() > names.len() { ", …" } else { "" };
+    match names[..] {
+        [] => refusal,
+        _ => refusal.advise(format!("there are {}{more}", names.join(", "))),
+    }
+}
+
+/// So many columns are named to who missed one.
+const COLUMNS_TOLD: usize = 20;
 
 /// What the planner's messages about types hold.
 const OF_TYPES: [&str; 5] =

@@ -238,3 +238,75 @@ fn all_problems_are_told_at_once_in_order() {
     let places: Vec<_> = told.iter().map(|(line, column, _)| (*line, *column)).collect();
     assert_eq!(places, [(1, 25), (2, 18), (3, 25), (3, 35)], "{told:?}");
 }
+
+/// The places of all problems of a view, and what each says is missing.
+#[track_caller]
+fn missed(query: &str, expected: &[(u64, u64, &str)]) {
+    let told = told(&format!("CREATE VIEW v AS\n{query}"));
+    let missed = |(line, column, text): (u64, u64, String)| {
+        let (message, _) = text.split_once(" | ").expect("advice stands behind the message");
+        (line, column, message.to_string())
+    };
+    let told: Vec<_> = told.into_iter().map(missed).collect();
+    let expected: Vec<_> = expected.iter().map(|&(line, column, name)| (line, column, name.to_string())).collect();
+    assert_eq!(told, expected, "{query}");
+}
+
+#[test]
+fn every_name_that_there_is_not_is_told() {
+    missed(
+        "SELECT Contry, upper(Nix) AS n, coutn(Naught) AS c\nFROM orders WHERE Country = Qty AND orders.Pay > 3",
+        &[
+            (2, 8, "there is no column Contry"),
+            (2, 22, "there is no column Nix"),
+            (2, 33, "there is no function coutn()"),
+            (3, 29, "there is no column Qty"),
+            (3, 37, "there is no column orders.Pay"),
+        ],
+    );
+    // A column that a subquery should have had is missing there alone.
+    missed(
+        "SELECT s.Contry, s.Contry || 'a' AS two\nFROM (SELECT Contry, Quantity FROM orders) AS s WHERE Missing = 1",
+        &[(3, 14, "there is no column Contry"), (3, 55, "there is no column Missing")],
+    );
+    missed(
+        "SELECT Country, count(DISTINCT Who) AS n FROM orders\nGROUP BY Country, Place HAVING count(*) > Least",
+        &[(2, 32, "there is no column Who"), (3, 19, "there is no column Place"), (3, 43, "there is no column Least")],
+    );
+    missed(
+        "SELECT a.Country, b.Nix FROM orders AS a\nJOIN orders AS b ON a.Country = b.Contry AND a.Quantity = c.Quantity",
+        &[
+            (2, 19, "there is no column b.Nix"),
+            (3, 33, "there is no column b.Contry"),
+            (3, 59, "there is no column c.Quantity"),
+        ],
+    );
+    missed(
+        "SELECT Contry, ROW_NUMBER() OVER (PARTITION BY Nix ORDER BY Sold) AS n FROM orders\nUNION ALL SELECT Land, 1 AS n FROM orders",
+        &[
+            (2, 8, "there is no column Contry"),
+            (2, 48, "there is no column Nix"),
+            (2, 61, "there is no column Sold"),
+            (3, 18, "there is no column Land"),
+        ],
+    );
+}
+
+#[test]
+fn every_field_that_there_is_not_is_told() {
+    missed(
+        "SELECT mid, common['nope'] AS n, common.os, common['device']['maker'] AS m, common.nix AS x\nFROM clicks",
+        &[
+            (2, 13, "Field nope not found in struct"),
+            (2, 45, "Field maker not found in struct"),
+            (2, 77, "Field nix not found in struct"),
+        ],
+    );
+}
+
+#[test]
+fn what_there_is_where_a_name_is_missing() {
+    refused_view("SELECT Zzz FROM orders", 8, &["there is no column Zzz", "there are InvoiceNo, StockCode,"]);
+    refused_view("SELECT Contry FROM orders", 8, &["there is no column Contry", "did you mean orders.Country?"]);
+    refused_view("SELECT o.Contry FROM orders AS o", 8, &["there is no column o.Contry", "did you mean o.Country?"]);
+}
