@@ -4,12 +4,17 @@ use anyhow::{Context, Result, bail};
 use proxima_event::{Epoch, Generation};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// What tells our folder from any other, and which run wrote it last.
 const MARKER: &str = "proxima.json";
+/// The marker while it is written; see [`write`].
+const MARKER_PART: &str = "proxima.part";
+/// Held by the run that uses the folder.
+const LOCK: &str = "lock";
 /// What runs make. Nothing else in the folder is ever removed, but for the checkpoints by those who keep them.
 const RESULTS: [&str; 3] = ["index", "kv.redb", "rejected"];
 /// What is true of one run only.
@@ -194,8 +199,8 @@ fn read_marker(path: &Path, job: &str) -> Result<Option<Marker>> {
     let Ok(bytes) = fs::read(path.join(MARKER)) else {
         let mut entries = fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
         // What the first run leaves behind that ends before its marker is there.
-        let begun = ["lock", "proxima.part"];
-        if entries.any(|entry| entry.is_ok_and(|entry| begun.iter().all(|name| entry.file_name() != *name))) {
+        let is_ours = |name: OsString| name == LOCK || name == MARKER_PART;
+        if entries.any(|entry| entry.is_ok_and(|entry| !is_ours(entry.file_name()))) {
             bail!("{} is not empty and not a data folder of proxima; choose another --data", path.display());
         }
         return Ok(None);
@@ -209,7 +214,7 @@ fn read_marker(path: &Path, job: &str) -> Result<Option<Marker>> {
 }
 
 fn lock(path: &Path) -> Result<File> {
-    let name = path.join("lock");
+    let name = path.join(LOCK);
     let file = File::create(&name).with_context(|| format!("cannot write {}", name.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -278,7 +283,8 @@ mod tests {
     #[test]
     fn a_folder_whose_first_run_ended_at_once_is_ours() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["lock", "proxima.part"] {
+        assert_eq!(Path::new(MARKER).with_extension("part"), Path::new(MARKER_PART));
+        for name in [LOCK, MARKER_PART] {
             fs::write(dir.path().join(name), "").unwrap();
         }
         let folder = DataFolder::open(dir.path(), "mall").unwrap();

@@ -37,9 +37,9 @@ pub(crate) fn unknown_names(catalog: &Catalog, mut query: Query, refused: &[Opti
     let mut refusals: Vec<Refusal> = Vec::new();
     while let Err(error) = analyse(catalog, query.clone()) {
         let Some(name) = missing(&error) else { break };
-        let refusal = Refusal::from(error).at(lone_place(&query, &name));
-        let place = refusal.place;
-        refusals.push(refusal);
+        let refusal = Refusal::from(error);
+        let place = refusal.place.or_else(|| lone_place(&query, &name));
+        refusals.push(refusal.at(place));
         if !place.is_some_and(|place| blank(&mut query, place)) {
             break;
         }
