@@ -7,18 +7,21 @@
 //!   its beginning;
 //! - *copy and truncate*: the file is shorter than what was read of it, or begins otherwise, and is read anew. The path
 //!   should not match the copies, for these are new files;
-//! - *packed files* are read once their size rests; one that ends too early is read on when it has grown.
+//! - *packed files* are read once their size rests; one that ends too early is read on when it has grown. A packed copy
+//!   waits until the file that it was made of is gone, and goes on where that one was left.
 
 use super::config::FileConfig;
+use super::copies::{DELETED, is_copy_of_gone, is_named_after, is_within};
 use super::discover::{Found, in_folder, look_again};
-use super::identity::Key;
-use super::resume::{self, folder_of};
+use super::identity::{Identity, Key};
+use super::resume::{self, Assigned, folder_of};
 use super::stream::Compression;
 use super::track::{Halt, Track};
 use proxima_event::{Intake, Position, SourceError};
 use std::collections::HashMap;
 use std::fs::Metadata;
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -79,6 +82,15 @@ struct Follower<'a> {
     intake: &'a dyn Intake,
     /// In the order in which they are read: those that were rotated away first.
     files: Vec<Followed>,
+    /// Plain files that are gone, the last of each name, in the order in which they went.
+    gone: Vec<Gone>,
+}
+
+/// A plain file that is gone, and how far it was read.
+struct Gone {
+    path: PathBuf,
+    identity: Identity,
+    taken: u64,
 }
 
 /// One file that is followed.
@@ -92,6 +104,18 @@ struct Followed {
     read: Option<Stamp>,
     /// Since when it is quiet, if it is not among the files that are to be read any more.
     rotated: Option<Instant>,
+    copy: Copy,
+}
+
+/// What is known of a packed file before it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Copy {
+    /// Nothing, or that it is none of a file that is there.
+    No,
+    /// It was not whole, when it was as this says.
+    Unclear(Stamp),
+    /// It is a copy of this file.
+    Of(Key),
 }
 
 /// What changes when a file is written to.
@@ -109,31 +133,46 @@ impl From<&Metadata> for Stamp {
 
 impl<'a> Follower<'a> {
     fn new(config: &'a FileConfig, files: &[Found], intake: &'a dyn Intake) -> Result<Self, SourceError> {
-        let mut follower = Self { config, intake, files: Vec::new() };
-        for (found, offset) in resume::assign(config, files)? {
-            follower.take_up(&found, offset, true)?;
+        let mut follower = Self { config, intake, files: Vec::new(), gone: Vec::new() };
+        for assigned in resume::assign(config, files)? {
+            follower.take_up(assigned, true)?;
+        }
+        for place in 0..follower.files.len() {
+            if follower.files[place].is_packed() && !follower.waits(place) {
+                follower.files[place].track.announce(intake);
+            }
         }
         Ok(follower)
     }
 
     /// Takes up a file, if there is something in it: an empty one has no identity yet.
-    fn take_up(&mut self, found: &Found, offset: u64, at_rest: bool) -> Result<(), SourceError> {
+    fn take_up(&mut self, assigned: Assigned, at_rest: bool) -> Result<(), SourceError> {
+        let Assigned { found, offset, original } = assigned;
         if found.metadata.len() == 0 {
             return Ok(());
         }
-        let track = match Track::new(self.config, found, offset) {
+        let mut track = match Track::new(self.config, &found, offset) {
             Err(error) if is(&error, ErrorKind::NotFound) => return Ok(()),
             track => track?,
         };
-        track.announce(self.intake);
-        track.report_size(found.metadata.len(), self.intake);
-        self.files.push(Followed { track, seen: (&found.metadata).into(), at_rest, read: None, rotated: None });
+        track.original = original;
+        // A packed one may be a copy: it is announced when that is known.
+        if track.compression == Compression::None {
+            track.announce(self.intake);
+            track.report_size(found.metadata.len(), self.intake);
+        }
+        let seen = (&found.metadata).into();
+        self.files.push(Followed { track, seen, at_rest, read: None, rotated: None, copy: Copy::No });
         Ok(())
     }
 
     /// Reads what came since the last look.
     fn read(&mut self) -> Result<(), Halt> {
-        for file in &mut self.files {
+        for place in 0..self.files.len() {
+            if self.waits(place) {
+                continue;
+            }
+            let file = &mut self.files[place];
             match file.read(self.intake) {
                 // It went since the last look: the next one tells where.
                 Err(Halt::Failed(error)) if is(&error, ErrorKind::NotFound) => {}
@@ -141,6 +180,39 @@ impl<'a> Follower<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a packed file waits for the one that it is a copy of. Once that is gone it goes on where that was left.
+    fn waits(&mut self, place: usize) -> bool {
+        let packed = &self.files[place];
+        if !packed.is_packed() || !packed.at_rest || packed.read == Some(packed.seen) || packed.track.passed() > 0 {
+            return false;
+        }
+        if let Copy::Of(_) = packed.copy {
+            return true;
+        }
+        let path = &packed.track.path;
+        let is_plain = |file: &&Followed| !file.is_packed();
+        let is_named = |file: &&Followed| is_named_after(path, &file.track.path, file.rotated.is_none());
+        for original in self.files.iter().filter(is_plain).filter(is_named) {
+            if packed.copy == Copy::Unclear(packed.seen) {
+                return true;
+            }
+            let key = original.track.identity.key;
+            let copy = match original.track.handle().and_then(|plain| is_within(path, &plain)) {
+                Ok(false) => continue,
+                Ok(true) => Copy::Of(key),
+                Err(_) => Copy::Unclear(packed.seen),
+            };
+            self.files[place].copy = copy;
+            return true;
+        }
+        let is_of = |gone: &&Gone| is_copy_of_gone(path, (&gone.path, &gone.identity), gone.taken);
+        if let Some(at) = self.gone.iter().rposition(|gone| is_of(&gone)) {
+            let Gone { taken, .. } = self.gone.remove(at);
+            self.files[place].track.go_on_at(taken);
+        }
+        false
     }
 
     /// Looks what became of the files, and whether there are others.
@@ -155,35 +227,58 @@ impl<'a> Follower<'a> {
         let mut known: HashMap<Key, Followed> =
             std::mem::take(&mut self.files).into_iter().map(|file| (file.track.identity.key, file)).collect();
         let mut here: Vec<Option<Followed>> = Vec::with_capacity(found.len());
+        let mut gone = Vec::new();
         for found in &found {
-            let file = known.remove(&found.key).map(|file| file.found_again(found, self.intake));
-            here.push(file.transpose()?.flatten());
+            let mut file = known.remove(&found.key);
+            if let Some(same) = &mut file
+                && !same.is_found_again(found, self.intake)?
+            {
+                gone.extend(file.take());
+            }
+            here.push(file);
         }
         // Before new files are taken up: they may have the names of those that were rotated away.
-        self.files = self.rotate(known)?;
+        self.files = self.rotate(known, &mut gone)?;
+        for file in gone.into_iter().filter(|file| !file.is_packed()) {
+            let gone = Gone::from(file);
+            here.iter_mut().flatten().for_each(|file| file.inherit(&gone));
+            self.gone.retain(|earlier| earlier.path != gone.path);
+            self.gone.push(gone);
+        }
         for (found, file) in found.iter().zip(here) {
             match file {
                 Some(file) => self.files.push(file),
-                None => self.take_up(found, 0, false)?,
+                None => self.take_up(Assigned { found: found.clone(), offset: 0, original: None }, false)?,
             }
         }
         Ok(())
     }
 
     /// The files that are not to be read any more but are not finished yet, the oldest first.
-    fn rotate(&self, gone: HashMap<Key, Followed>) -> Result<Vec<Followed>, Halt> {
+    fn rotate(&self, missing: HashMap<Key, Followed>, gone: &mut Vec<Followed>) -> Result<Vec<Followed>, Halt> {
         let mut rotated = Vec::new();
-        for file in gone.into_values() {
-            rotated.extend(file.gone(self.config, self.intake)?);
+        for mut file in missing.into_values() {
+            let is_finished = file.is_finished(self.config, self.intake)?;
+            if is_finished { &mut *gone } else { &mut rotated }.push(file);
         }
         rotated.sort_by_key(|file| (file.seen.modified, file.track.identity.key));
         Ok(rotated)
     }
 }
 
+impl From<Followed> for Gone {
+    fn from(Followed { track, .. }: Followed) -> Self {
+        Self { taken: track.passed(), identity: track.identity, path: track.path }
+    }
+}
+
 impl Followed {
-    /// What becomes of a file that was found again: nothing if it was written anew.
-    fn found_again(mut self, found: &Found, intake: &dyn Intake) -> Result<Option<Self>, Halt> {
+    fn is_packed(&self) -> bool {
+        self.track.compression != Compression::None
+    }
+
+    /// Whether a file that was found again is the same: if it was written anew, what it held is gone.
+    fn is_found_again(&mut self, found: &Found, intake: &dyn Intake) -> Result<bool, Halt> {
         let stamp = Stamp::from(&found.metadata);
         self.at_rest = stamp == self.seen;
         self.rotated = None;
@@ -194,15 +289,23 @@ impl Followed {
             self.seen = stamp;
             if self.is_written_anew()? {
                 self.track.finish(intake)?;
-                return Ok(None);
+                return Ok(false);
             }
             self.track.report_size(stamp.len, intake);
         }
-        Ok(Some(self))
+        Ok(true)
+    }
+
+    /// A copy goes on where the file was left that it was made of.
+    fn inherit(&mut self, gone: &Gone) {
+        if self.copy == Copy::Of(gone.identity.key) {
+            self.copy = Copy::No;
+            self.track.go_on_at(gone.taken);
+        }
     }
 
     fn is_written_anew(&mut self) -> Result<bool, SourceError> {
-        if self.track.compression == Compression::None && self.seen.len < self.track.taken() {
+        if !self.is_packed() && self.seen.len < self.track.taken() {
             return Ok(true);
         }
         let identity = self.track.identity;
@@ -214,40 +317,43 @@ impl Followed {
         identity.is_of(file).map(|same| !same).map_err(|error| super::io_error("read", &self.track.path, error))
     }
 
-    /// What becomes of a file that is not to be read any more: it is read on for a while by its open handle.
-    fn gone(mut self, config: &FileConfig, intake: &dyn Intake) -> Result<Option<Self>, Halt> {
+    /// Whether a file that is not to be read any more is finished: it is read on for a while by its open handle.
+    fn is_finished(&mut self, config: &FileConfig, intake: &dyn Intake) -> Result<bool, Halt> {
         let before = self.seen;
         if let Some(metadata) = self.track.metadata() {
             self.seen = Stamp::from(&metadata);
         }
         match self.rotated {
-            None => Ok(self.begin_rotated(intake)),
-            Some(since) if self.seen == before && since.elapsed() >= config.rotated => {
-                self.track.finish(intake)?;
-                self.track.report_end(intake);
-                Ok(None)
+            None => {
+                if self.begin_rotated(intake) {
+                    return Ok(false);
+                }
             }
-            Some(since) => {
+            Some(since) if self.seen != before || since.elapsed() < config.rotated => {
                 self.rotated = Some(if self.seen == before { since } else { Instant::now() });
-                Ok(Some(self))
+                return Ok(false);
             }
+            Some(_) => {}
         }
+        self.track.finish(intake)?;
+        self.track.report_end(intake);
+        Ok(true)
     }
 
-    /// Looks for the new name of a file. If it was closed and has none, there is nothing to read.
-    fn begin_rotated(mut self, intake: &dyn Intake) -> Option<Self> {
+    /// Looks for the new name of a file. If it was closed and has none, there is nothing more to read.
+    fn begin_rotated(&mut self, intake: &dyn Intake) -> bool {
         let key = self.track.identity.key;
         let beside = in_folder(&folder_of(&self.track.path)).unwrap_or_default();
         match beside.into_iter().find(|found| found.key == key) {
             Some(found) => self.track.rename(found.path, intake),
             None if self.track.is_open() => {
-                let name = format!("{} (deleted)", self.track.path.display());
+                let name = format!("{}{DELETED}", self.track.path.display());
                 self.track.rename(name.into(), intake);
             }
-            None => return None,
+            None => return false,
         }
         self.rotated = Some(Instant::now());
-        Some(self)
+        true
     }
 
     fn read(&mut self, intake: &dyn Intake) -> Result<(), Halt> {
@@ -255,10 +361,10 @@ impl Followed {
             self.close_if_quiet();
             return Ok(());
         }
-        match self.track.compression {
-            Compression::None => self.read_plain(intake),
-            _ if self.at_rest => self.read_packed(intake),
-            _ => Ok(()),
+        match self.is_packed() {
+            false => self.read_plain(intake),
+            true if self.at_rest => self.read_packed(intake),
+            true => Ok(()),
         }
     }
 
@@ -271,6 +377,9 @@ impl Followed {
 
     fn read_packed(&mut self, intake: &dyn Intake) -> Result<(), Halt> {
         self.read = Some(self.seen);
+        if !self.track.announced {
+            self.track.announce(intake);
+        }
         match self.track.reread_available(intake) {
             Err(Halt::Failed(error)) if is(&error, ErrorKind::UnexpectedEof) => {
                 tracing::warn!(%error, "the file is not whole yet; waiting for the rest of it");

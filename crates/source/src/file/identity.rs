@@ -10,9 +10,6 @@ use std::num::ParseIntError;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::str::FromStr;
 
-/// How much of the beginning is looked at: more than one record of most files, less than a page of the disk.
-const FRONT_BYTES: usize = 256;
-
 /// A file as the system numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key {
@@ -41,6 +38,9 @@ struct Front {
 }
 
 impl Identity {
+    /// How much of the beginning is looked at: more than one record of most files, less than a page of the disk.
+    pub(super) const FRONT_BYTES: usize = 256;
+
     /// The identity of an open file.
     pub(super) fn of(file: &File) -> io::Result<Self> {
         Ok(Self { key: Key::from(&file.metadata()?), front: Front::of(&read_front(file)?) })
@@ -56,9 +56,14 @@ impl Identity {
         Ok(self.front.begins(&read_front(file)?))
     }
 
+    /// Whether these bytes begin as the file with this identity did.
+    pub(super) fn is_front(&self, bytes: &[u8]) -> bool {
+        self.front.begins(bytes)
+    }
+
     /// The same identity with more of the beginning, now that there is more of it.
     pub(super) fn grown(&self, file: &File) -> io::Result<Option<Self>> {
-        if self.front.len == FRONT_BYTES {
+        if self.front.len == Identity::FRONT_BYTES {
             return Ok(None);
         }
         // One read serves both: between two the file may be written anew.
@@ -81,9 +86,9 @@ impl Front {
 
 /// The first bytes of a file, wherever it is being read.
 fn read_front(file: &File) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; FRONT_BYTES];
+    let mut bytes = vec![0; Identity::FRONT_BYTES];
     let mut len = 0;
-    while len < FRONT_BYTES {
+    while len < Identity::FRONT_BYTES {
         match file.read_at(&mut bytes[len..], len as u64) {
             Ok(0) => break,
             Ok(read) => len += read,
@@ -114,7 +119,7 @@ impl FromStr for Identity {
         let mut parts = text.splitn(4, '-').map(|part| u64::from_str_radix(part, 16));
         let mut next = || parts.next().unwrap_or_else(|| u64::from_str_radix("", 16));
         let key = Key { device: next()?, inode: next()? };
-        Ok(Self { key, front: Front { len: (next()? as usize).min(FRONT_BYTES), digest: next()? } })
+        Ok(Self { key, front: Front { len: (next()? as usize).min(Identity::FRONT_BYTES), digest: next()? } })
     }
 }
 

@@ -4,9 +4,10 @@
 //! [`reader`] cuts it into chunks of whole records ([`frame`] knows where these end) and the chunks are offered to the
 //! engine. Plain files of lines that are read once are only planned, in [`ranges`], and read by the workers. One thread
 //! reads all files in the order of their names. A position is the [`identity`] of a file and an
-//! offset in its unpacked bytes; [`resume`] finds the file again, even after rotation.
+//! offset in its unpacked bytes; [`resume`] finds the file again, even after rotation, and [`copies`] when it was packed.
 
 mod config;
+mod copies;
 mod discover;
 mod follow;
 mod frame;
@@ -67,8 +68,10 @@ impl Source for FileSource {
 /// Reads all files to their ends. They are closed while they wait: there may be more than a process can hold open.
 fn read_once(config: &FileConfig, files: &[Found], cuts: &[Vec<Position>], intake: &dyn Intake) -> Result<(), Halt> {
     let mut tracks = Vec::with_capacity(files.len());
-    for (found, offset) in resume::assign(config, files)? {
-        let mut track = Track::new(config, &found, offset)?;
+    for assigned in resume::assign(config, files)? {
+        let found = &assigned.found;
+        let mut track = Track::new(config, found, assigned.offset)?;
+        track.original = assigned.original;
         track.announce(intake);
         track.report_size(found.metadata.len(), intake);
         track.close();

@@ -1,12 +1,13 @@
 //! Which file goes on where: the positions of an earlier run are given to the files that they belong to.
 
 use super::config::FileConfig;
+use super::copies::is_copy_of_gone;
 use super::discover::{Found, in_folder};
-use super::identity::Identity;
+use super::identity::{Identity, Key};
 use super::io_error;
 use super::track::{Halt, Track};
 use proxima_event::{Intake, Position, SourceError};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -16,18 +17,51 @@ struct Known<'a> {
     identity: Identity,
 }
 
+/// A file and where reading of it goes on.
+pub(super) struct Assigned {
+    pub found: Found,
+    pub offset: u64,
+    /// The file whose position this is, if that was packed since.
+    pub original: Option<Key>,
+}
+
 /// The files with the offsets at which reading goes on: files that were rotated away since come first, for they are
 /// the older ones; then all that were found, in their order.
-pub(super) fn assign(config: &FileConfig, files: &[Found]) -> Result<Vec<(Found, u64)>, SourceError> {
+pub(super) fn assign(config: &FileConfig, files: &[Found]) -> Result<Vec<Assigned>, SourceError> {
     let mut known: Vec<Known<'_>> = config.resume.iter().map(Known::new).collect::<Result<_, _>>()?;
-    let mut found = Vec::with_capacity(files.len());
-    for file in files {
-        let offset = take_position(&mut known, file)?;
-        found.push((file.clone(), offset));
+    let mut all = Vec::with_capacity(files.len());
+    for found in files {
+        let offset = take_position(&mut known, found)?;
+        all.push(Assigned { found: found.clone(), offset, original: None });
     }
-    let mut all = rotated_away(config, files, &mut known)?;
-    all.extend(found);
-    Ok(all)
+    let mut rotated = rotated_away(config, files, &mut known)?;
+    for file in all.iter_mut().filter(|file| file.offset == 0) {
+        file.take_over(&mut known);
+    }
+    for lost in known {
+        tracing::warn!(partition = %lost.position.partition, "the file that a position belongs to is gone");
+    }
+    rotated.extend(all);
+    Ok(rotated)
+}
+
+impl Assigned {
+    /// Takes over the position of a file that is gone, if this is a packed copy of it. Of several files the one that was read
+    /// least counts: rather twice than not at all.
+    fn take_over(&mut self, gone: &mut Vec<Known<'_>>) {
+        let mut furthest = BTreeMap::<Key, u64>::new();
+        for Known { position, identity } in gone.iter() {
+            let Position { partition, offset, .. } = position;
+            if is_copy_of_gone(&self.found.path, (Path::new(&*partition.name), identity), *offset) {
+                let furthest = furthest.entry(identity.key).or_default();
+                *furthest = (*furthest).max(*offset);
+            }
+        }
+        if let Some((key, offset)) = furthest.into_iter().min_by_key(|(_, offset)| *offset) {
+            gone.retain(|known| known.identity.key != key);
+            (self.offset, self.original) = (offset, Some(key));
+        }
+    }
 }
 
 impl<'a> Known<'a> {
@@ -47,9 +81,13 @@ impl<'a> Known<'a> {
     }
 
     /// Whether the position is one of the file that is read here.
-    fn is_of_track(&self, track: &Track) -> bool {
+    fn is_of_track(&self, track: &mut Track) -> Result<bool, SourceError> {
         let (own, other) = (self.identity.key, track.identity.key);
-        own == other || self.path() == track.path && own.inode == other.inode
+        let same_key = own == other || self.path() == track.path && own.inode == other.inode;
+        // The number of a file that is gone is given again.
+        let begins =
+            same_key && self.identity.begins(track.file()?).map_err(|error| io_error("read", &track.path, error))?;
+        Ok(begins || Some(own) == track.original)
     }
 
     fn lost(&self) -> SourceError {
@@ -95,7 +133,7 @@ fn rotated_away(
     config: &FileConfig,
     files: &[Found],
     known: &mut Vec<Known<'_>>,
-) -> Result<Vec<(Found, u64)>, SourceError> {
+) -> Result<Vec<Assigned>, SourceError> {
     let is_read = |path: &Path| config.paths.iter().chain(files.iter().map(|file| &file.path)).any(|read| read == path);
     let folders: BTreeSet<PathBuf> =
         known.iter().map(Known::path).filter(|path| is_read(path)).map(folder_of).collect();
@@ -104,14 +142,11 @@ fn rotated_away(
         for found in in_folder(&folder).unwrap_or_default() {
             let offset = take_position(known, &found)?;
             if offset > 0 && offset < found.metadata.len() {
-                all.push((found, offset));
+                all.push(Assigned { found, offset, original: None });
             }
         }
     }
-    for lost in known {
-        tracing::warn!(partition = %lost.position.partition, "the file that a position belongs to is gone");
-    }
-    all.sort_by_key(|(found, _)| found.metadata.modified().ok());
+    all.sort_by_key(|file| file.found.metadata.modified().ok());
     Ok(all)
 }
 
@@ -125,7 +160,13 @@ pub(super) fn replay<T>(
     let mut ends = Vec::with_capacity(cut.len());
     for position in cut {
         let known = Known::new(position)?;
-        let place = files.iter_mut().position(|file| known.is_of_track(track_of(file)));
+        let mut place = None;
+        for (at, file) in files.iter_mut().enumerate() {
+            if known.is_of_track(track_of(file))? {
+                place = Some(at);
+                break;
+            }
+        }
         ends.push((place.ok_or_else(|| known.lost())?, position.offset));
     }
     ends.sort_unstable();

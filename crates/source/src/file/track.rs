@@ -42,11 +42,15 @@ pub(super) struct Track {
     pub path: PathBuf,
     pub identity: Identity,
     pub compression: Compression,
+    /// The file that this one is a packed copy of, if that was being read.
+    pub original: Option<Key>,
     reader: Reader,
     /// Whether workers can read it, by ranges.
     in_ranges: bool,
     /// Where an earlier run left off: nothing before it is offered.
     resume: u64,
+    /// Whether the engine knows of the file.
+    pub announced: bool,
     /// Open while it is read, and as long as it is followed closely.
     file: Option<Arc<File>>,
     stream: Option<Stream>,
@@ -63,21 +67,45 @@ impl Track {
         let plain = compression == Compression::None;
         let resume = if plain { within(found, resume) } else { resume };
         let in_ranges = plain && config.framing == Framing::Lines;
-        Ok(Self { path, identity, compression, reader, in_ranges, resume, file: Some(file), stream: None })
+        Ok(Self {
+            path,
+            identity,
+            compression,
+            original: None,
+            reader,
+            in_ranges,
+            resume,
+            announced: false,
+            file: Some(file),
+            stream: None,
+        })
     }
 
     /// Announces the file where reading of it goes on.
-    pub(super) fn announce(&self, intake: &dyn Intake) {
+    pub(super) fn announce(&mut self, intake: &dyn Intake) {
+        self.announced = true;
         let offset = self.reader.offset().max(self.resume);
         let partition = Arc::clone(self.reader.partition());
         intake.open(Position { partition, identity: self.identity.to_string(), offset });
+    }
+
+    /// How many bytes were read, by this run or another, of the file or of the one that it is a copy of.
+    pub(super) fn passed(&self) -> u64 {
+        self.taken().max(self.resume)
+    }
+
+    /// Goes on at an offset: what is before it was read from the file that this one is a copy of.
+    pub(super) fn go_on_at(&mut self, offset: u64) {
+        self.resume = offset;
     }
 
     /// Goes on under another name: the file was renamed.
     pub(super) fn rename(&mut self, path: PathBuf, intake: &dyn Intake) {
         self.reader.rename(partition(&self.reader.partition().source, &path));
         self.path = path;
-        self.announce(intake);
+        if self.announced {
+            self.announce(intake);
+        }
     }
 
     /// Tells how far the file goes, if that can be known without reading it.
@@ -120,6 +148,11 @@ impl Track {
             self.file = Some(file);
         }
         Ok(self.file.as_ref().expect("it was opened above"))
+    }
+
+    /// The file, opened for a moment if it is not.
+    pub(super) fn handle(&self) -> io::Result<Arc<File>> {
+        self.file.as_ref().map_or_else(|| self.open_again(), |file| Ok(Arc::clone(file)))
     }
 
     /// Looks at the beginning of the file anew, now that there is more of it.
@@ -233,10 +266,7 @@ impl Track {
         if let Some(stream) = self.stream.take() {
             return Ok(stream);
         }
-        let file = match &self.file {
-            Some(file) => Arc::clone(file),
-            None => self.open_again()?,
-        };
+        let file = self.handle()?;
         self.file = Some(Arc::clone(&file));
         Stream::new(file, self.compression, self.taken())
     }

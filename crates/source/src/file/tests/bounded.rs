@@ -70,22 +70,12 @@ fn a_run_resumes_behind_any_chunk() {
         let first = FakeIntake::stopping_after(stop, 3);
         run(config.clone(), &first).unwrap();
         let second = FakeIntake::new(3);
-        run(config.clone().resuming(first.read(positions)), &second).unwrap();
+        run(config.clone().resuming(first.read(Notes::positions)), &second).unwrap();
         let mut lines = first.read(Notes::texts);
         lines.extend(second.read(Notes::texts));
         assert_eq!(lines, all, "stopped after {stop} chunks");
         second.read(|notes| notes.chunks.iter().for_each(check_line_number));
     }
-}
-
-/// What an engine would store: the last identity and offset of each partition.
-pub(super) fn positions(notes: &Notes) -> Vec<Position> {
-    let mut positions = notes.opened.clone();
-    for chunk in &notes.chunks {
-        let position = positions.iter_mut().find(|position| position.partition == chunk.partition).unwrap();
-        position.offset = chunk.end;
-    }
-    positions
 }
 
 /// In these files line n holds the n-th number of its file.
@@ -106,7 +96,7 @@ fn a_csv_file_gives_its_header_with_each_chunk() {
     let config = FileConfig::new("s", &path, Framing::CSV);
     run(config.clone(), &first).unwrap();
     let second = FakeIntake::new(1);
-    run(config.resuming(first.read(positions)), &second).unwrap();
+    run(config.resuming(first.read(Notes::positions)), &second).unwrap();
     let mut chunks = first.read(|notes| notes.chunks.clone());
     chunks.extend(second.read(|notes| notes.chunks.clone()));
     let mut records = Vec::new();
@@ -153,7 +143,7 @@ fn a_file_that_was_cut_off_and_written_anew_is_read_from_its_beginning() {
     run(FileConfig::new("s", &path, Framing::Lines), &first).unwrap();
     fs::write(&path, text(&numbers(0..30))).unwrap();
     let second = FakeIntake::new(1000);
-    run(FileConfig::new("s", &path, Framing::Lines).resuming(first.read(positions)), &second).unwrap();
+    run(FileConfig::new("s", &path, Framing::Lines).resuming(first.read(Notes::positions)), &second).unwrap();
     assert_eq!(second.read(Notes::texts), numbers(0..30));
 }
 
@@ -168,7 +158,7 @@ fn the_rest_of_a_file_that_was_rotated_meanwhile_is_read_first() {
     fs::rename(&path, folder.path().join("a.log.1")).unwrap();
     fs::write(&path, text(&numbers(10..20))).unwrap();
     let second = FakeIntake::new(1000);
-    run(config.resuming(first.read(positions)), &second).unwrap();
+    run(config.resuming(first.read(Notes::positions)), &second).unwrap();
     assert_eq!(second.read(Notes::texts), numbers(6..20));
 }
 

@@ -1,7 +1,10 @@
 //! Files that are followed: growth, new files, both ways of rotation, a prompt stop.
 
-use super::bounded::{gzip, numbers, positions, text};
+use super::bounded::{gzip, numbers, text};
 use super::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
@@ -157,6 +160,167 @@ fn packed_files_may_come_in_pieces_and_grow() {
     assert_eq!(following.intake.read(Notes::texts), numbers(0..1010));
 }
 
+/// Packs a file as `gzip` does: the copy is whole before the file goes.
+fn pack(following: &Following, from: &str, to: &str) {
+    let text = fs::read_to_string(following.path(from)).unwrap();
+    fs::write(following.path(to), gzip(&text)).unwrap();
+    fs::remove_file(following.path(from)).unwrap();
+}
+
+#[test]
+fn a_packed_copy_is_not_read_twice() {
+    let following = Following::new("a.log*", &[("a.log", "one\ntwo\n")]);
+    following.wait_for(&["one", "two"]);
+    for (n, next) in ["three", "four", "five"].into_iter().enumerate() {
+        if n > 1 {
+            fs::rename(following.path("a.log.1.gz"), following.path(&format!("a.log.{n}.gz"))).unwrap();
+        }
+        fs::rename(following.path("a.log"), following.path("a.log.1")).unwrap();
+        following.append("a.log", &format!("{next}\n"));
+        following.intake.wait(|notes| notes.texts().last() == Some(&next.to_owned()));
+        pack(&following, "a.log.1", "a.log.1.gz");
+        // Time for the copy to be taken up, and for the file that it was made of to be finished.
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    following.append("a.log", "six\n");
+    following.wait_for(&["one", "two", "three", "four", "five", "six"]);
+}
+
+/// A log that is rotated as `logrotate` does it with `compress`, at any moment, with restarts in between.
+#[test]
+fn each_line_counts_once_however_files_are_rotated_and_packed() {
+    for seed in 0..8 {
+        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        let mut following = Following::new("a.log*", &[("a.log", "line 0\n")]);
+        let (mut written, mut read, mut positions_by_name) = (1, Vec::new(), BTreeMap::new());
+        for _ in 0..40 {
+            match dice.random_range(0..10) {
+                0 => {
+                    // Not before the copies have taken over from their files.
+                    std::thread::sleep(Duration::from_millis(100));
+                    for n in (1..9).rev() {
+                        for ending in ["", ".gz"] {
+                            let name = |n| following.path(&format!("a.log.{n}{ending}"));
+                            let _ = fs::rename(name(n), name(n + 1));
+                        }
+                    }
+                    fs::rename(following.path("a.log"), following.path("a.log.1")).unwrap();
+                    following.append("a.log", &format!("line {written}\n"));
+                    written += 1;
+                }
+                1 => {
+                    let oldest = (1..10).rev().map(|n| format!("a.log.{n}")).find(|name| following.path(name).exists());
+                    if let Some(name) = oldest {
+                        let packed = gzip(&fs::read_to_string(following.path(&name)).unwrap());
+                        let (front, back) = packed.split_at(dice.random_range(0..packed.len()));
+                        fs::write(following.path(&format!("{name}.gz")), front).unwrap();
+                        std::thread::sleep(Duration::from_millis(dice.random_range(0..8)));
+                        let file = OpenOptions::new().append(true).open(following.path(&format!("{name}.gz")));
+                        file.unwrap().write_all(back).unwrap();
+                        std::thread::sleep(Duration::from_millis(dice.random_range(0..8)));
+                        fs::remove_file(following.path(&name)).unwrap();
+                        // One after the other.
+                        std::thread::sleep(Duration::from_millis(20));
+                    }
+                }
+                2 => {
+                    following.stop();
+                    read.extend(following.intake.read(Notes::texts));
+                    for position in following.intake.read(Notes::positions) {
+                        positions_by_name.insert(Arc::clone(&position.partition), position);
+                    }
+                    if dice.random() {
+                        following.append("a.log", &format!("line {written}\n"));
+                        written += 1;
+                    }
+                    following.start("a.log*", positions_by_name.values().cloned().collect());
+                }
+                _ => {
+                    following.append("a.log", &format!("line {written}\n"));
+                    written += 1;
+                }
+            }
+            std::thread::sleep(Duration::from_millis(dice.random_range(0..12)));
+        }
+        // Longer than a rotated file is waited for.
+        std::thread::sleep(Duration::from_millis(200));
+        let last = format!("line {written}");
+        following.append("a.log", &format!("{last}\n"));
+        following.intake.wait(|notes| notes.texts().contains(&last));
+        read.extend(following.intake.read(Notes::texts));
+        read.sort_unstable_by_key(|line| line.trim_start_matches("line ").parse::<u32>().unwrap());
+        let all: Vec<String> = (0..=written).map(|n| format!("line {n}")).collect();
+        assert_eq!(read, all, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_packed_copy_is_known_even_if_its_file_was_renamed_between_two_looks() {
+    for round in 0..20 {
+        let following = Following::new("a.log*", &[("a.log", "one\ntwo\n")]);
+        following.wait_for(&["one", "two"]);
+        following.append("a.log", "three\n");
+        if round % 2 == 0 {
+            following.wait_for(&["one", "two", "three"]);
+        }
+        fs::write(following.path("draft"), gzip("one\ntwo\nthree\n")).unwrap();
+        fs::rename(following.path("draft"), following.path("a.log.1.gz")).unwrap();
+        fs::remove_file(following.path("a.log")).unwrap();
+        following.append("a.log", "four\n");
+        std::thread::sleep(Duration::from_millis(100));
+        following.append("a.log", "five\n");
+        following.intake.wait(|notes| notes.texts().len() >= 5);
+        let mut read = following.intake.read(Notes::texts);
+        read.sort_unstable();
+        assert_eq!(read, ["five", "four", "one", "three", "two"], "round {round}");
+    }
+}
+
+#[test]
+fn a_packed_copy_beside_its_file_counts_once_and_another_file_of_that_name_counts() {
+    let following = Following::new("", &[("a.log", "one\n"), ("b.log", "two\n")]);
+    following.wait_for(&["one", "two"]);
+    fs::write(following.path("a.log.gz"), gzip("one\n")).unwrap();
+    fs::write(following.path("b.log.gz"), gzip("three\n")).unwrap();
+    following.wait_for(&["one", "two", "three"]);
+    following.append("a.log", "four\n");
+    following.wait_for(&["one", "two", "three", "four"]);
+}
+
+#[test]
+fn a_packed_file_with_the_name_of_a_copy_but_other_bytes_counts() {
+    let header = format!("{}\n", "column,".repeat(60));
+    let whole = |rest: &str| format!("{header}{rest}\n");
+    let following = Following::new("", &[("a.log", &whole("one"))]);
+    following.intake.wait(|notes| notes.texts().len() == 2);
+    // What the file held before it was written anew.
+    fs::write(following.path("a.log.gz"), gzip(&whole("two"))).unwrap();
+    following.intake.wait(|notes| notes.texts().len() == 4);
+    assert_eq!(following.intake.read(Notes::texts).last().unwrap(), "two");
+}
+
+#[test]
+fn a_file_that_was_packed_while_nobody_looked_goes_on_where_it_was_left() {
+    let mut following = Following::new("a.log*", &[("a.log", "one\n")]);
+    following.wait_for(&["one"]);
+    following.stop();
+    let before = following.intake.read(Notes::positions);
+    following.append("a.log", "two\nthree\n");
+    // As if the last run had read on to a cut behind its last checkpoint.
+    let cut = before.iter().map(|position| Position { offset: 8, ..position.clone() }).collect::<Vec<_>>();
+    pack(&following, "a.log", "a.log.1.gz");
+    following.append("a.log", "four\n");
+    following.start("a.log*", before.clone());
+    following.wait_for(&["four", "two", "three"]);
+    following.stop();
+    let resume = Resume { positions: before, cuts: vec![cut] };
+    following.intake = FakeIntake::resuming(resume, 1000);
+    let config = FileConfig::new("s", following.path("a.log*"), Framing::Lines).following();
+    let intake = Arc::clone(&following.intake);
+    following.thread = Some(std::thread::spawn(move || run(config, &intake)));
+    following.wait_for(&["two", "four", "three"]);
+}
+
 #[test]
 fn a_file_that_was_rotated_while_nobody_looked_is_known_under_its_new_name() {
     let mut following = Following::new("a.log", &[("a.log", "one\n")]);
@@ -165,7 +329,7 @@ fn a_file_that_was_rotated_while_nobody_looked_is_known_under_its_new_name() {
     following.append("a.log", "two\n");
     fs::rename(following.path("a.log"), following.path("a.log.1")).unwrap();
     following.append("a.log", "three\n");
-    let positions = following.intake.read(positions);
+    let positions = following.intake.read(Notes::positions);
     following.start("a.log", positions);
     following.wait_for(&["two", "three"]);
 }

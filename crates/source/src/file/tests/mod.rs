@@ -9,6 +9,7 @@ mod replay;
 use super::{FileConfig, FileSource, Framing};
 use parking_lot::{Condvar, Mutex};
 use proxima_event::{Chunk, Intake, PartitionId, Payload, Position, Resume, Source, SourceError, Stopped};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +25,8 @@ pub(super) struct Record {
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub opened: Vec<Position>,
+    /// Where each partition stands.
+    pub positions: BTreeMap<Arc<PartitionId>, Position>,
     pub chunks: Vec<Chunk>,
     pub ends: Vec<(String, u64)>,
     pub caught_up: usize,
@@ -96,7 +99,10 @@ impl Intake for FakeIntake {
     }
 
     fn open(&self, position: Position) {
-        self.note(|notes| notes.opened.push(position));
+        self.note(|notes| {
+            notes.positions.insert(Arc::clone(&position.partition), position.clone());
+            notes.opened.push(position);
+        });
     }
 
     fn offer(&self, chunk: Chunk) -> Result<(), Stopped> {
@@ -105,7 +111,7 @@ impl Intake for FakeIntake {
             return Err(Stopped);
         }
         self.note(|notes| {
-            assert!(notes.opened.iter().any(|position| position.partition == chunk.partition), "opened before offered");
+            notes.positions.get_mut(&chunk.partition).expect("it is opened before").offset = chunk.end;
             notes.chunks.push(chunk.fetch(Vec::new()).unwrap());
         });
         Ok(())
@@ -133,6 +139,11 @@ impl Notes {
     /// All records that are lines.
     pub(super) fn lines(&self) -> Vec<Record> {
         self.chunks.iter().flat_map(lines_of).collect()
+    }
+
+    /// Where each partition stands.
+    pub(super) fn positions(&self) -> Vec<Position> {
+        self.positions.values().cloned().collect()
     }
 
     pub(super) fn texts(&self) -> Vec<String> {
