@@ -23,6 +23,8 @@ pub struct Gather {
     bound: u64,
     /// For graphs that make a list after all.
     list: Vec<Edge>,
+    /// The edges since [`Gather::begin`], where what each counts depends on all of them.
+    parts: Vec<(ObjectId, i64)>,
 }
 
 /// What an edge counts.
@@ -33,14 +35,18 @@ pub(crate) enum Each {
     One,
     /// So many times its weight.
     Times(i64),
+    /// What [`Gather::end_parts`] says of its weight.
+    Part,
 }
 
 impl Gather {
     /// Takes in edges of one object: the other end and the weight of each.
     #[inline]
     pub fn extend(&mut self, edges: impl Iterator<Item = (ObjectId, i64)>) {
-        let Each::Times(times) = self.each else {
-            return self.sums.add_all(edges.map(|(object, weight)| (object.0, i64::from(weight != 0))));
+        let times = match self.each {
+            Each::One => return self.sums.add_all(edges.map(|(object, weight)| (object.0, i64::from(weight != 0)))),
+            Each::Part => return self.parts.extend(edges),
+            Each::Times(times) => times,
         };
         let (mut weights, mut count) = (0, 0);
         self.sums.add_all(edges.map(|(object, weight)| {
@@ -83,6 +89,26 @@ impl Gather {
         self.grow(self.weights)
     }
 
+    /// As [`Gather::end`], where an edge counts what `count` makes of its weight and the sum of all weights.
+    pub(crate) fn end_parts(&mut self, count: impl Fn(i64, i64) -> i64) -> bool {
+        let (mut total, mut weights, mut ids) = (0_i64, 0, 0);
+        for &(object, weight) in &self.parts {
+            total = total.wrapping_add(weight);
+            weights |= weight.unsigned_abs();
+            ids = ids.max(object.0 as usize + 1);
+        }
+        let is_whole = weights.saturating_mul(self.parts.len() as u64) < WHOLE;
+        let (mut counted, mut count) = (0, once_for_equals(|weight| count(weight, total)));
+        for (_, weight) in &mut self.parts {
+            *weight = count(*weight);
+            counted |= weight.unsigned_abs();
+        }
+        self.sums.reserve(ids, false);
+        self.sums.extend(self.parts.iter().map(|&(object, count)| (object.0, count)));
+        self.parts.clear();
+        is_whole && self.grow(counted)
+    }
+
     fn grow(&mut self, most: u64) -> bool {
         self.bound = self.bound.saturating_add(most);
         self.bound < GREATEST
@@ -92,6 +118,20 @@ impl Gather {
     pub(crate) fn drain(&mut self, mut give: impl FnMut(ObjectId, i64)) {
         self.bound = 0;
         self.sums.drain(|id, sum| give(ObjectId(id), sum));
+    }
+}
+
+/// A function that does not compute again what it was asked for the last time: neighbours are mostly alike.
+#[inline]
+pub(crate) fn once_for_equals<T: Copy + PartialEq, R: Copy>(compute: impl Fn(T) -> R) -> impl FnMut(T) -> R {
+    let mut last = None;
+    move |of| match last {
+        Some((known, result)) if known == of => result,
+        _ => {
+            let result = compute(of);
+            last = Some((of, result));
+            result
+        }
     }
 }
 

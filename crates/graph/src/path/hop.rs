@@ -1,12 +1,12 @@
 //! Walking along one relation: rows to scores, rows to the same object added, some of the objects selected.
 
 use super::fixed::{rounded, score, share, units};
-use super::narrow::once_for_equals;
 use super::order::{by_score, by_time, keep_first, sort};
 use super::rows;
 use super::scratch::Reached;
 use super::spec::{Hop, RowScore, Select, Set};
 use super::walk::Walk;
+use crate::gather::once_for_equals;
 use crate::graph::{Edge, Graph, NO_TIME, ObjectId};
 use proxima_event::hash::hash_str;
 

@@ -8,7 +8,7 @@ use super::rows;
 use super::scratch::Reached;
 use super::spec::{Hop, Jump, Path, Set, Step};
 use super::walk::Walk;
-use crate::gather::{Each, Gather, Rows, WHOLE};
+use crate::gather::{Each, Gather, Rows};
 use crate::graph::{Graph, ObjectId};
 use std::cmp::Reverse;
 
@@ -114,20 +114,10 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
         gather.end(hop.rows())
     }
 
-    fn add_shares(&mut self, hop: &Hop, middle: &Reached, gather: &mut Gather) -> bool {
-        let mut edges = self.scratch.edges();
-        self.graph.edges(hop.relation, hop.direction, middle.object, &mut edges);
-        let (mut total, mut most) = (0_i64, 0);
-        for edge in &edges {
-            total = total.wrapping_add(edge.weight);
-            most |= edge.weight.unsigned_abs();
-        }
-        let mut units = once_for_equals(|weight: i64| narrow_units(middle.score * share(weight as f64, total as f64)));
-        gather.begin(Each::Times(1));
-        gather.extend(edges.iter().map(|edge| (edge.other, units(edge.weight))));
-        let is_whole = most.saturating_mul(edges.len() as u64) < WHOLE;
-        self.scratch.keep_edges(edges);
-        is_whole && gather.end_sums()
+    fn add_shares(&self, hop: &Hop, middle: &Reached, gather: &mut Gather) -> bool {
+        gather.begin(Each::Part);
+        self.graph.gather(hop.relation, hop.direction, middle.object, gather);
+        gather.end_parts(|weight, total| narrow_units(middle.score * share(weight as f64, total as f64)))
     }
 
     fn add_list(&mut self, path: &Path, middle: &Reached, gather: &mut Gather) -> bool {
@@ -157,19 +147,6 @@ fn keep_highest(sums: &mut Vec<(i64, ObjectId)>, n: usize) {
         }
     }
     sums.truncate(kept);
-}
-
-/// A function that does not compute again what it was asked for the last time: neighbours are mostly alike.
-pub(super) fn once_for_equals<T: Copy + PartialEq, R: Copy>(compute: impl Fn(T) -> R) -> impl FnMut(T) -> R {
-    let mut last = None;
-    move |of| match last {
-        Some((known, result)) if known == of => result,
-        _ => {
-            let result = compute(of);
-            last = Some((of, result));
-            result
-        }
-    }
 }
 
 impl<'a> Right<'a> {
