@@ -296,6 +296,10 @@ pub(crate) fn analyse(catalog: &Catalog, query: ast::Query) -> datafusion_common
     let mut analyzer = Analyzer::new();
     analyzer.add_function_rewrite(Arc::new(WallClock));
     let plan = analyzer.execute_and_check(plan, catalog.config(), |_, _| {})?;
+    // Finding the types has put in casts of its own: of an instant beside a DATE, for one.
+    let mut casts = Analyzer::with_rules(Vec::new());
+    casts.add_function_rewrite(Arc::new(WallClock));
+    let plan = casts.execute_and_check(plan, catalog.config(), |_, _| {})?;
     let context = OptimizerContext::new_with_config_options(Arc::new(catalog.config().clone()))
         .without_query_execution_start_time()
         .with_max_passes(1);

@@ -9,7 +9,6 @@ use crate::plan::Plan;
 use crate::scalar::Scalar;
 use crate::tree::{Call, Ix, Kind};
 use arrow::datatypes::{DataType, Schema};
-use datafusion_physical_expr::expressions::Column;
 use proxima_event::Epoch;
 use proxima_event::hash::hash_str;
 use std::collections::{BTreeMap, BTreeSet};
@@ -282,10 +281,10 @@ fn expression(scalar: &Scalar, schema: &Schema, columns: &[u64]) -> u64 {
     if scalar.as_path().is_some() {
         return leaf(scalar, schema, columns);
     }
-    let named = |part: &Scalar| Scalar(Arc::new(Column::new(&format!("{:016x}", leaf(part, schema, columns)), 0)));
-    let mut literals = Vec::new();
-    add_literals(scalar, &mut literals);
-    hash_str(&format!("{} {literals:?}", scalar.replace_leaves(named)))
+    // The text of a literal does not say its type.
+    let literal = scalar.as_literal().map(|value| format!("{value:?}"));
+    let parts: Vec<u64> = scalar.children().iter().map(|part| expression(part, schema, columns)).collect();
+    hash_str(&format!("{} {literal:?} of {parts:x?}", scalar.without_parts()))
 }
 
 /// What a column says, or a nested field of it.
@@ -294,10 +293,4 @@ fn leaf(scalar: &Scalar, schema: &Schema, columns: &[u64]) -> u64 {
         (column, path) if path.is_empty() => columns[column],
         (column, path) => hash_str(&format!("{:x} {path:?} {}", columns[column], plain(&scalar.data_type(schema)))),
     }
-}
-
-/// The literals with their types, which their text does not say.
-fn add_literals(scalar: &Scalar, literals: &mut Vec<String>) {
-    literals.extend(scalar.as_literal().map(|value| format!("{value:?}")));
-    scalar.children().iter().for_each(|child| add_literals(child, literals));
 }

@@ -157,6 +157,13 @@ impl Scalar {
         }
     }
 
+    /// The expression with the number of each part in its place. The text of a whole one does not say how it is nested: no
+    /// parentheses stand around what is on the right of an operator of the same rank.
+    pub(crate) fn without_parts(&self) -> Self {
+        let numbers = (0..self.0.children().len()).map(|part| Arc::new(Column::new(&part.to_string(), part)) as _);
+        Self(Arc::clone(&self.0).with_new_children(numbers.collect()).expect("it has as many parts as before"))
+    }
+
     /// The same expression with each of its leaves replaced.
     pub(crate) fn replace_leaves(&self, with: impl Fn(&Scalar) -> Scalar) -> Self {
         let replaced = Arc::clone(&self.0).transform_down(|expr| {

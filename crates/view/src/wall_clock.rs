@@ -50,6 +50,10 @@ mod tests {
             ("date_part('day', date_trunc('day', CAST(at AS TIMESTAMP)))", 9.0),
             ("date_part('day', TRY_CAST(at AS TIMESTAMP))", 9.0),
             ("date_part('day', CAST(at AS DATE))", 9.0),
+            // Where the types ask for it, nobody has to write it.
+            ("CASE WHEN at >= DATE '2024-03-09' AND at < DATE '2024-03-10' THEN 9 ELSE 0 END", 9.0),
+            ("date_part('day', coalesce(at, DATE '2024-01-01'))", 9.0),
+            ("date_part('epoch', at - TIMESTAMP '2024-03-09 22:00:00')", 0.0),
             // There and back again.
             ("date_part('epoch', CAST(CAST(at AS TIMESTAMP(3)) AS TIMESTAMP_LTZ(3)))", 1_710_039_600.0),
         ] {

@@ -269,7 +269,9 @@ fn aggregate(dice: &mut Dice, relation: &Relation) -> Select {
     let calls: Vec<_> = (0..1 + dice.below(4)).map(|_| call(dice, &relation.columns)).collect();
     let both = keys.iter().chain(&calls);
     let list: Vec<_> = both.clone().enumerate().map(|(number, (sql, _))| format!("{sql} AS c{number}")).collect();
-    let by: Vec<_> = keys.iter().map(|(sql, _)| sql.as_str()).collect();
+    // A key that stands twice is one.
+    let again = keys.first().filter(|_| keys.len() == calls.len());
+    let by: Vec<_> = keys.iter().chain(again).map(|(sql, _)| sql.as_str()).collect();
     let filter =
         if dice.chance(30) { format!(" WHERE {}", condition(dice, &relation.columns, 1)) } else { String::new() };
     let (call, class) = dice.pick(&calls).clone();

@@ -24,7 +24,14 @@ impl Builder<'_> {
                 .advise("write one UNION ALL branch for each grouping"));
         }
         let planned = aggregate.aggr_expr.iter().map(plan_call).collect::<Built<Vec<_>>>()?;
-        let mut exprs = aggregate.group_expr.clone();
+        // A key that is named twice is one, in the schema as well.
+        let mut exprs: Vec<Expr> = Vec::new();
+        for key in &aggregate.group_expr {
+            if !exprs.contains(key) {
+                exprs.push(key.clone());
+            }
+        }
+        let keys = exprs.len();
         for call in &planned {
             exprs.extend(call.argument.into_iter().chain(call.filter).cloned());
         }
@@ -32,7 +39,7 @@ impl Builder<'_> {
         let (stream, scalars) = self.compose(stream, &exprs, schema)?;
         let labels: Vec<String> = scalars.iter().map(ToString::to_string).collect();
         let (input, places) = self.project(stream, scalars, &labels)?;
-        let (keys, rest) = places.split_at(aggregate.group_expr.len());
+        let (keys, rest) = places.split_at(keys);
         let mut rest = rest.iter().copied();
         let outputs = &aggregate.schema.fields()[keys.len()..];
         let calls = std::iter::zip(planned, outputs).map(|(call, output)| Call {

@@ -26,6 +26,23 @@ fn what_costs_something_is_computed_once() {
 }
 
 #[test]
+fn a_key_that_is_named_twice_is_one() {
+    let of = |keys: &str, by: &str| {
+        explain(&format!("SELECT {keys}, count(*) AS n, sum(Quantity) AS q FROM orders GROUP BY {by}"))
+    };
+    let once = of("Country", "Country");
+    assert!(once.contains("count(*), sum("), "{once}");
+    assert_eq!(of("Country", "Country, Country"), once);
+    assert_eq!(of("Country", "Country, orders.Country, 1"), once);
+    let twice = of("Country, Country AS b", "1, 2");
+    assert!(twice.contains("aggregate by [Country] [count(*), sum("), "{twice}");
+    let days = of("CAST(InvoiceDate AS DATE) AS day", "1, CAST(InvoiceDate AS DATE)");
+    assert_eq!(days, of("CAST(InvoiceDate AS DATE) AS day", "1"));
+    let inner = "SELECT x, y, count(*) AS n FROM (SELECT Country AS x, Country AS y FROM orders) GROUP BY x, y";
+    assert!(explain(inner).contains("count(*)"), "{}", explain(inner));
+}
+
+#[test]
 fn groups() {
     accepted(
         "groups",

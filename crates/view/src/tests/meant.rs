@@ -51,6 +51,24 @@ fn whatever_changes_the_answer_changes_the_meaning() {
     }
 }
 
+#[test]
+fn how_an_expression_is_nested_is_part_of_its_meaning() {
+    let of =
+        |sum: &str| meaning(&format!("{TARGETS}{DAILY}{}", REVENUE.replace("Quantity * UnitPrice", sum)), "revenue");
+    for (sum, other) in [
+        ("Quantity - UnitPrice + 3", "Quantity - (UnitPrice + 3)"),
+        ("Quantity / UnitPrice * 3", "Quantity / (UnitPrice * 3)"),
+        ("Quantity - UnitPrice", "UnitPrice - Quantity"),
+        (
+            "CASE WHEN Quantity > 1 AND (Quantity > 2 OR Quantity > 3) THEN 1 END",
+            "CASE WHEN Quantity > 1 AND Quantity > 2 OR Quantity > 3 THEN 1 END",
+        ),
+    ] {
+        assert_ne!(of(sum), of(other), "{sum} and {other}");
+        assert_eq!(of(sum), of(&format!("({sum})")), "{sum}");
+    }
+}
+
 struct Silent;
 
 impl Source for Silent {

@@ -151,8 +151,9 @@ impl Operator for Normalize {
             if newest.row == 0 {
                 self.touched.push(key);
             }
-            // Equal ones are of one record and in its order.
-            if newest.row == 0 || sequence >= newest.sequence {
+            // Equal ones are of one record and in its order. Sequences begin again at their end.
+            let is_newer = sequence.wrapping_sub(newest.sequence) < 1 << 63;
+            if newest.row == 0 || is_newer {
                 *newest = Newest { sequence, batch, row: row as u32 + 1 };
             }
         }
