@@ -74,3 +74,43 @@ fn a_format_of_changes_needs_its_table() {
     assert_eq!(code, 2);
     assert!(err.contains("views.sql:2:") && err.contains("add table = 'database.table'"), "{err}");
 }
+
+#[test]
+fn what_is_newest_goes_by_the_order_in_which_files_are_read() {
+    // The same 40 orders change from file to file, and stand anywhere in each; every seventh is deleted in the end.
+    let mut held: Vec<(usize, usize)> = Vec::new();
+    let folder = shop(VIEWS);
+    fs::create_dir(folder.path().join("shop/days")).unwrap();
+    for day in 0..6 {
+        let mut lines = String::new();
+        for place in 0..40 {
+            let id = (place * [1, 3, 7, 11, 13, 17][day] + day) % 40;
+            if day == 5 && id % 7 == 0 {
+                let data = json!({ "id": id, "status": held[id].1.to_string(), "amount": "1.00", "coupon": null });
+                let record = json!({ "database": "shop", "table": "orders", "type": "delete", "data": data });
+                lines += &format!("{record}\n");
+                continue;
+            }
+            let data = json!({ "id": id, "status": day.to_string(), "amount": "1.00", "coupon": null });
+            let record = match day {
+                0 => json!({ "database": "shop", "table": "orders", "type": "insert", "data": data }),
+                _ => json!({
+                    "database": "shop", "table": "orders", "type": "update", "data": data,
+                    "old": { "status": (day - 1).to_string() },
+                }),
+            };
+            lines += &format!("{record}\n");
+        }
+        held = (0..40).map(|id| (id, day)).collect();
+        fs::write(folder.path().join(format!("shop/days/{day}.json")), lines).unwrap();
+    }
+    let count = held.iter().filter(|(id, _)| id % 7 != 0).count();
+    let expected = [json!({ "status": "5", "orders": count, "amount": count as f64 })];
+    for (workers, records) in [("1", "262144"), ("2", "262144"), ("2", "30"), ("1", "1")] {
+        let (path, epoch) = ("sources.changes.path=days", format!("epoch.records={records}"));
+        let args = ["run", "shop", "--until-end", "--fresh", "--workers", workers, "--listen", "127.0.0.1:0"];
+        let (code, _, err) = proxima(&folder, &[&args[..], &["--set", path, "--set", &epoch]].concat());
+        assert_eq!(code, 0, "{err}");
+        assert_eq!(documents(&folder, "by_status"), expected, "{workers} workers, {records} records an epoch");
+    }
+}

@@ -82,6 +82,8 @@ struct SourceState {
     resume: Resume,
     /// Since when its next chunk is not taken, if it waits.
     waits_since: Option<Instant>,
+    /// How many chunks have come.
+    chunks: u64,
 }
 
 struct State {
@@ -138,6 +140,7 @@ impl EpochIntake {
             ended: false,
             resume: resume_of(&node.name, restored),
             waits_since: None,
+            chunks: 0,
         };
         let sources: Vec<_> = sources.iter().map(source).collect();
         let replay = Replay::new(&restored.cuts, sources.len());
@@ -325,7 +328,9 @@ impl EpochIntake {
         state.records += chunk.records;
         let place = Place { lane, chunk: state.lanes[lane] };
         state.lanes[lane] += 1;
-        let item = Item { epoch: state.open, source, place, chunk };
+        let order = state.sources[source].chunks;
+        state.sources[source].chunks += 1;
+        let item = Item { epoch: state.open, source, place, chunk: Chunk { order, ..chunk } };
         state.queues[worker].push_back(item);
         self.close_if_due(state);
         self.wake(worker);

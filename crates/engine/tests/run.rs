@@ -50,6 +50,7 @@ impl Source for Memory {
                 start,
                 end: start + rows.len() as u64,
                 records: rows.len(),
+                order: 0,
                 payload: Payload::Changes(changes(rows, vec![1; rows.len()])),
             };
             if intake.offer(chunk).is_err() {
@@ -433,7 +434,7 @@ impl Source for Unreadable {
             let end = (start + CHUNK_BYTES).min(LINES * LINE_BYTES);
             let payload = Payload::Unread { bytes: Arc::clone(&bytes), len: (end - start) as usize };
             // The estimate is far off, which must not show in the end.
-            let chunk = Chunk { partition: Arc::clone(&partition), start, end, records: 7, payload };
+            let chunk = Chunk { partition: Arc::clone(&partition), start, end, records: 7, order: 0, payload };
             if intake.offer(chunk).is_err() {
                 break;
             }

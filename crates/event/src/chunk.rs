@@ -26,6 +26,9 @@ pub struct Chunk {
     /// How many records it holds (for text formats: lines that are not blank, which may prove to be no records). Of
     /// records that are still [unread](Payload::Unread) an estimate.
     pub records: usize,
+    /// How many chunks of the source the engine took before it, in this run: what is newer of two records. Sources leave
+    /// it at 0.
+    pub order: u64,
     /// The records.
     pub payload: Payload,
 }
@@ -122,7 +125,7 @@ impl Chunk {
         bytes.resize(len + SLACK, 0);
         let payload =
             Payload::Bytes { data: Buffer::from_vec(bytes), len, first_line, header, messages: None, lines: None };
-        Self { partition, start, end: start + len as u64, records, payload }
+        Self { partition, start, end: start + len as u64, records, order: 0, payload }
     }
 
     /// Reads what is [unread](Payload::Unread) and counts its records; other chunks stay as they are. The bytes are put

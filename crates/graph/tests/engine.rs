@@ -35,7 +35,7 @@ impl Source for Batches {
         for (index, changes) in self.batches.into_iter().enumerate() {
             let (start, end, records) = (index as u64, index as u64 + 1, changes.len());
             let payload = Payload::Changes(changes);
-            let chunk = Chunk { partition: Arc::clone(&partition), start, end, records, payload };
+            let chunk = Chunk { partition: Arc::clone(&partition), start, end, records, order: 0, payload };
             if intake.offer(chunk).is_err() {
                 break;
             }

@@ -50,7 +50,8 @@ impl Source for MemorySource {
                 let end = *start + changes.len() as u64;
                 let records = if number + 1 == chunks { FULL - number } else { 1 };
                 let partition = Arc::clone(partition);
-                let chunk = Chunk { partition, start: *start, end, records, payload: Payload::Changes(changes) };
+                let chunk =
+                    Chunk { partition, start: *start, end, records, order: 0, payload: Payload::Changes(changes) };
                 *start = end;
                 if end <= resuming.begins(&chunk.partition) {
                     continue;

@@ -37,7 +37,8 @@ impl Source for Eager {
             let rows = RecordBatch::try_new(Arc::clone(&self.schema), vec![rows]).unwrap();
             let payload = Payload::Changes(Changes::inserts(rows));
             let (start, end) = (start as u64, end as u64);
-            let chunk = Chunk { partition: Arc::clone(&partition), start, end, records: CHUNK as usize, payload };
+            let chunk =
+                Chunk { partition: Arc::clone(&partition), start, end, records: CHUNK as usize, order: 0, payload };
             if intake.offer(chunk).is_err() {
                 break;
             }

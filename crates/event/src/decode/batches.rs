@@ -92,6 +92,16 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// The place of the record at byte `start` among those of its source in this run, in the lower 48 bits; it begins again
+    /// at their end. Files that are read one after another are partitions of their own, so a position alone does not
+    /// say what is newer.
+    pub(crate) fn order(&self, start: usize) -> u64 {
+        /// Records that stand so far from the beginning of their chunk, or farther, have the order of their batch.
+        const FARTHEST: u64 = (1 << 24) - 1;
+        let within = self.position(start).saturating_sub(self.chunk.start).min(FARTHEST);
+        (self.chunk.order << 24 | within) & ((1 << 48) - 1)
+    }
+
     /// Rejects a record. Records come in order.
     pub(crate) fn reject(&mut self, record: Range<usize>, reason: String, out: &mut Vec<Rejected>) {
         let (offset, line) = self.place(record.start);

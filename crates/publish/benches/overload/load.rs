@@ -210,7 +210,7 @@ impl Events {
         let (start, end) = (self.count, self.count + likes.len() as u64);
         self.count = end;
         let (partition, payload) = (Arc::clone(&self.partition), Payload::Changes(changes));
-        self.intake.offer(Chunk { partition, start, end, records: likes.len(), payload })
+        self.intake.offer(Chunk { partition, start, end, records: likes.len(), order: 0, payload })
     }
 
     fn row(&self, (user, nth): (u32, u32)) -> Row {

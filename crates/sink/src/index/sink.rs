@@ -15,8 +15,8 @@ use super::mapping::Mapping;
 use super::reader::IndexReader;
 use super::rows::{self, Node};
 use super::{IndexConfig, IndexError, folder_of, words};
-use proxima_event::encode::id_text;
-use proxima_event::{Changes, Sink, SinkError, Version};
+use proxima_event::encode::{id_text, write_row};
+use proxima_event::{Changes, RejectedWrite, Sink, SinkError, Version};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -55,6 +55,7 @@ pub struct IndexSink {
     dirty: bool,
     /// How long the last commit took.
     commit_time: Duration,
+    rejected: Vec<RejectedWrite>,
 }
 
 impl IndexSink {
@@ -83,6 +84,7 @@ impl IndexSink {
             newest: standing,
             dirty: false,
             commit_time: Duration::ZERO,
+            rejected: Vec::new(),
         })
     }
 
@@ -111,8 +113,8 @@ impl IndexSink {
                 continue;
             }
             if id.len() > ID_BYTES_MAX {
-                let reason = format!("the key of a row has {} bytes, at most {ID_BYTES_MAX} are possible", id.len());
-                return Err(TantivyError::InvalidArgument(reason));
+                self.refuse(id, changes, row);
+                continue;
             }
             self.writer.delete_term(Term::from_field_text(self.mapping.id, &id));
             if weight > 0 {
@@ -122,6 +124,17 @@ impl IndexSink {
             self.dirty = true;
         }
         Ok(())
+    }
+
+    /// Such a row can never be written, whoever sent it: it must not end the run.
+    fn refuse(&mut self, id: String, changes: &Changes, row: usize) {
+        let reason = format!("the key has {} bytes as text, at most {ID_BYTES_MAX} are possible", id.len());
+        let mut document = Vec::new();
+        if changes.weight(row) > 0 {
+            write_row(&mut document, &changes.rows, row);
+        }
+        let document = String::from_utf8_lossy(&document).into_owned();
+        self.rejected.push(RejectedWrite { target: self.name.clone(), key: id, reason, document });
     }
 
     fn stands_newer(&self, id: &str, version: u64) -> Result<bool, TantivyError> {
@@ -165,6 +178,10 @@ impl Sink for IndexSink {
     /// would not be visible soon.
     fn flush_interval(&self) -> Duration {
         (self.commit_time * 4).clamp(FLUSH_EVERY_LEAST, FLUSH_EVERY_MOST)
+    }
+
+    fn take_rejected(&mut self) -> Vec<RejectedWrite> {
+        std::mem::take(&mut self.rejected)
     }
 }
 

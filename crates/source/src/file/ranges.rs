@@ -157,7 +157,7 @@ impl Planner {
         let len = usize::try_from(end - start).map_or(self.record_bytes_max, |len| len.min(self.record_bytes_max));
         let bytes = Arc::clone(&self.file) as Arc<dyn Unread>;
         let payload = Payload::Unread { bytes, len };
-        Ok(Some(Chunk { partition: Arc::clone(&self.partition), start, end, records, payload }))
+        Ok(Some(Chunk { partition: Arc::clone(&self.partition), start, end, records, order: 0, payload }))
     }
 
     /// Skips what editors of one operating system put in front of a text.

@@ -169,6 +169,7 @@ impl Reader {
             start: self.offset,
             end: self.offset + len as u64,
             records,
+            order: 0,
             payload: Payload::Bytes {
                 data,
                 len,

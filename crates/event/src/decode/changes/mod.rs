@@ -25,8 +25,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use table::Names;
 
-/// The last column of a table with a key: the order of its rows within their partition. No column of a job can be named
-/// so.
+/// The last column of a table with a key: the order of its rows within what their source has read. It begins again at its
+/// end, so that only the difference of two says which row is newer. No column of a job can be named so.
 pub const SEQUENCE: &str = "$sequence";
 
 /// A schema with the column [`SEQUENCE`] behind its own.
@@ -117,7 +117,7 @@ impl ChangeDecoder {
             Found::Rows { end, .. } if skip::blanks(input, end) != input.end => return Err(invalid(input, start)),
             Found::Rows { database, table, .. } => (database, table),
         };
-        let record = Record { input, position: page.position(start) };
+        let record = Record { input, order: page.order(start) };
         let mut wanted = false;
         for at in names.of(database, table) {
             tables[at].obey(forms.as_ref());

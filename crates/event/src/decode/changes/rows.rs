@@ -41,8 +41,8 @@ pub(super) struct Rows {
 pub(super) struct Record<'a> {
     /// The line and what is behind it.
     pub(super) input: Input<'a>,
-    /// Its position in the partition.
-    pub(super) position: u64,
+    /// Its place among the records of its source.
+    pub(super) order: u64,
 }
 
 /// Rows of one record that keep their order; the order of more is that of the batch.
@@ -127,7 +127,7 @@ impl Rows {
 
     fn change(&mut self, record: Record<'_>, change: &Change, nth: u64) -> Result<(), String> {
         let keyed = !self.key.is_empty();
-        let old = record.position * SEQUENCES_EACH + (2 * nth).min(SEQUENCES_EACH - 2);
+        let old = record.order.wrapping_mul(SEQUENCES_EACH) + (2 * nth).min(SEQUENCES_EACH - 2);
         let new = old + 1;
         match change {
             Change::Insert(row) => self.whole(record, row, 1, new),

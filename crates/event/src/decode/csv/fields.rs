@@ -83,7 +83,7 @@ impl Fields {
     /// The text of all fields. `record` is where they stood.
     pub(super) fn text(&self, record: &[u8]) -> Result<&str, String> {
         let end = self.count.checked_sub(1).map_or(0, |last| self.ends[last]);
-        if end != record.len() && memchr::memchr_iter(b'"', record).count() % 2 == 1 {
+        if end != record.len() && memchr::memchr(b'"', record).is_some() && raw(record).1 {
             return Err("a quoted field has no end".into());
         }
         simdutf8::basic::from_utf8(&self.text[..end]).map_err(|_| "not valid UTF-8".into())
@@ -94,16 +94,26 @@ impl Fields {
         if memchr::memmem::find(record, b"\"\"").is_none() {
             return false;
         }
-        let (mut quoted, mut at, mut start) = (false, 0, 0);
-        for (place, &byte) in record.iter().enumerate() {
-            quoted ^= byte == b'"';
-            if byte == b',' && !quoted {
-                if at == field {
-                    return &record[start..place] == b"\"\"";
-                }
-                (at, start) = (at + 1, place + 1);
-            }
-        }
-        at == field && &record[start..] == b"\"\""
+        raw(record).0.get(field).is_some_and(|field| &record[field.clone()] == b"\"\"")
     }
+}
+
+/// Where the fields of a record stand, with their quotes, and whether the last is quoted and has no end. A quote that a field
+/// does not begin with is a character as any other.
+fn raw(record: &[u8]) -> (Vec<Span>, bool) {
+    let (mut fields, mut start, mut quoted, mut behind_quotes) = (Vec::new(), 0, false, 0);
+    for (place, &byte) in record.iter().enumerate() {
+        match byte {
+            b'"' if quoted => (quoted, behind_quotes) = (false, place + 1),
+            // A quote that is doubled closes and opens again.
+            b'"' => quoted = place == start || (place == behind_quotes && record[start] == b'"'),
+            b',' if !quoted => {
+                fields.push(start..place);
+                start = place + 1;
+            }
+            _ => {}
+        }
+    }
+    fields.push(start..record.len());
+    (fields, quoted)
 }

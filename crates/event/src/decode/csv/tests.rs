@@ -94,6 +94,16 @@ fn each_bad_record_is_rejected_alone_with_its_place() {
 }
 
 #[test]
+fn a_quote_within_a_plain_field_is_a_character() {
+    let fields = vec![text("id"), text("name"), text("more")];
+    let lines = b"1,5\" disc,\"\"\n2,5\" x 6\",\n3,\"a\"\"b\",x\"\"y\n4,\"a\"b\"\",\"c\"\n5,6\" disc,\"open\n";
+    let (rows, rejected) = decode(fields, "id,name,more", lines);
+    assert_eq!(rows, [["1", "5\" disc", ""], ["2", "5\" x 6\"", "∅"], ["3", "a\"b", "x\"\"y"], ["4", "ab\"\"", "c"]]);
+    assert_eq!(rejected.len(), 1, "{rejected:?}");
+    assert!(rejected[0].ends_with("a quoted field has no end"), "{rejected:?}");
+}
+
+#[test]
 fn a_column_that_the_header_lacks_rejects_each_record() {
     let (rows, rejected) = decode(vec![text("a"), text("x")], "a,b", "1,2\n3,4");
     assert!(rows.is_empty());

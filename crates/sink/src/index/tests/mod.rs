@@ -60,6 +60,22 @@ fn rows_are_found_after_a_flush_with_every_digit() {
 }
 
 #[test]
+fn a_key_that_is_too_long_is_refused_and_the_rest_goes_on() {
+    let folder = TempDir::new().unwrap();
+    let days = daily(&[(1, 7, 10, Some("x")), (2, 8, 20, Some(&"x".repeat(70_000)))]);
+    let config = IndexConfig::new("daily", days.schema(), vec![3]);
+    let mut sink = IndexSink::open(folder.path(), &config).unwrap();
+    sink.write(Version(1), &[Changes::inserts(days.clone())]).unwrap();
+    sink.flush().unwrap();
+    assert_eq!(ids(&sink.reader(), json!({})), ["x"]);
+    let rejected = sink.take_rejected();
+    assert_eq!(rejected.len(), 1);
+    assert_eq!(rejected[0].reason, "the key has 70000 bytes as text, at most 65000 are possible");
+    assert!(rejected[0].document.starts_with("{\"day\":\"1970-01-03\",\"orders\":8"), "{:.80}", rejected[0].document);
+    assert_eq!(sink.take_rejected(), []);
+}
+
+#[test]
 fn a_write_replaces_and_a_delete_removes() {
     let folder = TempDir::new().unwrap();
     let mut sink = IndexSink::open(folder.path(), &config()).unwrap();
