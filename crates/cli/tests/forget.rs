@@ -174,3 +174,77 @@ fn who_is_forgotten_stays_so_through_kills_and_may_come_back() {
     }
     assert_eq!(shop.forget("nobody")["forgotten"], true);
 }
+
+/// Orders as a shop's database tells them: bought so often, and when the last time.
+const ORDERS: &str = "[job]
+name = \"shop\"
+[epoch]
+interval = \"10ms\"
+[checkpoint]
+every = \"150ms\"
+[sources.shop]
+kind = \"http\"
+[relations.bought]
+from = \"SELECT user_id AS subject, item AS object, sum(number) AS weight FROM orders GROUP BY user_id, item\"
+subject = \"user\"
+object = \"item\"
+[relations.last]
+from = \"SELECT user_id AS subject, item AS object, max(at) AS time FROM orders GROUP BY user_id, item\"
+subject = \"user\"
+object = \"item\"
+[forget]
+requests = true
+[paths.buyers]
+hop = \"bought\"
+reverse = true
+[paths.last_buyers]
+hop = \"last\"
+reverse = true
+";
+const ORDERS_VIEWS: &str = "CREATE TABLE orders (
+  id BIGINT, user_id STRING, item STRING, number BIGINT, at TIMESTAMP, PRIMARY KEY (id) NOT ENFORCED
+) WITH (source = 'shop', format = 'maxwell', table = 'shop.orders')";
+
+#[test]
+fn what_is_taken_back_of_who_was_forgotten_counts_nothing() {
+    let mut shop = Shop::start(ORDERS, ORDERS_VIEWS);
+    let mut sent = 0;
+    let mut change = |shop: &mut Shop, kind: &str, (id, user, item, number): (i64, &str, &str, i64)| {
+        sent += 1;
+        let at = format!("2026-01-01 00:00:{:02}", 10 + sent);
+        let data = json!({ "id": id, "user_id": user, "item": item, "number": number, "at": at });
+        let record =
+            json!({ "database": "shop", "table": "orders", "type": kind, "ts": 1_767_225_600 + sent, "data": data });
+        let key = format!("{sent}");
+        shop.wait("an answer", |address| {
+            let request = ureq::post(&format!("http://{address}/v1/ingest/shop")).header("idempotency-key", &key);
+            request.send(record.to_string()).ok()
+        });
+    };
+    let (ann, bob, carl) = (|| "ann".to_owned(), || "bob".to_owned(), || "carl".to_owned());
+    for order in [(1, "ann", "tea", 5), (2, "ann", "cup", 1), (3, "bob", "tea", 1), (4, "bob", "cup", 1)] {
+        change(&mut shop, "insert", order);
+    }
+    shop.leads("buyers", "tea", &[ann(), bob()]);
+    assert_eq!(shop.forget("ann")["forgotten"], true);
+    shop.kill_and_go_on();
+    // Her rows go from the shop behind that.
+    change(&mut shop, "delete", (2, "ann", "cup", 1));
+    change(&mut shop, "delete", (4, "bob", "cup", 1));
+    // What is new of her counts, and no more than that, though the sum over her rows is greater and told anew.
+    change(&mut shop, "insert", (5, "ann", "tea", 1));
+    change(&mut shop, "insert", (6, "carl", "tea", 2));
+    shop.leads("buyers", "tea", &[ann(), bob(), carl()]);
+    shop.leads("last_buyers", "tea", &[ann(), bob(), carl()]);
+    assert_eq!([shop.now("buyers", "cup"), shop.now("last_buyers", "cup")], [vec![], Vec::<String>::new()]);
+    shop.kill_and_go_on();
+    shop.leads("buyers", "tea", &[ann(), bob(), carl()]);
+    shop.leads("last_buyers", "tea", &[ann(), bob(), carl()]);
+    // Her old row goes, which takes no more than there is.
+    change(&mut shop, "delete", (1, "ann", "tea", 5));
+    change(&mut shop, "delete", (5, "ann", "tea", 1));
+    shop.leads("buyers", "tea", &[bob(), carl()]);
+    shop.leads("last_buyers", "tea", &[bob(), carl()]);
+    shop.kill_and_go_on();
+    shop.leads("buyers", "tea", &[bob(), carl()]);
+}

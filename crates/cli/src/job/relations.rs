@@ -70,6 +70,7 @@ impl RawRelation {
             only_newest: self.keep.is_some()
                 && !forgets
                 && query.is_some_and(|query| query.append_only && !has_column(query, "weight")),
+            forgets: forgets && query.is_some_and(|query| !query.append_only),
             // Paths decide on rows.
             hot_work: None,
             hot_counts: None,

@@ -208,19 +208,36 @@ impl LiveGraph {
             let mut shard = shard.write();
             for row in start..rows.len().min(start + PIECE) {
                 shard.prefetch_row(&rows.subjects, &rows.objects, row);
-                shard.change(&RowChange {
-                    subject: rows.subjects[row],
-                    object: rows.objects[row],
-                    weight: rows.weights[row],
-                    time_us: rows.time_us(row),
-                    given: &rows.given,
-                    row,
-                    objects: self.kind(store.object),
-                });
+                shard.change(&rows.change(row, self.kind(store.object)));
             }
             shard.conclude();
         }
         self.changed();
+    }
+
+    /// Takes rows back as far as they are there: their weights are then what was taken. Or those alone that are there
+    /// whole; gives the places of the others, whose weights are then nothing.
+    fn take_back(&self, relation: RelationId, rows: &mut EdgeRows, in_part: bool) -> Vec<u32> {
+        let store = self.store(relation);
+        let mut left = Vec::new();
+        let Some(&first) = rows.subjects.first() else { return left };
+        let shard = &store.shards[store.shard_of(first)];
+        for start in (0..rows.len()).step_by(PIECE) {
+            let mut shard = shard.write();
+            for row in start..rows.len().min(start + PIECE) {
+                let change = rows.change(row, self.kind(store.object));
+                let there_is = shard.there_is(&change);
+                let weight = if in_part || there_is == change.weight { there_is } else { 0 };
+                shard.change(&RowChange { weight, ..change });
+                if weight != change.weight {
+                    left.push(row as u32);
+                }
+                rows.weights[row] = weight;
+            }
+            shard.conclude();
+        }
+        self.changed();
+        left
     }
 
     /// Takes back edges in the order in which a checkpoint has them.

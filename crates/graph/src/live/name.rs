@@ -7,12 +7,13 @@ use super::rows::batch_of;
 use crate::columns::{integers, key_hashes, text, times_us};
 use crate::config::RelationColumns;
 use crate::graph::RelationId;
-use arrow::array::{ArrayRef, UInt32Array};
+use arrow::array::{ArrayRef, BooleanArray, UInt32Array};
 use proxima_engine::{EpochEnd, Operator, Outbox};
 use proxima_event::{Changes, Weights};
 use std::sync::Arc;
 
-/// The columns that [`NameObjects`] puts out; behind them come the attributes.
+/// The columns that [`NameObjects`] puts out. Behind them come the attributes; behind these, where the relation
+/// [forgets](crate::RelationRules::forgets), whether the row is taken back.
 pub(super) mod output {
     /// The subject's text.
     pub(in crate::live) const SUBJECT: usize = 0;
@@ -73,6 +74,10 @@ impl Operator for NameObjects {
         }
         let attributes = self.attributes.iter().map(|&column| changes.column(column));
         columns.extend(Given::of(&self.graph.catalogue[self.relation].attributes, attributes).columns());
+        if self.graph.store(self.relation).rules.forgets {
+            let taken_back: BooleanArray = (0..changes.len()).map(|row| Some(changes.weight(row) < 0)).collect();
+            columns.push(Arc::new(taken_back));
+        }
         out.push(Changes { weights: self.weights(&changes), ..Changes::inserts(batch_of(columns)) });
     }
 

@@ -61,6 +61,8 @@ pub struct Relate {
     deferred: Option<Vec<Deferred>>,
     epoch: u64,
     forgotten: Forgotten,
+    /// Rows that the epoch takes back and that were not there when they came.
+    missing: Vec<Changes>,
     late: u64,
 }
 
@@ -111,6 +113,7 @@ impl Relate {
             deferred: None,
             epoch: 0,
             forgotten: Forgotten::default(),
+            missing: Vec::new(),
             late: 0,
         }
     }
@@ -121,12 +124,46 @@ impl Relate {
         let kind = self.graph.kind(relation.subject);
         let times = || changes.column(output::TIME).as_primitive::<Int64Type>().values().to_vec();
         let attributes = output::TIME + usize::from(relation.timed);
+        let attributes = &changes.rows.columns()[attributes..][..relation.attributes.len()];
         EdgeRows {
             subjects: kind.intern_all(self.epoch, &hashes, |row| texts.value(row)),
             objects: changes.column(output::OBJECT).as_primitive::<UInt32Type>().values().to_vec(),
             weights: (0..changes.len()).map(|row| changes.weight(row)).collect(),
             times_us: if relation.timed { times() } else { Vec::new() },
-            given: Given::of(&relation.attributes, &changes.rows.columns()[attributes..]),
+            given: Given::of(&relation.attributes, attributes),
+        }
+    }
+
+    /// Takes in rows of a relation that forgets: first what comes, then what is taken back of all that is there. What is not
+    /// there waits for the end of the epoch, which may have it in another order.
+    fn net(&mut self, changes: &Changes) {
+        let taken_back = changes.rows.columns().last().expect("NameObjects puts it there").as_boolean();
+        let (back, new) = (0..changes.len() as u32).partition::<Vec<_>, _>(|&row| taken_back.value(row as usize));
+        self.take_in(&changes.take(&new));
+        match &self.deferred {
+            None => self.take_back(&changes.take(&back), false),
+            Some(_) => self.missing.push(changes.take(&back)),
+        }
+    }
+
+    /// Takes rows back. At the end of the epoch what is not there was forgotten, and counts nothing; before, it waits.
+    fn take_back(&mut self, changes: &Changes, is_end: bool) {
+        let kind = self.graph.kind(self.graph.catalogue[self.relation].subject);
+        let (hashes, texts) = (key_hashes(changes, output::SUBJECT), text(changes.column(output::SUBJECT)));
+        // Whom nobody knows is not to be known by what is taken back.
+        let is_known = |&row: &u32| kind.find(hashes[row as usize], texts.value(row as usize)).is_some();
+        let (known, unknown) = (0..changes.len() as u32).partition::<Vec<_>, _>(is_known);
+        let known = changes.take(&known);
+        let mut left = Vec::new();
+        if !known.is_empty() {
+            let mut rows = self.rows(&known);
+            left = self.graph.take_back(self.relation, &mut rows, is_end);
+            if let Some(added) = &mut self.added {
+                added.push(Added::Rows(rows.to_batch()));
+            }
+        }
+        if !is_end {
+            self.missing.extend([changes.take(&unknown), known.take(&left)]);
         }
     }
 
@@ -212,6 +249,7 @@ impl Operator for Relate {
     fn apply(&mut self, input: usize, changes: Changes, _out: &mut Outbox) {
         let is_bounded = self.graph.store(self.relation).rules.lifetime_us.is_some();
         match input {
+            0 if self.graph.store(self.relation).rules.forgets => self.net(&changes),
             0 => self.take_in(&changes),
             input if input > usize::from(is_bounded) => self.forgotten.note(&self.graph, &changes),
             _ => self.newest_us = self.newest_us.max(newest_of(&changes.rows).unwrap_or(NO_TIME)),
@@ -220,6 +258,7 @@ impl Operator for Relate {
 
     fn finish(&mut self, end: EpochEnd, _out: &mut Outbox) {
         self.catch_up();
+        std::mem::take(&mut self.missing).iter().for_each(|missing| self.take_back(missing, true));
         self.forget(end.epoch.0);
         self.epoch = end.epoch.0 + 1;
         let store = self.graph.store(self.relation);

@@ -2,7 +2,8 @@
 
 use super::attributes::Given;
 use super::edges::StoredEdge;
-use super::kind::group_of;
+use super::kind::{KindStore, group_of};
+use super::shard::RowChange;
 use crate::catalogue::Relation;
 use crate::graph::NO_TIME;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
@@ -41,6 +42,19 @@ impl EdgeRows {
     pub(super) fn edge(&self, row: usize) -> StoredEdge {
         let (object, weight) = (self.objects[row], self.weights[row]);
         StoredEdge { object, weight, time_us: self.time_us(row), row: super::attributes::NO_ROW }
+    }
+
+    /// What a row changes, where its objects are of this kind.
+    pub(super) fn change<'a>(&'a self, row: usize, objects: &'a KindStore) -> RowChange<'a> {
+        RowChange {
+            subject: self.subjects[row],
+            object: self.objects[row],
+            weight: self.weights[row],
+            time_us: self.time_us(row),
+            given: &self.given,
+            row,
+            objects,
+        }
     }
 
     /// As a checkpoint holds them: subject, object, weight, time where there is one, attributes.

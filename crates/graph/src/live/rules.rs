@@ -14,6 +14,9 @@ pub struct RelationRules {
     /// Whether no row is ever taken back, no object forgotten and each row counts one: then what newer edges hide is never
     /// shown again, and is dropped.
     pub only_newest: bool,
+    /// Whether rows may be taken back of objects that were forgotten. What is taken back and is not there is such a row, and
+    /// counts nothing.
+    pub forgets: bool,
     /// Where pair sums are asked for: objects that take more work to gather, in edges, have a row of sums.
     pub hot_work: Option<u64>,
     /// The same where pair counts are asked for.

@@ -24,6 +24,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// A row of a relation, as it comes or goes.
+#[derive(Clone, Copy)]
 pub(super) struct RowChange<'a> {
     pub(super) subject: u32,
     pub(super) object: u32,
@@ -139,6 +140,14 @@ impl Shard {
                 self.put(change.subject, place, &StoredEdge { object, weight, time_us, row });
             }
         }
+    }
+
+    /// How much of a row that is taken back is there: all of it, or what the edge weighs where that is less.
+    pub(super) fn there_is(&self, change: &RowChange<'_>) -> i64 {
+        let (_, Some(place)) = self.find(change) else { return 0 };
+        let held = self.edges.get(change.subject, place).weight;
+        let left = held.wrapping_add(change.weight);
+        if held.signum() * left.signum() < 0 { -held } else { change.weight }
     }
 
     /// Appends an edge behind all that a subject has: how a checkpoint gives them back. [`Shard::conclude`] must follow.
