@@ -27,6 +27,9 @@ struct Marker {
     /// Since which epoch the folder holds a result, where that is not from the first on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     begun: BTreeMap<String, Epoch>,
+    /// Where the last run kept its checkpoints, if it made any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checkpoints: Option<String>,
 }
 
 /// Where a run that serves can be asked.
@@ -46,6 +49,8 @@ pub struct DataFolder {
     /// The last run that used it.
     generation: Generation,
     begun: BTreeMap<String, Epoch>,
+    /// Where the last run kept its checkpoints, if it made any.
+    kept_at: Option<String>,
     /// Held for as long as a run uses the folder; the system lets go of it even if the process is killed.
     _lock: Option<File>,
 }
@@ -54,7 +59,8 @@ impl DataFolder {
     /// The folder as a reader sees it. It need not exist.
     #[must_use]
     pub fn existing(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), job: String::new(), generation: Generation(0), begun: BTreeMap::new(), _lock: None }
+        let (job, generation) = (String::new(), Generation(0));
+        Self { path: path.into(), job, generation, begun: BTreeMap::new(), kept_at: None, _lock: None }
     }
 
     /// Takes the folder for a run of `job`. What earlier runs left stays until [`clear`](Self::clear).
@@ -67,8 +73,10 @@ impl DataFolder {
         let marker = read_marker(&path, job)?;
         let lock = lock(&path)?;
         let is_new = marker.is_none();
-        let (generation, begun) = marker.map_or_else(Default::default, |marker| (marker.generation, marker.begun));
-        let folder = Self { path, job: job.to_owned(), generation: Generation(generation), begun, _lock: Some(lock) };
+        let (generation, begun, kept_at) =
+            marker.map_or_else(Default::default, |marker| (marker.generation, marker.begun, marker.checkpoints));
+        let (job, generation) = (job.to_owned(), Generation(generation));
+        let folder = Self { path, job, generation, begun, kept_at, _lock: Some(lock) };
         if is_new {
             // The marker comes first: from now on the folder is ours to empty. The run that begins puts it on the disk.
             put(&folder.path.join(MARKER), &folder.marker(folder.generation)?)?;
@@ -89,6 +97,17 @@ impl DataFolder {
         Generation(self.generation.0 + 1)
     }
 
+    /// Where the last run kept its checkpoints, if it made any.
+    #[must_use]
+    pub fn kept_at(&self) -> Option<&str> {
+        self.kept_at.as_deref()
+    }
+
+    /// Where the run keeps its checkpoints, if it makes any; noted when it [begins](Self::begin).
+    pub fn keep_at(&mut self, place: Option<String>) {
+        self.kept_at = place;
+    }
+
     /// Notes the run that uses the folder now.
     ///
     /// # Errors
@@ -98,7 +117,12 @@ impl DataFolder {
     }
 
     fn marker(&self, generation: Generation) -> Result<Vec<u8>> {
-        let marker = Marker { job: self.job.clone(), generation: generation.0, begun: self.begun.clone() };
+        let marker = Marker {
+            job: self.job.clone(),
+            generation: generation.0,
+            begun: self.begun.clone(),
+            checkpoints: self.kept_at.clone(),
+        };
         Ok(serde_json::to_vec(&marker)?)
     }
 

@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::rejected::RejectedFiles;
 use crate::stop::Stop;
 use crate::upgrade::{self, Layout};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use proxima_engine::{EpochConfig, KeepRejected, KeepRejectedWrites, Restored, RunConfig, RunError, RunHandle};
 use proxima_event::Generation;
 use proxima_graph::PathReader;
@@ -122,17 +122,24 @@ fn begin(request: &RunRequest, data: &mut DataFolder) -> Result<Beginning> {
     let RunRequest { plan, workers, fresh, restart_changed, .. } = request;
     let Some(checkpoint) = &plan.checkpoint else {
         data.clear()?;
+        data.keep_at(None);
         let generation = data.next_generation();
         data.begin(generation)?;
         let layout = Layout::whole(plan);
         let assembly = draft(plan, &layout, data, *workers)?.place(data, Before::Nothing)?;
         return Ok(Beginning { generation, assembly, kept: None });
     };
+    let kept_at = checkpoint.at.as_ref().map_or_else(|| "the data folder".to_owned(), ToString::to_string);
     let found = checkpoints::find(plan, checkpoint, data, (*workers, *fresh))?;
     let (before, layout) = if found.is_resumed() {
         let layout = upgrade::layout(plan, &found.past(data), *restart_changed)?;
         layout.tell();
         (Before::Checkpoint, layout)
+    } else if let Some(last) = data.kept_at().filter(|&last| !fresh && last != kept_at) {
+        // The state is there, but not where it was looked for: to begin from nothing would be to lose it silently.
+        bail!(
+            "the last run kept its checkpoints in {last}, and in {kept_at} there are none: put them there, or start anew with --fresh"
+        );
     } else if *fresh || data.generation() == Generation(0) {
         (Before::Nothing, Layout::whole(plan))
     } else {
@@ -144,6 +151,7 @@ fn begin(request: &RunRequest, data: &mut DataFolder) -> Result<Beginning> {
         Before::Nothing | Before::Parts => data.clear()?,
     }
     let begun = found.begin(plan, checkpoint, &draft.operators(), &layout)?;
+    data.keep_at(Some(kept_at));
     data.begin(begun.generation)?;
     let assembly = draft.place(data, before)?;
     Ok(Beginning { generation: begun.generation, assembly, kept: Some(begun) })

@@ -145,6 +145,29 @@ fn what_touches_no_state_goes_on() {
 }
 
 #[test]
+fn checkpoints_that_are_looked_for_elsewhere_are_not_lost() {
+    let shop = Shop::settled(&[SALES]);
+    let at = |place: &str| format!("{JOB}[checkpoint]\nat = \"{place}\"\n");
+    shop.define(&at("kept"), &[SALES]);
+    let (done, said) = shop.try_run(&[]);
+    assert!(!done && said.contains("the last run kept its checkpoints in the data folder, and in "), "{said}");
+    assert!(said.contains("there are none: put them there, or start anew with --fresh"), "{said}");
+    // Where they were it goes on, and where they are put as well.
+    shop.define(JOB, &[SALES]);
+    shop.go_on();
+    shop.run(&[]);
+    fs::rename(shop.0.path().join(".proxima/shop/checkpoints"), shop.0.path().join("shop/kept")).unwrap();
+    shop.define(&at("kept"), &[SALES]);
+    shop.run(&[]);
+    assert_eq!(shop.holds("sales"), ["a 3", "b 1"]);
+    shop.define(&at("nowhere"), &[SALES]);
+    let (done, said) = shop.try_run(&[]);
+    assert!(!done && said.contains("shop/kept, and in "), "{said}");
+    shop.run(&["--fresh"]);
+    assert_eq!(shop.holds("sales"), ["a 3", "b 1"]);
+}
+
+#[test]
 fn a_changed_job_is_refused_and_nothing_is_touched() {
     let shop = Shop::settled(&[SALES, REVENUE]);
     let changed = REVENUE.replace("sum(price)", "max(price)");
@@ -222,7 +245,8 @@ fn relations_begin_anew_together_with_their_paths() {
 #[test]
 fn what_is_forgotten_goes_on_with_the_graph() {
     let shop = Shop::settled(&[SALES]);
-    let job = format!("{JOB}[forget]\nfrom = \"SELECT 'bought.subject' AS kind, visitor AS id FROM clicks\"\n");
+    let walked = JOB.replace("[paths.together]\nkind = \"pairs\"\nrelation = \"bought\"\n", "");
+    let job = format!("{walked}[forget]\nfrom = \"SELECT 'bought.subject' AS kind, visitor AS id FROM clicks\"\n");
     shop.define(&job, &[SALES]);
     shop.run(&["--fresh"]);
     shop.define(&job, &[&SALES.replace("count(*)", "count(customer)")]);

@@ -63,7 +63,7 @@ impl<S: Shop + ?Sized> Scorer<'_, S> {
             let by = to_units(boost.by);
             let values = self.shop.items_attribute(&gathered.items, &boost.attribute);
             let boosted = boosts.iter_mut().zip(values).filter(|(_, value)| boost.is.holds(value));
-            boosted.for_each(|(sum, _)| *sum += by);
+            boosted.for_each(|(sum, _)| *sum = sum.saturating_add(by));
         }
         scores.iter_mut().zip(boosts).for_each(|(score, boost)| *score = score.saturating_add(boost));
         scores

@@ -11,14 +11,20 @@ use axum::http::StatusCode;
 use proxima_recommend::Service;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
-/// Reads of memory that take longer than this, in microseconds, are kept off the threads that answer requests: few of
-/// these would be left for those who wait.
+/// Reads of memory that take longer than this on average, in microseconds, are kept off the threads that answer requests: few
+/// of these would be left for those who wait.
 const SLOW_US: u64 = 2_000;
+
+/// A single read that takes longer than this, in microseconds, is felt by everybody: the thread that answers requests may be the
+/// one that looks for new ones.
+const FELT_US: u64 = 50_000;
+
+/// Behind one that was felt, so many in a row must not be before such reads are taken for short again.
+const SHORT_FROM: u32 = 1_000;
 
 /// What a request may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,22 +55,40 @@ pub struct AppState {
     pub(crate) limits: Limits,
     pub(crate) requests: Requests,
     searches: Arc<Semaphore>,
-    memory: Pace,
+    /// By recommendation.
+    paces: BTreeMap<String, Pace>,
 }
 
-/// How long something took lately, in microseconds: about the mean of the last 16 times.
-#[derive(Default)]
-struct Pace(AtomicU64);
+/// How long a kind of reads took lately. At first they are taken for short: else a burst of questions right behind the start would
+/// be too many at once for the threads where reads may take their time.
+#[derive(Debug)]
+struct Pace {
+    /// In microseconds, about the mean of the last 16 times.
+    mean_us: AtomicU64,
+    /// How many in a row were not [felt](FELT_US), at most [`SHORT_FROM`].
+    short: AtomicU32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { mean_us: AtomicU64::new(0), short: AtomicU32::new(SHORT_FROM) }
+    }
+}
 
 impl Pace {
-    fn mean_us(&self) -> u64 {
-        self.0.load(Relaxed)
+    fn is_short(&self) -> bool {
+        self.short.load(Relaxed) >= SHORT_FROM && self.mean_us.load(Relaxed) < SLOW_US
     }
 
     /// Of what ends at the same moment on two threads one may be left out.
     fn add(&self, took: Duration) {
-        let (mean_us, took_us) = (self.mean_us(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-        self.0.store(mean_us - mean_us / 16 + took_us / 16, Relaxed);
+        let (mean_us, took_us) = (self.mean_us.load(Relaxed), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        self.mean_us.store(mean_us - mean_us / 16 + took_us / 16, Relaxed);
+        match self.short.load(Relaxed) {
+            _ if took_us >= FELT_US => self.short.store(0, Relaxed),
+            short if short < SHORT_FROM => self.short.store(short + 1, Relaxed),
+            _ => {}
+        }
     }
 }
 
@@ -82,8 +106,8 @@ impl AppState {
         let recommendations = Arc::default();
         let requests = Requests::default();
         let forget = None;
-        let memory = Pace::default();
-        Self { status, indexes, paths, queries, ingests, forget, recommendations, limits, requests, searches, memory }
+        let paces = BTreeMap::new();
+        Self { status, indexes, paths, queries, ingests, forget, recommendations, limits, requests, searches, paces }
     }
 
     /// The same routes with these queries.
@@ -110,6 +134,7 @@ impl AppState {
     /// The same routes with these recommendations.
     #[must_use]
     pub fn with_recommendations(mut self, recommendations: Arc<Service>) -> Self {
+        self.paces = recommendations.names().into_iter().map(|name| (name.to_owned(), Pace::default())).collect();
         self.recommendations = recommendations;
         self
     }
@@ -134,15 +159,17 @@ impl AppState {
         find(&self.paths, name, "path_not_found", "path")
     }
 
-    /// Reads what lies in memory, which mostly takes less time than handing it to another thread: here, unless it took
-    /// long lately.
+    /// Reads what a recommendation needs from memory, which mostly takes less time than handing it to another thread: here,
+    /// unless that took long lately.
     pub(crate) async fn read_memory<T: Send + 'static>(
         &self,
+        recommendation: &str,
         read: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
+        let Some(pace) = self.paces.get(recommendation) else { return Ok(read()) };
         let begin = Instant::now();
-        let answer = if self.memory.mean_us() < SLOW_US { read() } else { self.read(read).await? };
-        self.memory.add(begin.elapsed());
+        let answer = if pace.is_short() { read() } else { self.read(read).await? };
+        pace.add(begin.elapsed());
         Ok(answer)
     }
 
@@ -190,14 +217,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_takes_long_for_a_while_is_slow_until_it_no_longer_does() {
+    fn reads_are_short_while_they_were_for_long_enough() {
         let pace = Pace::default();
         let add = |took_ms, times| (0..times).for_each(|_| pace.add(Duration::from_millis(took_ms)));
-        add(10, 3);
-        assert!(pace.mean_us() < SLOW_US);
-        add(10, 30);
-        assert!((8_000..10_000).contains(&pace.mean_us()));
+        assert!(pace.is_short());
+        // Rather long, for a while.
+        add(10, 33);
+        assert!(!pace.is_short());
         add(0, 40);
-        assert!(pace.mean_us() < SLOW_US);
+        assert!(pace.is_short());
+        // A single one that is felt.
+        add(51, 1);
+        assert!(!pace.is_short());
+        add(0, SHORT_FROM - 1);
+        assert!(!pace.is_short());
+        add(0, 1);
+        assert!(pace.is_short());
     }
 }

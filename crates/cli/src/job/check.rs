@@ -7,6 +7,7 @@ use super::plan::{
 };
 use super::problem::{Place, Problem};
 use super::raw::{RawCheckpoint, RawEpoch, RawHttp, RawJob, RawPath, RawQuery, RawSink, RawSource, SinkWord};
+use super::relations::RawRelation;
 use super::sql::{self, Purpose, Query};
 use super::tree::Text;
 use super::{
@@ -259,11 +260,28 @@ fn check_paths(raw: &RawJob, problems: &mut Vec<Problem>) -> BTreeMap<String, Pa
     for (name, path) in &raw.paths {
         let relation = refer(path.relation.as_ref(), "relation", &raw.relations, problems);
         let object = refer(path.object.as_ref(), "object", &raw.objects, problems);
+        problems.extend(not_counted(raw, path));
         if let Some(plan) = path_plan(path, relation, object) {
             plans.insert(name.clone(), plan);
         }
     }
     plans
+}
+
+/// What a path of this kind would not obey: it counts the rows of its relation's query by itself, beside the graph.
+fn not_counted(raw: &RawJob, path: &RawPath) -> Option<Problem> {
+    let (kind, name) = (path.kind.as_ref()?, &path.relation.as_ref()?.value.text);
+    let (_, relation) = raw.relations.iter().find(|(declared, _)| declared == name)?;
+    let what = match relation {
+        _ if raw.forget.queries().next().is_some() => "a job that forgets objects".to_owned(),
+        RawRelation { lifetime: Some(_), .. } => format!("relation \"{name}\", which has a lifetime"),
+        RawRelation { keep: Some(_), .. } => format!("relation \"{name}\", which keeps the newest"),
+        _ => return None,
+    };
+    let problem = kind.error(format!("pairs are counted beside the graph and for good: not for {what}"));
+    Some(problem.advise(format!(
+        "write a jump: left = {{ hop = \"{name}\", reverse = true }}, right = {{ hop = \"{name}\" }}, merger = …"
+    )))
 }
 
 fn path_plan(path: &RawPath, relation: Option<String>, object: Option<String>) -> Option<PathPlan> {
@@ -300,10 +318,19 @@ fn check_http(raw: RawHttp, problems: &mut Vec<Problem>) -> Option<HttpPlan> {
     };
     Some(HttpPlan {
         listen,
-        body_limit: raw.body_limit.map_or(default.body_limit, |limit| to_usize(limit.value)),
+        body_limit: raw.body_limit.map_or(default.body_limit, |limit| check_body_limit(&limit, problems)),
         timeout: raw.timeout.map_or(default.timeout, |timeout| timeout.value),
         searches: raw.searches.map_or(default.searches, |searches| to_usize(searches.value)),
     })
+}
+
+fn check_body_limit(limit: &Located<u64>, problems: &mut Vec<Problem>) -> usize {
+    /// What a source over HTTP logs at once must have room for it.
+    const MOST: u64 = 64 << 20;
+    if limit.value > MOST {
+        problems.push(limit.error("a body is held in memory and logged as one").advise("write at most \"64 MiB\""));
+    }
+    to_usize(limit.value)
 }
 
 fn check_listen(listen: &Located<Text>, problems: &mut Vec<Problem>) -> Option<String> {

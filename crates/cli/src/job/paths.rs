@@ -32,7 +32,7 @@ impl RawWalk {
     /// Whether a table is a path of hops and jumps.
     #[must_use]
     pub fn is_one(fields: &Fields<'_>) -> bool {
-        !fields.has("kind") && ["hop", "left", "right"].iter().any(|key| fields.has(key))
+        !fields.has("kind") && !fields.has("relation")
     }
 
     /// Reads the path's keys.

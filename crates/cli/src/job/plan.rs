@@ -17,6 +17,7 @@ use proxima_model::ModelSpec;
 use proxima_serve::NamedQuery;
 use proxima_view::Plan;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -127,6 +128,16 @@ pub enum CheckpointPlace {
     ObjectStore(String),
     /// `hbase://host:port/table/prefix`
     HBase(Address),
+}
+
+impl fmt::Display for CheckpointPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => write!(f, "{}", folder.display()),
+            Self::ObjectStore(at) => f.write_str(at),
+            Self::HBase(at) => write!(f, "{at}"),
+        }
+    }
 }
 
 impl Default for CheckpointPlan {

@@ -5,7 +5,7 @@ use super::kept::RawKept;
 use super::problem::{Place, Problem};
 use super::tree::Text;
 use proxima_graph::path::Paths;
-use proxima_graph::{Catalogue, KindId, Value};
+use proxima_graph::{AttributeKind, Catalogue, KindId, Value};
 use proxima_model::ModelSpec;
 use proxima_recommend::{
     Boost, Cap, Fallback, Feed, Is, Pin, Ranker, Recommendation, Require, Rules, Split, Start, walk,
@@ -193,6 +193,10 @@ impl Check<'_, '_> {
     fn ends(&mut self) -> Option<(KindId, KindId)> {
         let names: Vec<&str> = self.known.paths.iter().map(|(name, _)| name).collect();
         let from = self.raw.from.as_ref()?;
+        if from.is_empty() {
+            let message = "no path is named".to_owned();
+            self.problem(&self.raw.place.clone(), "from", message, "write from = { PATH = 1 }");
+        }
         let mut ends = Vec::new();
         for (name, share) in from {
             match self.known.paths.get(name) {
@@ -309,7 +313,11 @@ impl Check<'_, '_> {
         };
         let is = match (&boost.is, &boost.at_least, &boost.at_most) {
             (None, None, None) => Is::Positive,
-            (Some(value), None, None) => Is::Equal(value_of(&value.value)),
+            (Some(value), None, None) => {
+                let mut attributes = self.known.catalogue[item].attributes.iter();
+                let found = attributes.find(|known| known.name == attribute.value.text);
+                Is::Equal(value_of(&value.value, found.map(|known| known.kind)))
+            }
             (None, Some(least), None) => Is::AtLeast(least.value),
             (None, None, Some(most)) => Is::AtMost(most.value),
             _ => {
@@ -369,8 +377,11 @@ impl Check<'_, '_> {
     }
 }
 
-/// A value as it was written.
-fn value_of(text: &str) -> Value {
+/// A value as it was written, for an attribute of this kind.
+fn value_of(text: &str, kind: Option<AttributeKind>) -> Value {
+    if kind == Some(AttributeKind::Text) {
+        return Value::Text(text.into());
+    }
     match (text, text.parse::<i64>(), text.parse::<f64>()) {
         ("true" | "false", ..) => Value::Bool(text == "true"),
         (_, Ok(number), _) => Value::Int(number),

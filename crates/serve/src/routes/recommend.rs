@@ -53,7 +53,7 @@ pub(super) async fn recommend(
     let service = Arc::clone(&state.recommendations);
     let (asked, whom) = (name.clone(), object.clone());
     let ask = move || service.recommend(&asked, &context.request(&whom, number));
-    let found = read(&state, ask).await?.map_err(|error| refused(error, &state.recommendations, &name))?;
+    let found = read(&state, &name, ask).await?.map_err(|error| refused(error, &state.recommendations, &name))?;
     Ok(tell(found, (&name, &object), for_people(params.pretty.as_deref())))
 }
 
@@ -85,7 +85,7 @@ pub(super) async fn explain(
     let service = Arc::clone(&state.recommendations);
     let (asked, whom, which) = (name.clone(), object.clone(), item.clone());
     let ask = move || service.explain(&asked, &context.request(&whom, number), &which);
-    let found = read(&state, ask).await?;
+    let found = read(&state, &name, ask).await?;
     let (variant, explained) = found.map_err(|error| refused(error, &state.recommendations, &name))?;
     let (units, parts) = explained.ok_or_else(|| {
         ApiError::not_found("object_not_found", format!("nothing leads from \"{object}\" to \"{item}\""))
@@ -109,7 +109,7 @@ pub(super) async fn split(
 ) -> Result<Response, ApiError> {
     let Path(name) = name?;
     let (service, of) = (Arc::clone(&state.recommendations), name.clone());
-    let shares = read(&state, move || service.split(&of)).await?.map_err(Failure::from)?;
+    let shares = read(&state, &name, move || service.split(&of)).await?.map_err(Failure::from)?;
     let shares = shares.ok_or_else(|| {
         ApiError::not_found("recommendation_not_found", format!("no split of recommendations is named \"{name}\""))
     })?;
@@ -144,10 +144,14 @@ pub(super) async fn switch(
 }
 
 /// Reads memory, or a store that may have to be waited for.
-async fn read<T: Send + 'static>(state: &AppState, ask: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+async fn read<T: Send + 'static>(
+    state: &AppState,
+    name: &str,
+    ask: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
     match state.recommendations.is_far() {
         true => state.read(ask).await,
-        false => state.read_memory(ask).await,
+        false => state.read_memory(name, ask).await,
     }
 }
 

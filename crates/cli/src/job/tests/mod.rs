@@ -34,6 +34,15 @@ merger = "cosine"
 object = "product"
 "#;
 
+/// The job with its path as a jump.
+fn walked() -> String {
+    let pairs = "kind = \"pairs\"\nrelation = \"bought\"\nmerger = \"cosine\"\nobject = \"product\"\n";
+    assert!(GOOD.contains(pairs));
+    let jump =
+        "left = { hop = \"bought\", reverse = true }\nright = { hop = \"bought\" }\nmerger = \"cosine\"\ntop = 9\n";
+    GOOD.replace(pairs, jump)
+}
+
 const VIEWS: &str = "CREATE TABLE orders (customer STRING, code STRING, description STRING)
   WITH (source = 'orders', format = 'csv');
 CREATE TABLE codes (code STRING, PRIMARY KEY (code) NOT ENFORCED) WITH (sink = 'index');
@@ -368,7 +377,8 @@ fn a_relation_says_what_it_relates_and_what_it_forgets() {
     let with = |from: &str, keys: &str| {
         let found = "from = \"SELECT customer AS subject, code AS object FROM orders\"";
         assert!(GOOD.contains(found));
-        GOOD.replace(found, &format!("from = \"SELECT customer AS subject, code AS object{from} FROM orders\"\n{keys}"))
+        walked()
+            .replace(found, &format!("from = \"SELECT customer AS subject, code AS object{from} FROM orders\"\n{keys}"))
     };
     let views = VIEWS.replace("description STRING)", "description STRING, at TIMESTAMP(3), tags ARRAY<STRING>)");
     let keys = "subject = \"customer\"\nobject = \"product\"\nlifetime = \"30 days\"\nkeep = 200";
@@ -395,8 +405,26 @@ fn a_relation_says_what_it_relates_and_what_it_forgets() {
 }
 
 #[test]
+fn pairs_beside_the_graph_are_for_what_stays() {
+    let place = "job.toml:17:8: paths.together.kind: pairs are counted beside the graph and for good: not for ";
+    let jump = "write a jump: left = { hop = \"bought\", reverse = true }, right = { hop = \"bought\" }, merger = …";
+    let from = "code AS object FROM orders\"\n";
+    let views = VIEWS.replace("description STRING)", "description STRING, at TIMESTAMP(3))");
+    for (keys, what) in [
+        ("lifetime = \"1 day\"", "relation \"bought\", which has a lifetime"),
+        ("keep = 5", "relation \"bought\", which keeps the newest"),
+    ] {
+        let job = GOOD.replace(from, &format!("code AS object, at AS time FROM orders\"\n{keys}\n"));
+        let place = place.replace(":17:", ":18:");
+        assert_eq!(told(&folder(&job, &views), &overlay(&[])), [format!("{place}{what}; {jump}")]);
+    }
+    let job = format!("{GOOD}[paths.seen]\nhop = \"bought\"\n[forget]\nrequests = true\n");
+    assert_eq!(told(&folder(&job, VIEWS), &overlay(&[])), [format!("{place}a job that forgets objects; {jump}")]);
+}
+
+#[test]
 fn who_is_forgotten_comes_from_a_query() {
-    let with = |columns: &str| format!("{GOOD}[forget]\nfrom = \"SELECT {columns} FROM orders\"\n");
+    let with = |columns: &str| format!("{}[forget]\nfrom = \"SELECT {columns} FROM orders\"\n", walked());
     let good = folder(&with("'product' AS kind, code AS id"), VIEWS);
     let plan = load(good.path(), &Overlay::default()).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(plan.forget, ["forget"]);
@@ -407,7 +435,7 @@ fn who_is_forgotten_comes_from_a_query() {
 
 #[test]
 fn who_is_forgotten_may_be_asked_for() {
-    let with = |part: &str| format!("{GOOD}[forget]\nrequests = true\n{part}");
+    let with = |part: &str| format!("{}[forget]\nrequests = true\n{part}", walked());
     let path = "[paths.seen]\nhop = \"bought\"\n";
     let from = "from = \"SELECT 'product' AS kind, code AS id FROM orders\"\n";
     // The last statement need not end, and a line may end with a comment.
@@ -416,8 +444,9 @@ fn who_is_forgotten_may_be_asked_for() {
     let plan = load(good.path(), &Overlay::default()).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(plan.forget, ["forget", "forget_requests"]);
     assert!(plan.follows() && plan.sources.contains_key("forget_requests"));
-    let told = told(&folder(&with(""), VIEWS), &overlay(&[]));
-    let expected = "job.toml:22:12: forget.requests: nothing is kept that could be forgotten; relations are kept where a \
+    let alone = GOOD.split("[paths.together]").next().expect("the job has a path").to_owned();
+    let told = told(&folder(&format!("{alone}[forget]\nrequests = true\n"), VIEWS), &overlay(&[]));
+    let expected = "job.toml:17:12: forget.requests: nothing is kept that could be forgotten; relations are kept where a \
                     path of hops or a recommendation asks for them";
     assert_eq!(told, [expected]);
 }
@@ -457,4 +486,13 @@ fn checkpoints_have_a_place() {
         let told = told(&folder, &Overlay::default()).join("\n");
         assert!(told.contains("checkpoint.at") && told.contains(told_of_it), "{told}");
     }
+}
+
+#[test]
+fn a_body_has_a_bound_that_logs_have_room_for() {
+    let of = |limit: &str| folder(&format!("{GOOD}[http]\nbody_limit = \"{limit}\"\n"), VIEWS);
+    assert!(load(of("64 MiB").path(), &overlay(&[])).is_ok());
+    let expected =
+        "job.toml:22:14: http.body_limit: a body is held in memory and logged as one; write at most \"64 MiB\"";
+    assert_eq!(told(&of("65 MiB"), &overlay(&[])), [expected]);
 }

@@ -17,7 +17,7 @@ path = "orders"
 [objects.customer]
 from = "SELECT customer AS id, max(country) AS country FROM orders GROUP BY customer"
 [objects.product]
-from = "SELECT code AS id, max(price) AS price FROM orders GROUP BY code"
+from = "SELECT code AS id, max(price) AS price, max(country) AS origin FROM orders GROUP BY code"
 [relations.bought]
 from = "SELECT customer AS subject, code AS object FROM orders"
 subject = "customer"
@@ -51,6 +51,10 @@ begin = { country = "uk" }
 attribute = "price"
 is = 5
 by = 0.5
+[recommendations.home.bury.number]
+attribute = "origin"
+is = "22"
+by = 0.5
 [recommendations.start]
 split = { home = 1 }
 "#;
@@ -63,6 +67,8 @@ split = { home = 1 }
     assert_eq!(home.spec.from.iter().map(|from| from.start).collect::<Vec<_>>(), [Start::Subject, Start::Seen]);
     let boost = &home.spec.rules.boost[0];
     assert_eq!((boost.is.clone(), boost.by), (Is::Equal(Value::Int(5)), -0.5));
+    let text = Is::Equal(Value::Text("22".into()));
+    assert_eq!(home.spec.rules.boost[1].is, text, "a text that looks like a number is one where texts are");
     let fallback = &home.spec.fallback;
     assert_eq!((fallback[0].by.as_deref(), fallback[0].at.as_deref()), (Some("country"), Some("uk")));
     assert!(fallback[1].own && !fallback[0].own);
@@ -86,6 +92,8 @@ pin = { a = 1, b = 1 }
 attribute = "price"
 [recommendations.none]
 from = { agian = 1 }
+[recommendations.empty]
+from = { }
 [recommendations.basket]
 to = "custmer"
 from = { like = -1, again = 1 }
@@ -104,6 +112,7 @@ split = { home = -1, hoem = 1 }
     has("recommendations.home.pin: \"a\" and \"b\" are both pinned to place 1; give each a place of its own");
     has("recommendations.home.boost.cheap.by: there is nothing to add");
     has("recommendations.none.from: the job has no path of hops and jumps \"agian\"; did you mean \"again\"?");
+    has("recommendations.empty.from: no path is named; write from = { PATH = 1 }");
     has("recommendations.basket.to: the job has no kind of objects \"custmer\"; did you mean \"customer\"?");
     has("recommendations.basket.from: the share of \"like\" is -1; a share is a number above 0");
     has("recommendations.start.split: the job has no recommendation \"hoem\" that is no split; did you mean \"home\"?");
