@@ -33,6 +33,10 @@ use std::time::{Duration, Instant};
 /// How often the progress line changes and signals are looked for.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How long a run that is told to stop may take to write what it has taken in, and to make a checkpoint of it. It must be gone
+/// within two seconds, of which the last answers may take one.
+const LAST_WRITES: Duration = Duration::from_millis(700);
+
 /// When a job that follows its sources, and so has no end, says what can be asked.
 const SETTLED: Duration = Duration::from_secs(3);
 
@@ -185,18 +189,23 @@ fn run_config(
 fn follow(handle: RunHandle, monitor: &Monitor, stop: &Stop, settled: impl FnOnce()) -> Result<Ended> {
     let mut progress = Progress::start();
     let control = handle.control();
-    let (started, mut settled) = (Instant::now(), Some(settled));
+    let (started, mut settled, mut stopping) = (Instant::now(), Some(settled), None::<Instant>);
     loop {
         if started.elapsed() >= SETTLED
             && let Some(settled) = settled.take()
         {
             settled();
         }
-        if stop.asked() {
-            monitor.set(RunState::Stopping);
-            control.stop();
+        match stopping {
+            None if stop.asked() => {
+                monitor.set(RunState::Stopping);
+                control.close();
+                stopping = Some(Instant::now());
+            }
+            Some(since) if since.elapsed() > LAST_WRITES => control.stop(),
+            _ => {}
         }
-        if control.is_stopped() {
+        if stopping.is_some() || control.is_stopped() {
             monitor.let_lists_be();
         }
         progress.tick(&monitor.status());
@@ -207,8 +216,8 @@ fn follow(handle: RunHandle, monitor: &Monitor, stop: &Stop, settled: impl FnOnc
     let ended = handle.wait();
     progress.finish(&monitor.status());
     match ended {
-        Ok(_) => Ok(Ended::Complete),
-        Err(RunError::Stopped) => Ok(Ended::Stopped),
+        Ok(_) if stopping.is_none() => Ok(Ended::Complete),
+        Ok(_) | Err(RunError::Stopped) => Ok(Ended::Stopped),
         Err(RunError::Failed(reason)) => {
             monitor.fail(&reason);
             Err(anyhow::anyhow!(reason))

@@ -63,10 +63,13 @@ impl Run {
         fs::write(folder.path().join("shop/job.toml"), JOB).unwrap();
         fs::write(folder.path().join("shop/views.sql"), VIEWS).unwrap();
         fs::write(folder.path().join("shop/orders/1.csv"), FIRST).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
-        command.args(["run", "shop", "--listen", "127.0.0.1:0", "--workers", "2"]).args(args);
-        let child = command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let child = run(&folder, args);
         Self { folder, child }
+    }
+
+    /// Starts it again, when it has ended.
+    fn again(&mut self, args: &[&str]) {
+        self.child = run(&self.folder, args);
     }
 
     fn data(&self) -> PathBuf {
@@ -117,6 +120,12 @@ impl Run {
         let status = self.child.wait().unwrap();
         (status.code(), begin.elapsed())
     }
+}
+
+fn run(folder: &TempDir, args: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
+    command.args(["run", "shop", "--listen", "127.0.0.1:0", "--workers", "2"]).args(args);
+    command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
 }
 
 impl Drop for Run {
@@ -193,4 +202,21 @@ fn until_end_ends_when_all_is_written() {
     let output = similar.args(["similar", "shop", "together", "a"]).current_dir(run.folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(String::from_utf8_lossy(&output.stdout).contains("Bowl"));
+}
+
+#[test]
+fn a_stop_leaves_a_checkpoint_of_all_that_was_read() {
+    // None is due before.
+    let rarely = ["--set", "checkpoint.every=1h"];
+    let mut run = Run::start(&rarely);
+    let (search, all) = ("/v1/indexes/sales/_search", json!({}));
+    run.wait(search, Some(&all), sales("a", 2, "0.300"));
+    let (_, took) = run.interrupt();
+    assert!(took < END, "the end took {took:?}");
+    // Nothing of what was read is needed again: logrotate's copytruncate may come while nobody reads.
+    fs::write(run.folder.path().join("shop/orders/1.csv"), "customer,code,name,price\ncid,a,Apple,1\n").unwrap();
+    run.again(&rarely);
+    run.wait(search, Some(&all), sales("a", 3, "1.300"));
+    run.append("cid,b,Bowl,1\n");
+    run.wait(search, Some(&all), sales("b", 2, "3.500"));
 }

@@ -138,7 +138,8 @@ impl Driver {
     }
 
     fn finish(&mut self, epoch: u64, output: &mut OutputBuilderSession<'_, u64, NoopBuilder<Batch>>) {
-        let last = epoch == self.counters.intake.last();
+        let intake = &self.counters.intake;
+        let last = epoch == intake.last() && !intake.is_closing();
         self.operator.finish(EpochEnd { epoch: Epoch(epoch), last }, &mut self.outbox);
         self.send(output);
         self.save(epoch);

@@ -115,6 +115,7 @@ pub(crate) struct EpochIntake {
     room: Condvar,
     workers: Mutex<Vec<Option<Thread>>>,
     stopped: AtomicBool,
+    closing: AtomicBool,
     /// The last epoch, once it is known.
     last: AtomicU64,
     checkpointer: Option<Checkpointer>,
@@ -167,6 +168,7 @@ impl EpochIntake {
             room: Condvar::new(),
             workers: Mutex::new(vec![None; workers]),
             stopped: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             last: AtomicU64::new(u64::MAX),
             checkpointer,
             arrivals: Arrivals::default(),
@@ -263,6 +265,32 @@ impl EpochIntake {
         self.wake_workers();
     }
 
+    /// Takes in nothing more, and ends the run when all that came is written and in a checkpoint. A run that still makes the
+    /// cuts of an earlier one again has nothing of its own to finish, and ends now.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        let mut state = self.state.lock();
+        if state.replay.is_some() {
+            drop(state);
+            return self.stop();
+        }
+        for source in &mut state.sources {
+            (source.ended, source.caught_up) = (true, true);
+        }
+        self.room.notify_all();
+        self.close_if_due(state);
+    }
+
+    /// Whether nothing more is taken in, though the sources have more.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Whether sources are to end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_stopped() || self.is_closing()
+    }
+
     /// Whether the run was told to end.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
@@ -310,7 +338,7 @@ impl EpochIntake {
     fn offer(&self, source: usize, chunk: Chunk) -> Result<(), Stopped> {
         let mut state = self.state.lock();
         let worker = loop {
-            if self.is_stopped() {
+            if self.is_ending() {
                 return Err(Stopped);
             }
             if let Some(worker) = self.place(&mut state, source, &chunk) {
@@ -513,7 +541,7 @@ impl Intake for SourceIntake {
     }
 
     fn stopped(&self) -> bool {
-        self.intake.is_stopped()
+        self.intake.is_ending()
     }
 
     fn want_checkpoint(&self) {

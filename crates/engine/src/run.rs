@@ -123,6 +123,12 @@ impl RunControl {
         self.counters.intake.is_stopped()
     }
 
+    /// Ends the run as soon as what was taken in is written and in a checkpoint. That may take its time:
+    /// [`stop`](Self::stop) cuts it short.
+    pub fn close(&self) {
+        self.counters.intake.close();
+    }
+
     /// Ends the run without finishing what is on its way. Sinks keep what they have acknowledged.
     pub fn stop(&self) {
         self.counters.intake.stop();
@@ -279,7 +285,7 @@ fn start_sources(sources: Vec<SourceNode>, counters: &Arc<Counters>) -> Vec<Join
         let intake = Arc::clone(&counters.intake);
         if let Some(health) = &counters.sources[index].1.health {
             let intake = Arc::clone(&intake);
-            health.stop_when(move || intake.is_stopped());
+            health.stop_when(move || intake.is_ending());
         }
         spawn(format!("source {}", node.name), move || {
             let own = Arc::new(SourceIntake { intake: Arc::clone(&intake), source: index });

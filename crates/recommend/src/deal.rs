@@ -23,6 +23,11 @@ impl<'a, S: Shop + ?Sized> Gate<'a, S> {
         Self { shop, rules, request, dropped }
     }
 
+    /// Lets these through no more, either.
+    pub(crate) fn drop_more(&mut self, items: impl Iterator<Item = ObjectId>) {
+        self.dropped.extend(items);
+    }
+
     /// Makes ready for items that are about to be asked for.
     pub(crate) fn prepare(&self, items: impl Iterator<Item = ObjectId>) {
         let Rules { require, at_most, .. } = self.rules;

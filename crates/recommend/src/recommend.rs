@@ -75,12 +75,17 @@ pub fn recommend<S: Shop + ?Sized>(shop: &S, spec: &Recommendation, request: &Re
     let pins: Vec<ObjectId> = spec.rules.pin.iter().map(|pin| items.of(&pin.item)).collect();
     let gathered = gather(spec, request, (shop, &items), named.as_deref());
     let scores = Scorer { shop, spec, request }.scores(&gathered);
-    let gate = Gate::new(shop, &spec.rules, request, &seen);
+    let mut gate = Gate::new(shop, &spec.rules, request, &seen);
     let mut places = Places::new(shop, &spec.rules, number);
     pin((spec, &pins, named.is_some()), (&gathered, &scores), &gate, &mut places);
     rank(spec, &items, (&gathered, &scores), &gate, &mut places);
     // Where the question names candidates, no others are wanted.
     if named.is_none() {
+        // Whose score is too low does not come back by another way.
+        if let Some(least) = spec.rules.min_score.map(to_units) {
+            let low = gathered.items.iter().zip(&scores).filter(|(_, score)| **score < least);
+            gate.drop_more(low.map(|(item, _)| *item));
+        }
         fill(spec, request, (shop, &items), number, &gate, &mut places);
     }
     let told = |(object, units, origin)| Some(Item { item: items.text(object)?, object, units, origin });

@@ -211,7 +211,12 @@ fn naive(shop: &Maps, spec: &Recommendation, request: &Request<'_>) -> Vec<(Arc<
             });
             let Some(start) = country.or_else(|| fallback.at.clone()) else { continue };
             let found = shop.candidates(&fallback.path, &start, usize::MAX).into_iter().rev();
-            order.extend(found.map(|found| (text(found.item.0 as usize), units(found.score))));
+            let found = found.map(|found| (text(found.item.0 as usize), units(found.score)));
+            // What was scored too low stays out.
+            let is_low = |item: &Arc<str>| {
+                spec.rules.min_score.is_some_and(|least| scores.get(item).is_some_and(|&own| own < units(least)))
+            };
+            order.extend(found.filter(|(item, _)| !is_low(item)));
         }
     }
     let number = request.number.unwrap_or(spec.number);
