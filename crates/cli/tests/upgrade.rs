@@ -275,6 +275,27 @@ fn what_reads_a_source_of_its_own_is_exact() {
 }
 
 #[test]
+fn a_job_that_was_changed_goes_on_so_though_nothing_came() {
+    let shop = Shop::settled(&[SALES]);
+    shop.define(JOB, &[SALES, REVENUE]);
+    let said = shop.refused();
+    assert!(said.contains("target revenue"), "{said}");
+    shop.run(&["--restart-changed"]);
+    // Nothing has come since, and nobody need be asked again.
+    shop.run(&[]);
+    shop.define(JOB, &[SALES]);
+    shop.run(&["--restart-changed"]);
+    shop.run(&[]);
+    // What was dropped begins anew as anything new does.
+    shop.define(JOB, &[SALES, REVENUE]);
+    shop.refused();
+    shop.run(&["--restart-changed"]);
+    shop.go_on();
+    shop.run(&[]);
+    assert_eq!(shop.holds("sales"), ["a 3", "b 1"]);
+}
+
+#[test]
 fn a_restart_that_comes_to_no_checkpoint_is_not_forgotten() {
     let shop = Shop::settled(&[SALES, REVENUE]);
     let changed = SALES.replace("count(*)", "count(DISTINCT customer)");

@@ -108,6 +108,31 @@ fn a_schema_says_how_values_are_written() {
     assert_eq!(given.skipped, 1);
 }
 
+#[test]
+fn iso_texts_and_days_are_those_of_the_wall() {
+    let columns = r#"{"type":"string","name":"io.debezium.time.IsoTimestamp","version":1,"field":"at"},
+        {"type":"string","name":"io.debezium.time.IsoDate","version":1,"field":"day"},
+        {"type":"string","name":"io.debezium.time.IsoTime","version":1,"field":"daytime"},
+        {"type":"int32","name":"io.debezium.time.Date","version":1,"field":"since"},
+        {"type":"int32","name":"io.debezium.time.Date","version":1,"field":"born"}"#
+        .replace(['\n', ' '], "");
+    let fields = vec![
+        column("at", DataType::Timestamp(TimeUnit::Millisecond, None)),
+        column("day", DataType::Date32),
+        column("daytime", DataType::Time64(TimeUnit::Microsecond)),
+        column("since", DataType::Timestamp(TimeUnit::Millisecond, None)),
+        column("born", DataType::Date32),
+    ];
+    let line = format!(
+        r#"{{"schema":{},"payload":{{"before":null,"after":{{"at":"2026-11-11T00:00:01.123Z","day":"1990-02-28Z","daytime":"23:59:59Z","since":7363,"born":-1}},"source":{{"db":"shop","table":"t"}},"op":"c"}}}}"#,
+        schema(&columns)
+    );
+    let given = decode(Format::Debezium, &[table("t", fields, 0)], &[&line], 1);
+    assert!(given.rejected.is_empty(), "{}", given.rejected[0]);
+    let row = "+ 2026-11-11T00:00:01.123 | 1990-02-28 | 23:59:59 | 1990-02-28T00:00:00 | 1969-12-31";
+    assert_eq!(given.tables[0], [row]);
+}
+
 /// A connector's setting was changed: what an earlier schema said does not stick.
 #[test]
 fn each_record_is_read_by_its_own_schema() {
@@ -258,8 +283,9 @@ fn messages_are_numbered_by_their_offsets() {
         messages.push(offset, record(id).as_bytes());
     }
     let mut out = SourceDecoded::new(1);
-    source_decoder(Format::Maxwell, users(1).to_vec()).decode(&messages.finish(50), &mut out);
+    source_decoder(Format::Maxwell, users(1).to_vec()).decode(&Chunk { order: 3, ..messages.finish(50) }, &mut out);
     assert_eq!(out.rejected[0].to_string(), "kafka/changes-3@47: column \"id\": \"x\" is not a BIGINT");
     let sequences = out.tables[0][0].rows.column(3).to_data().buffer::<u64>(0).to_vec();
-    assert_eq!(sequences, [41 * 65_536 + 1, 48 * 65_536 + 1]);
+    let inserted = |behind_start: u64| ((3 << 24) + behind_start) * 65_536 + 1;
+    assert_eq!(sequences, [inserted(1), inserted(8)]);
 }

@@ -253,7 +253,12 @@ fn data_type(kind: AttributeKind) -> DataType {
 
 /// Values of one type as a column; a value of another type is NULL.
 fn column(kind: AttributeKind, values: impl Iterator<Item = Value>) -> ArrayRef {
-    let int = |value| if let Value::Int(number) = value { Some(number) } else { None };
+    // A question may tell a whole number with a point.
+    let int = |value| match value {
+        Value::Int(number) => Some(number),
+        Value::Float(number) if number as i64 as f64 == number => Some(number as i64),
+        _ => None,
+    };
     match kind {
         AttributeKind::Bool => {
             let bool = |value| if let Value::Bool(truth) = value { Some(truth) } else { None };

@@ -2,10 +2,12 @@
 
 use super::fields::advise_word;
 use super::problem::{Place, Problem};
-use super::raw::RawJob;
+use super::raw::{RawJob, SinkWord};
 use proxima_elastic::IndexPattern;
+use proxima_sink::IndexConfig;
 use proxima_view::{Plan, Table, Target};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Checks that every source and sink that the SQL names is there.
 pub fn check_declared(
@@ -76,6 +78,12 @@ fn check_index(raw: &RawJob, views: &Place, target: &Target, problems: &mut Vec<
         let message = format!("table {}: \"{}\" cannot name a topic", target.name, target.index);
         let advice = "a target of Kafka is one topic; a topic for each value of a column is not possible";
         return problems.push(Problem::error(&at(views, target.position), "", message).advise(advice));
+    }
+    if sink.is_some_and(|(_, sink)| sink.kind.as_ref().is_some_and(|kind| kind.value == SinkWord::Index))
+        && let Err(error) = IndexConfig::new(&target.index, Arc::clone(&target.schema), target.key.clone()).check()
+    {
+        let problem = Problem::error(&at(views, target.position), "", format!("table {}: {error}", target.name));
+        problems.push(problem.advise("give the column another name"));
     }
     let in_cluster = sink.is_some_and(|(_, sink)| sink.elastic.is_some());
     if !in_cluster && !target.index.contains(['{', '}']) {

@@ -47,11 +47,12 @@ pub(crate) fn decode(format: Format, tables: &[DecodeConfig], lines: &[&str], ch
     let mut given = Given { tables: vec![vec![]; tables.len()], ..Given::default() };
     let mut sequenced: Vec<Vec<(u64, String, String)>> = vec![vec![]; tables.len()];
     let (mut start, mut line) = (0, 1);
-    for part in lines.chunks(chunk_lines) {
+    for (order, part) in (0..).zip(lines.chunks(chunk_lines)) {
         let text: String = part.iter().map(|line| format!("{line}\n")).collect();
         let len = text.len() as u64;
         let mut out = SourceDecoded::new(tables.len());
-        decoder.decode(&Chunk::from_bytes(partition.clone(), start, text.into(), part.len(), line, None), &mut out);
+        let chunk = Chunk::from_bytes(partition.clone(), start, text.into(), part.len(), line, None);
+        decoder.decode(&Chunk { order, ..chunk }, &mut out);
         (start, line) = (start + len, line + part.len() as u64);
         given.rejected.append(&mut out.rejected);
         given.skipped += out.skipped;

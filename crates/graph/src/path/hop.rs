@@ -56,6 +56,8 @@ impl<G: Graph + ?Sized> Walk<'_, G> {
             each_score(list, |score| share(score, total));
         }
         if let Some(power) = power {
+            // What is nothing stays nothing, whatever the power.
+            list.retain(|reached| reached.score != 0.0);
             each_score(list, |score| rounded(score.powf(*power)));
         }
         if *position || *shares || power.is_some() {

@@ -24,6 +24,7 @@ pub use search::{Answer, Hit, Json, SearchError};
 pub use sink::IndexSink;
 
 use arrow::datatypes::SchemaRef;
+use layout::Layout;
 use std::path::{Path, PathBuf};
 
 /// What an index is to hold.
@@ -44,6 +45,14 @@ impl IndexConfig {
     #[must_use]
     pub fn new(name: impl Into<String>, schema: SchemaRef, key: Vec<usize>) -> Self {
         Self { name: name.into(), schema, key, analysed: None }
+    }
+
+    /// Whether an index can hold such rows.
+    ///
+    /// # Errors
+    /// When a column has a name that it cannot be searched under.
+    pub fn check(&self) -> Result<(), IndexError> {
+        Layout::of(&self.name, &self.schema, &self.key, self.analysed.as_deref()).map(drop)
     }
 }
 

@@ -113,8 +113,15 @@ fn partition(source: &str) -> Arc<PartitionId> {
 fn begin(shared: &Shared, position: Option<&Position>) -> Result<u64, SourceError> {
     let state = shared.state.lock();
     let first = state.segments.front().map_or(0, |segment| segment.base);
-    let Some(position) = position else { return Ok(first) };
     let folder = shared.config.folder.display();
+    let Some(position) = position else {
+        if first > 0 {
+            tracing::warn!(
+                "{folder} begins at record {first}: those before were let go of, and what begins anew lacks them"
+            );
+        }
+        return Ok(first);
+    };
     if position.identity != shared.identity {
         let text = format!("cannot resume {}: {folder} holds another log than the checkpoint's", position.partition);
         return Err(SourceError::Config(text));

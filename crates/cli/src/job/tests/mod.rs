@@ -360,6 +360,8 @@ CREATE TABLE b (code STRING, PRIMARY KEY (code) NOT ENFORCED) WITH (sink = 'inde
 INSERT INTO b SELECT code FROM orders;
 CREATE TABLE c (code STRING, PRIMARY KEY (code) NOT ENFORCED) WITH (sink = 'index', index = '../c');
 INSERT INTO c SELECT code FROM orders;
+CREATE TABLE d (_id STRING, PRIMARY KEY (_id) NOT ENFORCED) WITH (sink = 'index');
+INSERT INTO d SELECT code FROM orders;
 ";
     let told = told(&folder(job, views), &Overlay::default());
     let has = |text: &str| assert!(told.iter().any(|line| line.contains(text)), "{text} is not in {told:#?}");
@@ -370,6 +372,9 @@ INSERT INTO c SELECT code FROM orders;
     has("views.sql:4:1: table a writes to sink \"idx\", which the job does not have; known here: \"index\"");
     has("views.sql:6:1: table b writes to index \"codes\", but so does table a; give one of them another index = '…'");
     has("views.sql:8:1: table c: \"../c\" cannot name an index");
+    has(
+        "views.sql:10:1: table d: cannot index column \"_id\" of d: it is a name that search requests use for themselves",
+    );
 }
 
 #[test]

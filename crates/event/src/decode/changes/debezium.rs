@@ -205,6 +205,8 @@ fn form(column: &Field) -> Option<Form> {
         "io.debezium.time.Timestamp" | "org.apache.kafka.connect.data.Timestamp" => {
             Form::Wall(Some(TimeUnit::Millisecond))
         }
+        "io.debezium.time.Date" | "org.apache.kafka.connect.data.Date" => Form::Days,
+        "io.debezium.time.IsoTimestamp" | "io.debezium.time.IsoDate" | "io.debezium.time.IsoTime" => Form::Iso,
         "io.debezium.time.MicroTimestamp" => Form::Wall(Some(TimeUnit::Microsecond)),
         "io.debezium.time.NanoTimestamp" => Form::Wall(Some(TimeUnit::Nanosecond)),
         "io.debezium.time.Time" | "org.apache.kafka.connect.data.Time" => Form::Daytime(TimeUnit::Millisecond),

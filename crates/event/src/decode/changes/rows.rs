@@ -292,7 +292,9 @@ fn form(format: Format, data_type: &DataType, changes: &ChangeConfig) -> Form {
 /// Whether a column can be written like this.
 fn fits(form: Form, data_type: &DataType) -> bool {
     match form {
-        Form::Wall(_) => matches!(data_type, DataType::Timestamp(..)),
+        // A DATE takes the number as it stands.
+        Form::Wall(_) | Form::Days => matches!(data_type, DataType::Timestamp(..)),
+        Form::Iso => matches!(data_type, DataType::Timestamp(..) | DataType::Date32 | DataType::Time64(_)),
         Form::Daytime(_) => matches!(data_type, DataType::Time64(_)),
         Form::Bits => data_type.is_integer(),
         // Others tell by the value how it is written.

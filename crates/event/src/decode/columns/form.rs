@@ -6,6 +6,7 @@ use crate::decode::values::{Flaw, number};
 use arrow::datatypes::TimeUnit;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use chrono::DateTime;
 use std::borrow::Cow;
 
 /// How the values of a column are written, where not as in plain JSON.
@@ -27,6 +28,10 @@ pub(crate) enum Form {
     /// A number in a TIMESTAMP is the wall clock's time since 1970, in this unit, or in the first of milliseconds,
     /// microseconds and nanoseconds in which it lies before the year 10000.
     Wall(Option<TimeUnit>),
+    /// A number in a TIMESTAMP counts the days since 1970.
+    Days,
+    /// The text of a DATE, TIME or TIMESTAMP without a zone, behind which stands `Z` all the same.
+    Iso,
     /// A number in a TIME is that of the day, in this unit.
     Daytime(TimeUnit),
     /// A number without its point, with so many digits behind it, as big-endian bytes in base64.
@@ -67,6 +72,10 @@ impl Columns {
                 Values::Stamp(values, stamp) => self.clock.wall(json, unit, *stamp).map(|value| values.push(value)),
                 _ => return None,
             },
+            Form::Days if !is_string => day(json).and_then(|text| self.push_made(node, &text)),
+            Form::Iso if is_string => {
+                unescaped(json).and_then(|text| self.push_made(node, text.strip_suffix('Z').unwrap_or(&text)))
+            }
             Form::Daytime(unit) if !is_string => match &mut target.values {
                 Values::Time(values) => micros_of_day(json, unit).map(|micros| values.push(micros)),
                 _ => return None,
@@ -101,6 +110,13 @@ pub(crate) fn unescaped(json: &str) -> Result<Cow<'_, str>, Flaw> {
         return Ok(Cow::Borrowed(inner));
     }
     serde_json::from_str::<String>(json).map(Cow::Owned).map_err(|_| Flaw::Kind)
+}
+
+/// The date of a day since 1970.
+fn day(json: &str) -> Result<String, Flaw> {
+    let seconds = json.parse::<i64>().ok().and_then(|days| days.checked_mul(86_400));
+    let date = seconds.and_then(|seconds| DateTime::from_timestamp(seconds, 0)).ok_or(Flaw::Kind)?;
+    Ok(date.date_naive().to_string())
 }
 
 fn base64(json: &str) -> Result<Vec<u8>, Flaw> {
