@@ -53,8 +53,10 @@ fn whatever_changes_the_answer_changes_the_meaning() {
 
 #[test]
 fn how_an_expression_is_nested_is_part_of_its_meaning() {
-    let of =
-        |sum: &str| meaning(&format!("{TARGETS}{DAILY}{}", REVENUE.replace("Quantity * UnitPrice", sum)), "revenue");
+    let of = |sum: &str| {
+        let sum = format!("CAST(sum({sum}) AS DECIMAL(20, 3))");
+        meaning(&format!("{TARGETS}{DAILY}{}", REVENUE.replace("sum(Quantity * UnitPrice)", &sum)), "revenue")
+    };
     for (sum, other) in [
         ("Quantity - UnitPrice + 3", "Quantity - (UnitPrice + 3)"),
         ("Quantity / UnitPrice * 3", "Quantity / (UnitPrice * 3)"),
