@@ -40,6 +40,9 @@ impl Operator for TellNewest {
 /// the relation has a lifetime, every worker's newest times; on the last input, if there is one more, the objects to forget
 /// of all workers.
 ///
+/// Where objects may be forgotten and rows are taken back, what is taken back and is not there when the epoch ends was
+/// forgotten, and counts nothing.
+///
 /// Rows older than the bound of the epoch before are late: all workers know the same bound, so that it depends on
 /// nothing but the epochs which rows are.
 pub struct Relate {

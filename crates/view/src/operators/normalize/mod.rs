@@ -1,8 +1,8 @@
 //! Changelog normalisation: a table with a key is what the newest record of each key says.
 //!
 //! Records of changes may come twice, come again, or come before the bootstrap that repeats them. Each says where it
-//! stood in its partition, so that of an epoch's records the last of each key is known, in whatever order their batches
-//! come; and later epochs hold later records. What goes out is the difference to the row that the key held before.
+//! stood among those that its source has read, so that of an epoch's records the last of each key is known, in whatever order
+//! their batches come; and later epochs hold later records. What goes out is the difference to the row that the key held before.
 
 use super::group_table::BatchForm;
 use super::keyed_rows::{KeyedRows, Loaded};
