@@ -159,7 +159,9 @@ impl Found {
         }
         let health = self.waiting.map(|waiting| waiting.health);
         let store = Arc::new(Kept { checkpoints, ids, results: layout.note(job), held: layout.held(), health });
-        Ok(Begun { generation, restored, checkpointing: Checkpointing { store, every: plan.every } })
+        // The next run is to find the job as it is now, also if nothing comes until then.
+        let checkpointing = Checkpointing { store, every: plan.every, wanted: layout.is_changed() };
+        Ok(Begun { generation, restored, checkpointing })
     }
 }
 

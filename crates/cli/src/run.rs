@@ -77,7 +77,7 @@ enum Ended {
 fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     let RunRequest { plan, data, workers, .. } = request;
     let mut data = DataFolder::open(data, &plan.name)?;
-    let Beginning { generation, assembly, kept, changed } = begin(request, &mut data)?;
+    let Beginning { generation, assembly, kept } = begin(request, &mut data)?;
     let Assembly { topology, indexes, graph, store, paths, walks, models, recommendations, ingests, .. } = assembly;
     let (judges, discarded, evaluators) = (assembly.judges, assembly.discarded, assembly.evaluators);
     let paths = served_paths(paths, walks);
@@ -93,10 +93,6 @@ fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     data.announce(&ServerInfo { address: address.to_string(), pid: std::process::id() })?;
     let handle = proxima_engine::run(topology, run_config(plan, &data, (*workers, generation), kept)?)?;
     monitor.started(handle.control());
-    if changed {
-        // The next run is to find the job as it is now, also if nothing comes until then.
-        handle.control().want_checkpoint();
-    }
     if let Some(remains) = remains {
         remains.watch(handle.control(), lists);
     }
@@ -123,8 +119,6 @@ struct Beginning {
     assembly: Assembly,
     /// What it goes on from, and how it makes checkpoints, if it makes any.
     kept: Option<Begun>,
-    /// Whether it goes on with other results than the run before.
-    changed: bool,
 }
 
 /// Finds what the run goes on from, clears what it does not, and begins it.
@@ -137,7 +131,7 @@ fn begin(request: &RunRequest, data: &mut DataFolder) -> Result<Beginning> {
         data.begin(generation)?;
         let layout = Layout::whole(plan);
         let assembly = draft(plan, &layout, data, *workers)?.place(data, Before::Nothing)?;
-        return Ok(Beginning { generation, assembly, kept: None, changed: false });
+        return Ok(Beginning { generation, assembly, kept: None });
     };
     let kept_at = checkpoint.at.as_ref().map_or_else(|| "the data folder".to_owned(), ToString::to_string);
     let found = checkpoints::find(plan, checkpoint, data, (*workers, *fresh))?;
@@ -164,8 +158,7 @@ fn begin(request: &RunRequest, data: &mut DataFolder) -> Result<Beginning> {
     data.keep_at(Some(kept_at));
     data.begin(begun.generation)?;
     let assembly = draft.place(data, before)?;
-    let changed = !layout.restarted.is_empty() || !layout.gone.is_empty();
-    Ok(Beginning { generation: begun.generation, assembly, kept: Some(begun), changed })
+    Ok(Beginning { generation: begun.generation, assembly, kept: Some(begun) })
 }
 
 fn run_config(

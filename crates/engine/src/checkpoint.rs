@@ -140,6 +140,8 @@ pub struct Checkpointing {
     /// How long from one to the next, while something comes. Less while a source asks for them
     /// ([`Intake::want_checkpoint`](proxima_event::Intake::want_checkpoint)).
     pub every: Duration,
+    /// Whether the first is made though nothing comes: the run goes on with other results than its checkpoint holds.
+    pub wanted: bool,
 }
 
 /// The checkpoints of a run, as status shows them.
@@ -244,6 +246,7 @@ impl Checkpointer {
         restored: &Restored,
     ) -> Self {
         let epoch = restored.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.epoch.0);
+        let begun = Mutex::new(Begun { wanted: config.wanted, ..Begun::now() });
         Self {
             config,
             workers,
@@ -254,7 +257,7 @@ impl Checkpointer {
             cuts: Mutex::default(),
             first: AtomicU64::new(u64::MAX),
             finished: AtomicBool::new(false),
-            begun: Mutex::new(Begun::now()),
+            begun,
             status: Mutex::new(CheckpointStatus { epoch, ..CheckpointStatus::default() }),
             memory: Arc::default(),
         }

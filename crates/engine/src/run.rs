@@ -123,11 +123,6 @@ impl RunControl {
         self.counters.intake.is_stopped()
     }
 
-    /// Makes a checkpoint when the next is due, also if nothing has come.
-    pub fn want_checkpoint(&self) {
-        self.counters.intake.checkpointer().into_iter().for_each(Checkpointer::want);
-    }
-
     /// Ends the run as soon as what was taken in is written and in a checkpoint. That may take its time:
     /// [`stop`](Self::stop) cuts it short.
     pub fn close(&self) {

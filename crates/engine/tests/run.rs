@@ -343,7 +343,7 @@ fn work_left_for_later_that_fails_ends_the_run() {
     let id = topology.source(SourceNode { name: "memory".into(), source: Box::new(Endless(rows)), dimension: false });
     let table = topology.table("memory", id, None);
     topology.operator("broken", vec![(table, Route::ByKey(vec![0]))], || Box::new(Broken));
-    let checkpoints = Checkpointing { store: Arc::new(Nowhere), every: Duration::from_millis(1) };
+    let checkpoints = Checkpointing { store: Arc::new(Nowhere), every: Duration::from_millis(1), wanted: false };
     let config = RunConfig { checkpoints: Some(checkpoints), ..config(2, 10) };
     let error = run(topology, config).unwrap().wait().unwrap_err();
     assert_eq!(error, RunError::Failed("checkpoints failed: see the log above".into()));
@@ -392,7 +392,7 @@ fn checkpoints_come_when_a_source_asks_for_them() {
     let id = topology.source(SourceNode { name: "memory".into(), source, dimension: false });
     topology.table("memory", id, None);
     // In an hour nothing comes.
-    let checkpoints = Checkpointing { store: commits, every: Duration::from_secs(3_600) };
+    let checkpoints = Checkpointing { store: commits, every: Duration::from_secs(3_600), wanted: false };
     let config = RunConfig { checkpoints: Some(checkpoints), ..config(2, 1_000) };
     run(topology, config).unwrap().wait().unwrap();
 }

@@ -49,7 +49,7 @@ pub fn run_crashing(plan: &Plan, epochs: &Epochs, crashes: usize, seed: u64) -> 
             workers: WORKERS[dice.random_range(0..WORKERS.len())],
             epochs: MemorySource::epoch_config(),
             generation: Generation(generation as u64),
-            checkpoints: Some(Checkpointing { store: Arc::new(checkpoints.clone()), every }),
+            checkpoints: Some(Checkpointing { store: Arc::new(checkpoints.clone()), every, wanted: false }),
             restored: restored(&checkpoints, &mut dice),
             ..RunConfig::default()
         };

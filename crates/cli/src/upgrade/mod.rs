@@ -82,6 +82,12 @@ impl Layout {
         self.cohorts.last().map_or(Epoch(0), |cohort| cohort.began)
     }
 
+    /// Whether the run goes on with other results than the run before.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        !self.restarted.is_empty() || !self.gone.is_empty()
+    }
+
     /// The embedded indexes of a changed job that hold nothing of what goes on.
     #[must_use]
     pub fn indexes_left(&self, job: &JobPlan) -> Vec<String> {

@@ -223,7 +223,7 @@ impl<'a> Job<'a> {
                 workers: [1, 2, 4][rng.random_range(0..3)],
                 epochs: MemorySource::epoch_config(),
                 generation: Generation(generation as u64),
-                checkpoints: Some(Checkpointing { store: Arc::new(checkpoints.clone()), every }),
+                checkpoints: Some(Checkpointing { store: Arc::new(checkpoints.clone()), every, wanted: false }),
                 restored: checkpoints.crash(rng.random_range(0..4)),
                 ..RunConfig::default()
             };
