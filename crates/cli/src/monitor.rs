@@ -24,6 +24,9 @@ const SAMPLE_EVERY: Duration = Duration::from_millis(200);
 /// Why a run that has been started does not answer yet.
 const LOADING: &str = "it loads what the checkpoint holds";
 
+/// Why its answers are not as new yet as those of the run before it.
+const REPLAYING: &str = "it reads again what the run before read behind its last checkpoint";
+
 /// A run that is watched, from before its start to after its end.
 pub struct Monitor {
     job: String,
@@ -75,9 +78,13 @@ impl Monitor {
         self.lists.iter().for_each(Evaluators::stop);
     }
 
-    /// Whether everything that a checkpoint holds is where it is read.
-    fn is_loaded(&self) -> bool {
-        self.engine.get().is_some_and(RunControl::is_loaded) && self.graph.as_ref().is_none_or(|graph| graph.is_whole())
+    /// Why a run that has been started shows less than the run before it did, if it does.
+    fn behind(&self) -> Option<&'static str> {
+        let is_whole = self.graph.as_ref().is_none_or(|graph| graph.is_whole());
+        match self.engine.get() {
+            Some(engine) if engine.is_loaded() && is_whole => (!engine.is_replayed()).then_some(REPLAYING),
+            _ => Some(LOADING),
+        }
     }
 
     /// The engine has started: its counters are there from now on.
@@ -101,8 +108,10 @@ impl Monitor {
 impl StatusSource for Monitor {
     fn status(&self) -> Status {
         let (mut state, mut reason) = self.state.lock().clone();
-        if state == RunState::Running && !self.is_loaded() {
-            (state, reason) = (RunState::Starting, Some(LOADING.to_owned()));
+        if state == RunState::Running
+            && let Some(behind) = self.behind()
+        {
+            (state, reason) = (RunState::Starting, Some(behind.to_owned()));
         }
         let mut status = self.engine.get().map_or_else(Status::default, |engine| describe(engine.status()));
         let counts = status.sources.iter().map(|source| source.records).collect();
@@ -266,10 +275,14 @@ impl Rates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow::array::RecordBatch;
+    use arrow::datatypes::Schema;
     use proxima_engine::{
-        Bundles, Commit, EpochEnd, Operator, Outbox, Restored, RunConfig, SavedState, SourceNode, Topology,
+        Bundles, Commit, Cut, EpochEnd, Operator, Outbox, Restored, RunConfig, SavedState, SourceNode, Topology,
     };
-    use proxima_event::{Changes, Epoch, Intake, KeyGroupSet, Source, SourceError};
+    use proxima_event::{
+        Changes, Chunk, Epoch, Intake, KeyGroupSet, PartitionId, Payload, Position, Source, SourceError,
+    };
     use proxima_serve::{AppState, Limits, ask};
     use std::collections::BTreeMap;
     use std::sync::mpsc::{Receiver, Sender, channel};
@@ -311,13 +324,31 @@ mod tests {
         }
     }
 
-    struct Nothing;
+    /// Offers what was read before when it is told to.
+    struct Waiting(Receiver<()>);
 
-    impl Source for Nothing {
-        fn run(self: Box<Self>, _intake: Arc<dyn Intake>) -> Result<(), SourceError> {
+    impl Source for Waiting {
+        fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError> {
+            self.0.recv().unwrap();
+            let position = read_before();
+            intake.open(Position { offset: 0, ..position.clone() });
+            let payload =
+                Payload::Changes(Changes::weighted(RecordBatch::new_empty(Arc::new(Schema::empty())), Vec::new()));
+            let chunk =
+                Chunk { partition: position.partition, start: 0, end: position.offset, records: 1, order: 0, payload };
+            // Who does not take it has ended.
+            let _ = intake.offer(chunk);
             Ok(())
         }
     }
+
+    /// Where the run before stood.
+    fn read_before() -> Position {
+        let partition = PartitionId { source: "orders".into(), name: "0".into() };
+        Position { partition: Arc::new(partition), identity: String::new(), offset: 1 }
+    }
+
+    struct Nothing;
 
     impl Operator for Nothing {
         fn apply(&mut self, _input: usize, _changes: Changes, _out: &mut Outbox) {}
@@ -326,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_ready_when_it_has_loaded_what_the_checkpoint_holds() {
+    fn a_run_is_ready_when_it_shows_what_the_run_before_did() {
         let monitor = Arc::new(Monitor::new("retail", 1, Vec::new(), Vec::new()));
         let ready = || {
             let source = Arc::clone(&monitor) as Arc<dyn StatusSource>;
@@ -335,15 +366,19 @@ mod tests {
             (answer.status, answer.body)
         };
         assert_eq!(ready().0, 503, "it has not begun");
-        let ((reading, is_read), (go, may_go)) = (channel(), channel());
+        let ((reading, is_read), (go, may_go), (there, is_there)) = (channel(), channel(), channel());
         let mut topology = Topology::new();
-        let source = SourceNode { name: "orders".into(), source: Box::new(Nothing), dimension: false };
+        let source = SourceNode { name: "orders".into(), source: Box::new(Waiting(is_there)), dimension: false };
         let source = topology.source(source);
         let rows = topology.table("orders", source, None);
         topology.operator("keeps", vec![(rows, proxima_engine::Route::Local)], || Box::new(Nothing));
         let checkpoint = Commit { epoch: Epoch(3), positions: Vec::new(), counts: BTreeMap::new() };
         let state: Arc<dyn SavedState> = Arc::new(Held(Mutex::new((reading, may_go))));
-        let restored = Restored { checkpoint: Some(checkpoint), state: Some(state), cuts: Vec::new() };
+        let restored = Restored {
+            checkpoint: Some(checkpoint),
+            state: Some(state),
+            cuts: vec![Cut { epoch: Epoch(4), positions: vec![read_before()] }],
+        };
         let run = proxima_engine::run(topology, RunConfig { restored, ..RunConfig::default() }).unwrap();
         monitor.started(run.control());
         is_read.recv().unwrap();
@@ -351,6 +386,11 @@ mod tests {
         assert_eq!(status, 503);
         assert!(body.contains("the run is starting: it loads what the checkpoint holds"), "{body}");
         drop(go);
+        while !run.control().is_loaded() {
+            std::thread::yield_now();
+        }
+        assert!(ready().1.contains("it reads again what the run before read behind its last checkpoint"));
+        there.send(()).unwrap();
         run.wait().unwrap();
         assert_eq!(ready().0, 200);
     }

@@ -105,6 +105,15 @@ impl RunControl {
         self.counters.snapshot()
     }
 
+    /// Whether the results are again as new as the run before left them: the epochs behind the checkpoint that it goes on
+    /// from are done once more. A sink that its server does not let go on is not waited for.
+    #[must_use]
+    pub fn is_replayed(&self) -> bool {
+        let waits = |sink: &Arc<SinkCounters>| sink.health.as_ref().is_some_and(|health| health.waits_for().is_some());
+        self.counters.replayed.is_none_or(|last| self.counters.intake.epochs().1 > last)
+            || self.counters.sinks.iter().any(|(_, sink)| waits(sink))
+    }
+
     /// What the run failed of, if it did.
     #[must_use]
     pub fn error(&self) -> Option<String> {
@@ -240,6 +249,7 @@ fn count(
         operators,
         stats,
         loaded: AtomicUsize::new(0),
+        replayed: restored.cuts.last().map(|cut| cut.epoch.0),
     }
 }
 

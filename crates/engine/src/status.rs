@@ -49,6 +49,8 @@ pub(crate) struct Counters {
     pub(crate) stats: Vec<Mutex<Vec<OperatorStats>>>,
     /// How many workers have taken over their state.
     pub(crate) loaded: AtomicUsize,
+    /// The last epoch that an earlier run cut behind the checkpoint.
+    pub(crate) replayed: Option<u64>,
 }
 
 /// A source, as status shows it.
