@@ -55,6 +55,17 @@ pub(crate) fn declared(views_sql: &str, zone: chrono_tz::Tz) -> (Vec<Table>, Vec
     (script.tables, script.targets)
 }
 
+/// See [`crate::sound`].
+pub(crate) fn sound(views_sql: &str, queries: &[QuerySource<'_>], options: &Options) -> Plan {
+    let (script, _) = Script::read(views_sql, queries, options.zone.name());
+    let Attempt { tree, targets, queries, problems: _ } =
+        attempt(&script, &script.tables, options.zone.name(), &|_| true);
+    let placed = std::iter::zip(&script.targets, targets).filter_map(|(target, ix)| Some((target.clone(), ix?)));
+    let (declared, targets) = placed.unzip();
+    let planned = Planned { tree, targets, queries };
+    finish(script.tables.clone(), declared, planned, &BTreeMap::new(), (Arc::new(script), options.zone))
+}
+
 /// Plans the targets and queries that are wanted, as if there were no others. Tables of changes keep the columns that
 /// `held` names.
 pub(crate) fn plan(
@@ -152,6 +163,24 @@ fn plan_all(
     zone: &str,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Planned, Vec<Problem>> {
+    let Attempt { tree, targets, queries, problems } = attempt(script, tables, zone, wanted);
+    let placed = std::iter::zip(&script.targets, targets).filter(|(target, _)| wanted(&target.name));
+    match (problems.is_empty(), placed.map(|(_, ix)| ix).collect::<Option<Vec<Ix>>>()) {
+        (true, Some(targets)) => Ok(Planned { tree, targets, queries }),
+        _ => Err(problems),
+    }
+}
+
+/// What became of every statement.
+struct Attempt {
+    tree: Tree,
+    /// The node of each target, unless something is wrong with it or it is not wanted.
+    targets: Vec<Option<Ix>>,
+    queries: Vec<(String, Ix)>,
+    problems: Vec<Problem>,
+}
+
+fn attempt(script: &Script, tables: &[Table], zone: &str, wanted: &dyn Fn(&str) -> bool) -> Attempt {
     let mut planner = Planner { catalog: Catalog::new(zone), broken: script.broken.clone(), problems: Vec::new() };
     let plans: Vec<Option<LogicalPlan>> = script.steps.iter().map(|step| planner.step(step, tables)).collect();
     let Planner { catalog, mut problems, .. } = planner;
@@ -175,11 +204,7 @@ fn plan_all(
         let refusals = built.err().into_iter().flatten();
         problems.extend(refusals.map(|refusal| refusal.into_problem(&step.origin, step.place)));
     }
-    let placed = std::iter::zip(&script.targets, targets).filter(|(target, _)| wanted(&target.name));
-    match (problems.is_empty(), placed.map(|(_, ix)| ix).collect::<Option<Vec<Ix>>>()) {
-        (true, Some(targets)) => Ok(Planned { tree: builder.tree, targets, queries }),
-        _ => Err(problems),
-    }
+    Attempt { tree: builder.tree, targets, queries, problems }
 }
 
 /// Plans queries, and keeps what they may name.

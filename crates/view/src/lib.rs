@@ -44,6 +44,6 @@ pub use duration::parse_duration;
 pub use expression::NumberExpression;
 pub use plan::{
     EventTime, HeldColumns, Lowered, Options, Plan, Query, QuerySource, Table, Target, compile, compile_changelog,
-    declared,
+    declared, sound,
 };
 pub use problem::{Origin, Problem};

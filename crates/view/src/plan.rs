@@ -193,6 +193,13 @@ pub fn declared(views_sql: &str, zone: chrono_tz::Tz) -> (Vec<Table>, Vec<Target
     frontend::declared(views_sql, zone)
 }
 
+/// The plan of what is right in a job's SQL where something else is wrong, so that what else the job says can be held
+/// against it. What reads something wrong is not in it.
+#[must_use]
+pub fn sound(views_sql: &str, queries: &[QuerySource<'_>], options: &Options) -> Plan {
+    frontend::sound(views_sql, queries, options)
+}
+
 impl Plan {
     /// Adds the operators of the plan to a topology. `tables` holds the decoded rows of each table, by its name.
     ///

@@ -1,5 +1,6 @@
 //! Holds a job's parts against each other and against the files they name.
 
+use super::broken::Broken;
 use super::fields::{Located, advise_word, is_name};
 use super::forget::RawForget;
 use super::plan::{
@@ -30,33 +31,34 @@ const REJECTED_KEEP: u64 = 100_000;
 pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<Problem>) -> Option<JobPlan> {
     let name = check_name(raw.name.as_ref(), problems);
     let zone = check_zone(raw.zone.as_ref(), problems);
-    let views = check_sql(folder, &raw, zone.unwrap_or(Tz::UTC), problems);
+    let sql = check_sql(folder, &raw, zone.unwrap_or(Tz::UTC), problems);
+    let views = sql.as_ref().map(|sql| &sql.plan);
     let sources = check_sources(folder, &raw.sources, overlay, problems);
     let sinks = check_sinks(folder, &raw, overlay, problems);
     let paths = check_paths(&raw, problems);
-    let models = models::check(&raw.models, views.as_ref(), problems);
-    let queries = check_queries(&raw, views.as_ref(), problems);
-    let http = check_http(raw.http, problems);
+    let models = models::check(&raw.models, views, problems);
+    let queries = check_queries(&raw, sql.as_ref(), problems);
     let forgets = raw.forget.queries().next().is_some();
-    let relations = relations::check(&raw.relations, views.as_ref(), forgets, problems);
+    let relations = relations::check(&raw.relations, views, forgets, problems);
     let objects = query_plans("objects", &raw.objects);
-    let catalogue = views.as_ref().map(|views| relations::catalogue(&relations, &objects, views));
+    let catalogue = views.map(|views| relations::catalogue(&relations, &objects, views));
+    let mut broken = views.map(|views| Broken::find(&raw, views, &models)).unwrap_or_default();
     let functions = functions::check(folder, &raw.functions, problems);
     let walks = catalogue.as_ref().map(|catalogue| {
         let formulas = walks_of::Formulas { zone: zone.unwrap_or(Tz::UTC), functions: &functions };
-        walks_of::check(&raw.walks, catalogue, &formulas, problems)
+        walks_of::check(&raw.walks, catalogue, &formulas, (&mut broken, problems))
     });
-    let mut outputs = walks.as_ref().zip(views.as_ref()).map(|(paths, views)| {
+    let mut outputs = walks.as_ref().zip(views).map(|(paths, views)| {
         let known = outputs::Known { sinks: &raw.sinks, paths, views };
         outputs::check(&raw.walks, &known, problems)
     });
     let forget = raw.forget.queries().map(|query| query.name).collect();
     let recommendations = catalogue.as_ref().zip(walks.as_ref()).map(|(catalogue, paths)| {
-        let known = recommendations::Known { catalogue, paths, models: &models };
+        let known = recommendations::Known { catalogue, paths, models: &models, broken: &broken };
         recommendations::check(&raw.recommendations, &known, problems)
     });
     if let (Some(outputs), Some(plans), Some(catalogue)) = (&mut outputs, &recommendations, &catalogue)
-        && let (Some(paths), Some(views)) = (&walks, &views)
+        && let (Some(paths), Some(views)) = (&walks, views)
     {
         let known = outputs::Known { sinks: &raw.sinks, paths, views };
         kept::check((&raw.recommendations, &raw.walks), (plans, catalogue), &known, outputs, problems);
@@ -64,11 +66,9 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
     let judges = catalogue
         .as_ref()
         .zip(recommendations.as_ref())
-        .map(|(catalogue, plans)| judges::check(&raw.judges, catalogue, plans, problems));
-    if let (Some(walks), Some(recommendations)) = (&walks, &recommendations) {
-        let is_asked = walks.iter().next().is_some() || !recommendations.plain.is_empty();
-        check_forget(&raw.forget, is_asked, problems);
-    }
+        .map(|(catalogue, plans)| judges::check(&raw.judges, catalogue, (&raw.recommendations, plans), problems));
+    check_forget(&raw.forget, !raw.walks.is_empty() || !raw.recommendations.is_empty(), problems);
+    let http = check_http(raw.http, problems);
     let epoch = check_epoch(raw.epoch, problems);
     let checkpoint = check_checkpoint(folder, raw.checkpoint, &raw.sinks, problems);
     Some(JobPlan {
@@ -92,7 +92,7 @@ pub fn check(folder: &Path, raw: RawJob, overlay: &Overlay, problems: &mut Vec<P
         queries,
         rejected_keep: raw.rejected_keep.map_or(REJECTED_KEEP, |keep| keep.value),
         http: http?,
-        views: views?,
+        views: sql.filter(|sql| sql.is_whole)?.plan,
         warnings: Vec::new(),
     })
 }
@@ -249,10 +249,8 @@ fn check_sinks(
 }
 
 /// Without the SQL nobody knows which indexes there are.
-fn check_queries(raw: &RawJob, views: Option<&Plan>, problems: &mut Vec<Problem>) -> BTreeMap<String, NamedQuery> {
-    let Some(views) = views else { return BTreeMap::new() };
-    let indexes: Vec<String> = views.targets.iter().map(|target| index_name(&target.index)).collect();
-    queries::check(&raw.queries, &indexes, problems)
+fn check_queries(raw: &RawJob, sql: Option<&Sql>, problems: &mut Vec<Problem>) -> BTreeMap<String, NamedQuery> {
+    sql.map(|sql| queries::check(&raw.queries, &sql.indexes, problems)).unwrap_or_default()
 }
 
 fn check_paths(raw: &RawJob, problems: &mut Vec<Problem>) -> BTreeMap<String, PathPlan> {
@@ -357,7 +355,17 @@ fn query_plans(part: &str, queries: &[(String, RawQuery)]) -> BTreeMap<String, Q
     queries.iter().map(|(name, _)| (name.clone(), QueryPlan { query: format!("{part}.{name}") })).collect()
 }
 
-fn check_sql(folder: &Path, raw: &RawJob, zone: Tz, problems: &mut Vec<Problem>) -> Option<Plan> {
+/// A job's SQL.
+struct Sql {
+    /// What is right of it.
+    plan: Plan,
+    /// Whether that is all.
+    is_whole: bool,
+    /// The indexes that it declares.
+    indexes: Vec<String>,
+}
+
+fn check_sql(folder: &Path, raw: &RawJob, zone: Tz, problems: &mut Vec<Problem>) -> Option<Sql> {
     let file = folder.join("views.sql");
     let place = Place::file(&file);
     let sql = match std::fs::read_to_string(&file) {
@@ -369,10 +377,13 @@ fn check_sql(folder: &Path, raw: &RawJob, zone: Tz, problems: &mut Vec<Problem>)
         }
     };
     let sql = raw.forget.add_table(sql);
-    links::check_declared(raw, &place, &proxima_view::declared(&sql, zone), problems);
-    let plan = sql::compile(&place, &sql, &part_queries(raw), zone, problems)?;
-    links::check_unused(raw, &plan, problems);
-    Some(plan)
+    let declared = proxima_view::declared(&sql, zone);
+    links::check_declared(raw, &place, &declared, problems);
+    let (plan, is_whole) = sql::compile(&place, &sql, &part_queries(raw), zone, problems);
+    if is_whole {
+        links::check_unused(raw, &plan, problems);
+    }
+    Some(Sql { plan, is_whole, indexes: declared.1.iter().map(|target| index_name(&target.index)).collect() })
 }
 
 /// The queries of relations, then those of objects, then those of models.

@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, Located, advise_word};
 use super::problem::{Place, Problem};
-use super::recommendations::RecommendationPlans;
+use super::recommendations::{RawRecommendation, RecommendationPlans};
 use super::tree::Text;
 use proxima_graph::{Catalogue, KindId, RelationId};
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ impl RawJudge {
 pub fn check(
     raw: &[(String, RawJudge)],
     catalogue: &Catalogue,
-    recommendations: &RecommendationPlans,
+    (written, recommendations): (&[(String, RawRecommendation)], &RecommendationPlans),
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, JudgePlan> {
     let mut plans = BTreeMap::new();
@@ -62,6 +62,10 @@ pub fn check(
         let plain = &recommendations.plain;
         let variant = recommendations.splits.get(name).and_then(|split| split.variants().first());
         let Some(judged) = plain.get(variant.map_or(name, |(variant, _)| variant)) else {
+            if written.iter().any(|(written, _)| written == name) {
+                // Something is wrong with it, which was told.
+                continue;
+            }
             let known: Vec<&str> = plain.keys().chain(recommendations.splits.keys()).map(String::as_str).collect();
             let key = format!("judges.{name}");
             let problem = Problem::error(&judge.place, key, format!("there is no recommendation \"{name}\""));

@@ -4,6 +4,7 @@
 //! it, [`raw`] takes typed values out, [`check`] holds them against each other, the files they name and the SQL. Every
 //! problem found on the way is told at once.
 
+pub mod broken;
 pub mod check;
 pub mod elastic;
 pub mod fields;

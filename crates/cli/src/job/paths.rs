@@ -1,5 +1,6 @@
 //! `[paths.NAME]` of hops and jumps: read into declarations, which the graph's catalogue is then held against.
 
+use super::broken::Broken;
 use super::fields::{Fields, Located};
 use super::outputs::RawOutput;
 use super::problem::{Place, Problem};
@@ -8,7 +9,7 @@ use chrono_tz::Tz;
 use proxima_graph::Catalogue;
 use proxima_graph::path::{
     Declaration, Declarations, DeclaredMerger, DeclaredSelect, DeclaredStep, Expression, Formula, Functions, Keep,
-    MergerWord, Part, Paths, Session, Shape, Swing, link,
+    MergerWord, Part, Paths, Session, Shape, Swing, Unlinked, link,
 };
 use proxima_view::NumberExpression;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,7 +60,24 @@ fn add_relations<'a>(path: &'a Declaration, relations: &mut BTreeSet<&'a str>) {
                 }
             }
         }
+        DeclaredStep::Broken => {}
     }
+}
+
+/// A path whose hops along these relations are broken.
+fn without(path: &Declaration, relations: &BTreeSet<String>) -> Declaration {
+    let part = |part: &Part| match part {
+        Part::Name(name) => Part::Name(name.clone()),
+        Part::Path(path) => Part::Path(Box::new(without(path, relations))),
+    };
+    let step = match path.step.clone() {
+        DeclaredStep::Hop { relation, .. } if relations.contains(&relation) => DeclaredStep::Broken,
+        DeclaredStep::Jump { left, right, merger, with_self, keep } => {
+            DeclaredStep::Jump { left: part(&left), right: part(&right), merger, with_self, keep }
+        }
+        step => step,
+    };
+    Declaration { step, ..path.clone() }
 }
 
 fn read_path(fields: &mut Fields<'_>) -> Option<Declaration> {
@@ -218,29 +236,28 @@ impl Formulas<'_> {
     }
 }
 
-/// Checks all paths against what the graph is made of. With problems there are none.
+/// Checks all paths against what the graph is made of. Gives those with which nothing is wrong.
 pub fn check(
     walks: &[(String, RawWalk)],
     catalogue: &Catalogue,
     formulas: &Formulas<'_>,
-    problems: &mut Vec<Problem>,
+    (broken, problems): (&mut Broken, &mut Vec<Problem>),
 ) -> Paths {
-    let declared = walks.iter().filter_map(|(name, walk)| Some((name.clone(), walk.declaration.clone()?)));
-    let declarations: Declarations = declared.collect();
-    if declarations.len() < walks.len() {
-        // What could not be read would be missed by those that name it.
-        return Paths::default();
-    }
-    match link(&declarations, catalogue, &|formula, columns| formulas.compile(formula, columns)) {
-        Ok(paths) => paths,
-        Err(found) => {
-            problems.extend(found.into_iter().map(|found| {
-                let key = format!("paths.{}", found.key);
-                Problem::error(&place_of(walks, &key), key, found.message).advise(found.advice)
-            }));
-            Paths::default()
-        }
-    }
+    let declared = |walk: &RawWalk| match &walk.declaration {
+        Some(declaration) => without(declaration, &broken.relations),
+        None => Declaration { step: DeclaredStep::Broken, shape: Shape::default() },
+    };
+    let declarations: Declarations = walks.iter().map(|(name, walk)| (name.clone(), declared(walk))).collect();
+    let linked = link(&declarations, catalogue, &|formula, columns| formulas.compile(formula, columns));
+    let paths = linked.unwrap_or_else(|Unlinked { problems: found, sound }| {
+        problems.extend(found.into_iter().map(|found| {
+            let key = format!("paths.{}", found.key);
+            Problem::error(&place_of(walks, &key), key, found.message).advise(found.advice)
+        }));
+        sound
+    });
+    broken.paths = declarations.into_keys().filter(|name| paths.get(name).is_none()).collect();
+    paths
 }
 
 /// Where a key stands, or else the nearest table around it that was written.

@@ -50,19 +50,18 @@ impl Query<'_> {
     }
 }
 
-/// Compiles a job's SQL. `None` when something is wrong with it.
-pub fn compile(views: &Place, sql: &str, queries: &[Query<'_>], zone: Tz, problems: &mut Vec<Problem>) -> Option<Plan> {
+/// Compiles a job's SQL. Gives what is right of it, and whether that is all.
+pub fn compile(views: &Place, sql: &str, queries: &[Query<'_>], zone: Tz, problems: &mut Vec<Problem>) -> (Plan, bool) {
     let sources: Vec<_> = queries.iter().map(|query| QuerySource { name: &query.name, sql: &query.sql.text }).collect();
-    match proxima_view::compile(sql, &sources, &Options { zone }) {
-        Ok(plan) => {
-            check_columns(&plan, queries, problems);
-            Some(plan)
-        }
-        Err(found) => {
-            problems.extend(found.into_iter().map(|problem| translate(problem, views, queries)));
-            None
-        }
-    }
+    let options = Options { zone };
+    let compiled = proxima_view::compile(sql, &sources, &options);
+    let is_whole = compiled.is_ok();
+    let plan = compiled.unwrap_or_else(|found| {
+        problems.extend(found.into_iter().map(|problem| translate(problem, views, queries)));
+        proxima_view::sound(sql, &sources, &options)
+    });
+    check_columns(&plan, queries, problems);
+    (plan, is_whole)
 }
 
 /// A problem of the planner in the job's words.
@@ -82,7 +81,8 @@ fn translate(found: proxima_view::Problem, views: &Place, queries: &[Query<'_>])
 
 /// The columns that a relation or objects must have.
 fn check_columns(plan: &Plan, queries: &[Query<'_>], problems: &mut Vec<Problem>) {
-    for (query, compiled) in queries.iter().zip(&plan.queries) {
+    let compiled = |query: &Query<'_>| plan.queries.iter().find(|compiled| compiled.name == query.name);
+    for (query, compiled) in queries.iter().filter_map(|query| Some((query, compiled(query)?))) {
         let errors = match query.purpose {
             Purpose::Relation => RelationColumns::of(&compiled.schema).err().unwrap_or_default(),
             Purpose::Model | Purpose::ForgetRequests => Vec::new(),

@@ -40,6 +40,8 @@ pub enum DeclaredStep {
         /// How it is computed.
         keep: Keep,
     },
+    /// Something that is known to be wrong: nothing more is told of it, nor of what leads over it.
+    Broken,
 }
 
 /// A part of a jump: the name of a path, or a path.

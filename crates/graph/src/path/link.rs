@@ -24,18 +24,29 @@ pub struct PathProblem {
     pub advice: String,
 }
 
-/// Checks and links the paths of a job. `compile` makes expressions of formulas.
+/// Paths that do not all mean something.
+#[derive(Clone, Debug)]
+pub struct Unlinked {
+    /// Everything that is wrong with them.
+    pub problems: Vec<PathProblem>,
+    /// Those with which nothing is wrong.
+    pub sound: Paths,
+}
+
+/// Checks and links the paths of a job. `compile` makes expressions of formulas. What is [`DeclaredStep::Broken`], and
+/// what leads over it, is left out.
 ///
 /// # Errors
-/// Everything that is wrong with them.
-pub fn link(paths: &Declarations, catalogue: &Catalogue, compile: &Compile<'_>) -> Result<Paths, Vec<PathProblem>> {
+/// With everything that is wrong with the others.
+pub fn link(paths: &Declarations, catalogue: &Catalogue, compile: &Compile<'_>) -> Result<Paths, Unlinked> {
     let linked = BTreeMap::new();
     let mut linker = Linker { paths, catalogue, compile, linked, under_way: Vec::new(), problems: Vec::new() };
     for name in paths.keys() {
         linker.named(name);
     }
-    let found = linker.linked.into_iter().filter_map(|(name, path)| Some((name.to_owned(), path?)));
-    if linker.problems.is_empty() { Ok(Paths(found.collect())) } else { Err(linker.problems) }
+    let Linker { linked, problems, .. } = linker;
+    let sound = Paths(linked.into_iter().filter_map(|(name, path)| Some((name.to_owned(), path?))).collect());
+    if problems.is_empty() { Ok(sound) } else { Err(Unlinked { problems, sound }) }
 }
 
 struct Linker<'a> {
@@ -82,6 +93,7 @@ impl<'a> Linker<'a> {
                 self.check_jump(&key, &jump)?;
                 (jump.left.from, jump.right.to, Step::Jump(jump))
             }
+            DeclaredStep::Broken => return None,
         };
         let place = name.and_then(|name| self.paths.keys().position(|known| known == name));
         let number = place.map(|place| u32::try_from(place).expect("a job has fewer paths"));

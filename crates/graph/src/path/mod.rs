@@ -63,7 +63,7 @@ mod walk;
 pub use declare::{Declaration, Declarations, DeclaredMerger, DeclaredSelect, DeclaredStep, Formula, MergerWord, Part};
 pub use explain::Because;
 pub use expression::{Compile, Expression, Function, Functions, parts_schema, row_schema};
-pub use link::{PathProblem, link};
+pub use link::{PathProblem, Unlinked, link};
 pub use memo::{Clock, Keeping, Memo, clock};
 pub use order::Found;
 pub use plan::{Added, Way, Why};

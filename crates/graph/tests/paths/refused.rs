@@ -28,8 +28,8 @@ fn named(name: &str) -> Part {
 /// The problems of these paths as `key: message; advice`.
 fn problems(paths: Vec<(&str, Declaration)>) -> Vec<String> {
     let paths: Declarations = paths.into_iter().map(|(name, path)| (name.to_owned(), path)).collect();
-    let problems = link(&paths, &catalogue(), &compile).unwrap_err();
-    problems.iter().map(|problem| format!("{}: {}; {}", problem.key, problem.message, problem.advice)).collect()
+    let refused = link(&paths, &catalogue(), &compile).unwrap_err();
+    refused.problems.iter().map(|problem| format!("{}: {}; {}", problem.key, problem.message, problem.advice)).collect()
 }
 
 const SUM: DeclaredMerger = DeclaredMerger::Word(MergerWord::Sum);
