@@ -100,12 +100,14 @@ fn a_schema_says_how_values_are_written() {
     let lines = [record(&columns, 1_000_000), record(&columns, 2_000_000)];
     let tombstone = format!(r#"{{"schema":{},"payload":null}}"#, schema(&columns));
     let millis = record(&columns.replace("MicroTimestamp", "Timestamp"), 3_000);
-    let lines = [&lines[0], &lines[1], &tombstone, &millis].map(String::as_str);
+    let heartbeat = format!(r#"{{"schema":{},"payload":{{"ts_ms":1}}}}"#, schema(&columns));
+    let plain = r#"{"ts_ms":1}"#.to_owned();
+    let lines = [&lines[0], &lines[1], &tombstone, &heartbeat, &plain, &millis].map(String::as_str);
     let given = decode(Format::Debezium, &[table("t", fields, 1)], &lines, 2);
     assert!(given.rejected.is_empty(), "{}", given.rejected[0]);
     let row = |second| format!("+ 1 | 99999.90 | -1.05 | 1970-01-01T00:00:0{second} | 00:00:01 | 682");
     assert_eq!(given.tables[0], [row(1), row(2), row(3)]);
-    assert_eq!(given.skipped, 1);
+    assert_eq!(given.skipped, 3);
 }
 
 #[test]
@@ -248,6 +250,7 @@ fn bad_records_are_rejected_with_their_reason() {
             r#"{"id":1,"name":"x"}"#,
             "missing \"op\": a record of Debezium has its envelope (no ExtractNewRecordState)",
         ),
+        (Format::Debezium, "{}", "missing \"op\": a record of Debezium has its envelope (no ExtractNewRecordState)"),
         (Format::Debezium, r#"{"op":"c","after":null,"source":{"db":"shop","table":"users"}}"#, "missing \"after\""),
         (Format::Debezium, r#"{"op":"x","after":{},"source":{"db":"shop","table":"users"}}"#, "unknown op \"x\""),
         (Format::Canal, r#"{"data":[],"database":"shop","table":"users","type":"INSERT"}"#, "missing \"data\""),

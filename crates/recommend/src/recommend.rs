@@ -25,6 +25,25 @@ pub struct Request<'a> {
     pub attributes: &'a [(String, Value)],
 }
 
+impl Request<'_> {
+    /// Holds the attributes that it names against those that there are.
+    ///
+    /// # Errors
+    /// What it names, and what there is in its place.
+    pub(crate) fn check(&self, spec: &Recommendation) -> Result<(), String> {
+        fn check(named: Option<&String>, known: &[String], whose: &str) -> Result<(), String> {
+            let Some(named) = named else { return Ok(()) };
+            let known =
+                if known.is_empty() { "there is none".into() } else { format!("there are: {}", known.join(", ")) };
+            Err(format!("no attribute \"{named}\" of {whose}; {known}"))
+        }
+        let (items, subjects) = (&spec.item_attributes, &spec.subject_attributes);
+        let filter = self.filters.iter().map(|(name, _)| name).find(|name| !items.contains(name));
+        let told = self.attributes.iter().map(|(name, _)| name).find(|name| !subjects.contains(name));
+        check(filter, items, "items").and_then(|()| check(told, subjects, "the object"))
+    }
+}
+
 /// Where an item of an answer comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -71,7 +90,10 @@ pub fn recommend<S: Shop + ?Sized>(shop: &S, spec: &Recommendation, request: &Re
     let number = request.number.unwrap_or(spec.number);
     let mut items = Items::new(shop);
     let mut all_of = |texts: &[Arc<str>]| texts.iter().map(|text| items.of(text)).collect::<Vec<_>>();
-    let (named, seen) = (request.candidates.map(&mut all_of), all_of(request.seen));
+    let (named, mut seen) = (request.candidates.map(&mut all_of), all_of(request.seen));
+    if spec.own_kind {
+        seen.push(items.of(request.subject));
+    }
     let pins: Vec<ObjectId> = spec.rules.pin.iter().map(|pin| items.of(&pin.item)).collect();
     let gathered = gather(spec, request, (shop, &items), named.as_deref());
     let scores = Scorer { shop, spec, request }.scores(&gathered);
@@ -178,10 +200,11 @@ fn fill<S: Shop + ?Sized>(
         if places.is_full() {
             return;
         }
-        let Some(start) = start_of(shop, fallback, request) else { continue };
+        let starts = starts_of(shop, fallback, request);
         let mut wanted = number.saturating_mul(FALLBACK_CANDIDATES);
         loop {
-            let mut found = shop.candidates(&fallback.path, &start, wanted);
+            let from = |start: &String| shop.candidates(&fallback.path, start, wanted);
+            let Some(mut found) = starts.iter().map(from).find(|found| !found.is_empty()) else { break };
             in_order(items, &mut found);
             gate.prepare(found.iter().map(|candidate| candidate.item));
             for candidate in found.iter().filter(|candidate| gate.admits(candidate.item)) {
@@ -197,16 +220,17 @@ fn fill<S: Shop + ?Sized>(
     }
 }
 
-/// Where a fallback path begins: at the object's attribute, as the question or the graph has it, else at a fixed object.
-fn start_of<S: Shop + ?Sized>(shop: &S, fallback: &Fallback, request: &Request<'_>) -> Option<String> {
+/// Where a fallback path begins: at the object's attribute, as the question or the graph has it, else, or where nothing is
+/// found from there, at a fixed object.
+fn starts_of<S: Shop + ?Sized>(shop: &S, fallback: &Fallback, request: &Request<'_>) -> Vec<String> {
     if fallback.own {
-        return Some(request.subject.to_owned());
+        return vec![request.subject.to_owned()];
     }
     let known = fallback.by.as_ref().and_then(|attribute| {
         let told = request.attributes.iter().find(|(name, _)| name == attribute).map(|(_, value)| value.clone());
         as_text(told.unwrap_or_else(|| shop.subject_attribute(request.subject, attribute)))
     });
-    known.or_else(|| fallback.at.clone())
+    known.into_iter().chain(fallback.at.clone()).collect()
 }
 
 fn as_text(value: Value) -> Option<String> {

@@ -79,6 +79,8 @@ pub enum AskError {
     Unknown,
     /// There is, but it is not answered here, for this reason.
     Elsewhere(String),
+    /// The question names what there is not.
+    Refused(String),
     /// The store cannot be read.
     Store(StoreError),
 }
@@ -163,7 +165,7 @@ impl Service {
     /// # Errors
     /// When there is none of this name, or it cannot be asked here or now.
     pub fn recommend(&self, name: &str, request: &Request<'_>) -> Result<Arc<Recommended>, AskError> {
-        let (variant, recommender) = self.of(name, request.subject)?;
+        let (variant, recommender) = self.of(name, request)?;
         // A model learns on while all else rests.
         let rests = || (request.is_plain() && recommender.spec.model.is_none()).then(|| recommender.shop.at_rest())?;
         let found = match rests() {
@@ -212,7 +214,7 @@ impl Service {
         request: &Request<'_>,
         item: &str,
     ) -> Result<(String, Option<Explained>), AskError> {
-        let (variant, Recommender { spec, shop }) = self.of(name, request.subject)?;
+        let (variant, Recommender { spec, shop }) = self.of(name, request)?;
         let mut explained = None;
         shop.ask(&mut |shop| explained = explain(shop, spec, request, item))?;
         Ok((variant, explained))
@@ -282,7 +284,9 @@ impl Service {
         Ok(())
     }
 
-    fn of(&self, name: &str, subject: &str) -> Result<(String, &Recommender), AskError> {
+    /// Who answers a question.
+    fn of(&self, name: &str, request: &Request<'_>) -> Result<(String, &Recommender), AskError> {
+        let subject = request.subject;
         let variant = match &self.shares {
             Some(_) => {
                 let split = self.split_by(name, ShareReader::read_lately)?;
@@ -295,7 +299,10 @@ impl Service {
         };
         let variant = variant.unwrap_or_else(|| name.to_owned());
         match (self.recommenders.get(&variant), self.elsewhere.get(&variant)) {
-            (Some(recommender), _) => Ok((variant, recommender)),
+            (Some(recommender), _) => {
+                request.check(&recommender.spec).map_err(AskError::Refused)?;
+                Ok((variant, recommender))
+            }
             (None, Some(reason)) => Err(AskError::Elsewhere(format!("recommendation \"{variant}\" {reason}"))),
             (None, None) => Err(AskError::Unknown),
         }

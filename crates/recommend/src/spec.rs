@@ -7,6 +7,8 @@ use proxima_graph::Value;
 pub struct Recommendation {
     /// Its name in the job.
     pub name: String,
+    /// Whether it recommends objects to others of their own kind: nothing is recommended to itself.
+    pub own_kind: bool,
     /// The paths that give candidates.
     pub from: Vec<Feed>,
     /// The model that ranks them, by its name; without one the paths' scores are mixed.
@@ -17,6 +19,10 @@ pub struct Recommendation {
     pub fallback: Vec<Fallback>,
     /// How many items are given to who does not say.
     pub number: usize,
+    /// The attributes of items, by which a question may filter.
+    pub item_attributes: Vec<String>,
+    /// The attributes of objects that it recommends to, which a question may tell.
+    pub subject_attributes: Vec<String>,
 }
 
 /// A path that gives candidates.
@@ -50,7 +56,7 @@ pub struct Fallback {
     pub own: bool,
     /// Else the attribute of the object that it begins at.
     pub by: Option<String>,
-    /// Where it begins without that.
+    /// Where it begins without that, or where nothing is found from there.
     pub at: Option<String>,
 }
 

@@ -1,7 +1,9 @@
 //! Answers are kept while nothing changes, and only those that would be the same again.
 
 use proxima_graph::{ObjectId, Value, Version};
-use proxima_recommend::{Candidate, Feed, Is, Recommendation, Recommender, Request, Service, Shop, Split, Start};
+use proxima_recommend::{
+    AskError, Candidate, Feed, Is, Recommendation, Recommender, Request, Service, Shop, Split, Start,
+};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -69,7 +71,16 @@ fn service(shop: &Arc<Counting>) -> Service {
     let recommender = |name: &str, model: Option<&str>| {
         let from = vec![Feed { path: "p".into(), start: Start::Subject, share: 1.0, candidates: 10 }];
         let model = model.map(str::to_owned);
-        let spec = Recommendation { name: name.into(), from, model, number: 10, ..Recommendation::default() };
+        let (item_attributes, subject_attributes) = (vec!["price".into()], vec!["country".into()]);
+        let spec = Recommendation {
+            name: name.into(),
+            from,
+            model,
+            number: 10,
+            item_attributes,
+            subject_attributes,
+            ..Recommendation::default()
+        };
         (name.to_owned(), Recommender { spec, shop: Arc::new(Shared(Arc::clone(shop))) })
     };
     let all = [recommender("one", None), recommender("two", None), recommender("ranked", Some("m"))];
@@ -102,6 +113,19 @@ fn an_answer_is_given_again_until_something_changes() {
         Request { attributes: &[("country".into(), Value::Int(1))], ..plain },
     ] {
         assert_eq!(ask("daily", other), made("one"), "{other:?}");
+    }
+    for (other, reason) in [
+        (
+            Request { filters: &[("prize".into(), Is::Positive)], ..plain },
+            "no attribute \"prize\" of items; there are: price",
+        ),
+        (
+            Request { attributes: &[("county".into(), Value::Int(1))], ..plain },
+            "no attribute \"county\" of the object; there are: country",
+        ),
+    ] {
+        let refused = service.recommend("daily", &other).unwrap_err();
+        assert!(matches!(&refused, AskError::Refused(told) if told == reason), "{refused:?}");
     }
     assert_eq!(
         [ask("one", plain), ask("ranked", plain), ask("ranked", plain)],

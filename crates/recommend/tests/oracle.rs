@@ -137,7 +137,17 @@ fn spec(rng: &mut ChaCha8Rng) -> Recommendation {
     };
     let fallback = if coin(3) { vec![] } else { vec![popular(Some("country"), None), popular(None, Some("all"))] };
     let model = coin(4).then(|| "clicks".to_owned());
-    Recommendation { name: "home".into(), from, model, rules, fallback, number: 10 }
+    let own_kind = coin(2);
+    Recommendation {
+        name: "home".into(),
+        own_kind,
+        from,
+        model,
+        rules,
+        fallback,
+        number: 10,
+        ..Recommendation::default()
+    }
 }
 
 /// The items of the answer by the definition: who is shown, with its units.
@@ -181,7 +191,9 @@ fn naive(shop: &Maps, spec: &Recommendation, request: &Request<'_>) -> Vec<(Arc<
     let scores: BTreeMap<Arc<str>, i64> =
         parts.iter().map(|(item, parts)| (Arc::clone(item), score(item, parts))).collect();
     let admits = |item: &str| {
-        !request.seen.iter().any(|seen| **seen == *item)
+        let is_itself = spec.own_kind && request.subject == item;
+        !is_itself
+            && !request.seen.iter().any(|seen| **seen == *item)
             && !spec
                 .rules
                 .drop
@@ -209,8 +221,9 @@ fn naive(shop: &Maps, spec: &Recommendation, request: &Request<'_>) -> Vec<(Arc<
                 Some(Value::Text(country)) => Some(country.to_string()),
                 _ => None,
             });
-            let Some(start) = country.or_else(|| fallback.at.clone()) else { continue };
-            let found = shop.candidates(&fallback.path, &start, usize::MAX).into_iter().rev();
+            let starts = country.into_iter().chain(fallback.at.clone());
+            let found = starts.map(|start| shop.candidates(&fallback.path, &start, usize::MAX));
+            let found = found.into_iter().find(|found| !found.is_empty()).unwrap_or_default().into_iter().rev();
             let found = found.map(|found| (text(found.item.0 as usize), units(found.score)));
             // What was scored too low stays out.
             let is_low = |item: &Arc<str>| {
@@ -263,7 +276,7 @@ fn answers_are_those_of_the_definition_and_explain_themselves() {
         let named: Vec<Arc<str>> = (0..ITEMS + 3).filter(|_| rng.random_range(0..3) == 0).map(text).collect();
         let filters = [("category".to_owned(), Is::Equal(Value::Text("tea".into())))];
         let request = Request {
-            subject: if rng.random_range(0..4) == 0 { "nobody" } else { "ann" },
+            subject: ["ann", "ann", "i1", "nobody"][rng.random_range(0..4)],
             number: (rng.random_range(0..3) == 0).then(|| rng.random_range(0..6)),
             seen: &seen[..rng.random_range(0..3)],
             candidates: (rng.random_range(0..4) == 0).then_some(&named[..]),
@@ -308,4 +321,5 @@ fn who_is_not_known_gets_what_is_popular_where_the_question_says() {
     };
     assert_eq!(ask(&[]), first("all"));
     assert_eq!(ask(&[("country".into(), Value::Text("uk".into()))]), first("uk"));
+    assert_eq!(ask(&[("country".into(), Value::Text("atlantis".into()))]), first("all"), "nothing is known of it");
 }

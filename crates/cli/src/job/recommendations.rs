@@ -1,5 +1,6 @@
 //! `[recommendations.NAME]`: read, and checked against the paths, relations, attributes and models that it names.
 
+use super::broken::Broken;
 use super::fields::{Fields, Located, advise_word};
 use super::kept::RawKept;
 use super::problem::{Place, Problem};
@@ -83,6 +84,8 @@ pub struct Known<'a> {
     pub paths: &'a Paths,
     /// The models.
     pub models: &'a BTreeMap<String, ModelSpec>,
+    /// Of these what is wrong.
+    pub broken: &'a Broken,
 }
 
 impl RawRecommendation {
@@ -183,7 +186,20 @@ impl Check<'_, '_> {
         let fallback = self.fallback(subject, item);
         let number = self.raw.number.as_ref().map_or(NUMBER, |number| number.value);
         let number = usize::try_from(number).unwrap_or(usize::MAX);
-        let spec = Recommendation { name: self.name.to_owned(), from, model, rules, fallback, number };
+        let attributes = |kind: KindId| -> Vec<String> {
+            self.known.catalogue[kind].attributes.iter().map(|attribute| attribute.name.clone()).collect()
+        };
+        let spec = Recommendation {
+            name: self.name.to_owned(),
+            own_kind: subject == item,
+            item_attributes: attributes(item),
+            subject_attributes: attributes(subject),
+            from,
+            model,
+            rules,
+            fallback,
+            number,
+        };
         let sink = self.raw.kept().and_then(|kept| kept.sink()).map(str::to_owned);
         (self.problems.len() == before).then_some(RecommendationPlan { spec, subject, item, sink })
     }
@@ -200,6 +216,7 @@ impl Check<'_, '_> {
         let mut ends = Vec::new();
         for (name, share) in from {
             match self.known.paths.get(name) {
+                None if self.known.broken.paths.contains(name) => {}
                 None => {
                     let message = format!("the job has no path of hops and jumps \"{name}\"");
                     self.problem(&self.raw.place.clone(), "from", message, advise_word(name, &names));
@@ -247,10 +264,16 @@ impl Check<'_, '_> {
         let model = self.raw.model.as_ref()?;
         let name = &model.value.text;
         let Some(spec) = self.known.models.get(name) else {
+            if self.known.broken.models.contains(name) {
+                return Some(name.clone());
+            }
             let known: Vec<&str> = self.known.models.keys().map(String::as_str).collect();
             self.problem(&model.place, "model", format!("the job has no model \"{name}\""), advise_word(name, &known));
             return Some(name.clone());
         };
+        if self.is_broken(subject) || self.is_broken(item) {
+            return Some(name.clone());
+        }
         for error in Ranker::check(spec, self.known.catalogue, subject, item).err().unwrap_or_default() {
             self.problem(&model.place, "model", format!("model \"{name}\": {}", error.message), error.advice);
         }
@@ -332,11 +355,17 @@ impl Check<'_, '_> {
     /// A path begins at the object itself, or at one of another kind: the object's attribute of that kind's name, else the
     /// one that `begin` names.
     fn fallback(&mut self, subject: KindId, item: KindId) -> Vec<Fallback> {
-        let Some(fallback) = &self.raw.fallback else { return Vec::new() };
+        let Some(fallback) = &self.raw.fallback else {
+            self.begins(&[]);
+            return Vec::new();
+        };
         let names: Vec<&str> = self.known.paths.iter().map(|(name, _)| name).collect();
         let mut fallbacks = Vec::new();
         for path in &fallback.value {
             let name = &path.text;
+            if self.known.broken.paths.contains(name) {
+                continue;
+            }
             let Some(found) = self.known.paths.get(name).filter(|path| path.to == item) else {
                 let message =
                     format!("no path of hops and jumps \"{name}\" leads to {}", self.known.catalogue[item].name);
@@ -347,7 +376,7 @@ impl Check<'_, '_> {
             let has = self.known.catalogue[subject].attributes.iter().any(|attribute| attribute.name == *kind);
             let at = self.raw.begin.iter().find(|(of, _)| of == kind).map(|(_, text)| text.value.clone());
             let own = found.from == subject;
-            if !own && !has && at.is_none() {
+            if !own && !has && at.is_none() && !self.is_broken(subject) {
                 let message = format!("path \"{name}\" begins at {kind}, which nothing names");
                 let advice = format!("write begin = {{ {kind} = \"…\" }}, or give the objects an attribute {kind}");
                 self.problem(&fallback.place, "fallback", message, advice);
@@ -355,13 +384,34 @@ impl Check<'_, '_> {
             let by = (has && !own).then(|| kind.clone());
             fallbacks.push(Fallback { path: name.clone(), own, by, at });
         }
+        self.begins(&fallbacks);
         fallbacks
+    }
+
+    /// Each `begin` is of a kind that a fallback path begins at.
+    fn begins(&mut self, fallbacks: &[Fallback]) {
+        if fallbacks.len() < self.raw.fallback.as_ref().map_or(0, |fallback| fallback.value.len()) {
+            return;
+        }
+        let begin = |fallback: &Fallback| self.known.paths.get(&fallback.path).map(|path| path.from);
+        let others = fallbacks.iter().filter(|fallback| !fallback.own).filter_map(begin);
+        let kinds: Vec<&str> = others.map(|kind| self.known.catalogue[kind].name.as_str()).collect();
+        let raw = self.raw;
+        for (kind, text) in raw.begin.iter().filter(|(kind, _)| !kinds.contains(&kind.as_str())) {
+            let message = format!("no fallback path begins at \"{kind}\"");
+            self.problem(&text.place, &format!("begin.{kind}"), message, advise_word(kind, &kinds));
+        }
+    }
+
+    /// Whether it is not known which attributes objects of a kind have.
+    fn is_broken(&self, kind: KindId) -> bool {
+        self.known.broken.objects.contains(&self.known.catalogue[kind].name)
     }
 
     fn attribute(&mut self, kind: KindId, name: &str, place: &Place, key: &str) {
         let kind = &self.known.catalogue[kind];
         let known: Vec<&str> = kind.attributes.iter().map(|attribute| attribute.name.as_str()).collect();
-        if !known.contains(&name) {
+        if !known.contains(&name) && !self.known.broken.objects.contains(&kind.name) {
             let message = format!("{} has no attribute \"{name}\"", kind.name);
             self.problem(place, key, message, advise_word(name, &known));
         }

@@ -1,6 +1,7 @@
 //! Asking a path over a graph that others write meanwhile.
 
 use super::explain::Because;
+use super::fixed::{score, units};
 use super::memo::{Keeping, Memo};
 use super::order::Found;
 use super::scratch::Scratch;
@@ -53,17 +54,28 @@ impl WalkReader {
     }
 
     /// The `n` objects with the highest scores, or `None` when there is no such object to begin at.
+    ///
+    /// Explained ones have the scores that their parts sum up to, also where the graph changes between the list and the
+    /// parts; what has lost its way meanwhile is left out.
     pub fn walk(&self, start: &str, n: usize, explain: bool) -> Option<Walked> {
         let id = self.graph.id(self.path.from, start)?;
         let lent = self.lent().pop();
         let mut scratch = lent.unwrap_or_else(|| Scratch::keeping(self.keeping.clone()));
         let found = self.path.find(&*self.graph, id, n, &mut scratch);
-        let neighbours = found.into_iter().map(|found| WalkedTo {
-            because: explain.then(|| self.because(id, found.object, &mut scratch)),
-            attributes: self.attributes(self.path.to, found.object),
-            found,
-        });
-        let neighbours = neighbours.collect();
+        let mut neighbours: Vec<_> = found
+            .into_iter()
+            .filter_map(|found| {
+                let (found, because) = match explain {
+                    true => self.explained(id, found, &mut scratch)?,
+                    false => (found, None),
+                };
+                Some(WalkedTo { attributes: self.attributes(self.path.to, found.object), found, because })
+            })
+            .collect();
+        if explain {
+            neighbours
+                .sort_by(|a, b| b.found.score.total_cmp(&a.found.score).then_with(|| a.found.name.cmp(&b.found.name)));
+        }
         self.lent().push(scratch);
         Some(Walked { attributes: self.attributes(self.path.from, id), neighbours })
     }
@@ -72,9 +84,11 @@ impl WalkReader {
         self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Nothing when the object has gone since it was found.
-    fn because(&self, start: ObjectId, object: ObjectId, scratch: &mut Scratch) -> Vec<Because> {
-        self.path.explain(&*self.graph, start, object, scratch).map(|(_, because)| because).unwrap_or_default()
+    /// An object with the parts of its score, and the score as they have it.
+    fn explained(&self, start: ObjectId, found: Found, scratch: &mut Scratch) -> Option<(Found, Option<Vec<Because>>)> {
+        let (total, because) = self.path.explain(&*self.graph, start, found.object, scratch)?;
+        let score = if units(found.score) == total { found.score } else { score(total) };
+        Some((Found { score, ..found }, Some(because)))
     }
 
     fn attributes(&self, kind: KindId, object: ObjectId) -> Vec<(String, Value)> {
@@ -82,5 +96,38 @@ impl WalkReader {
         let values =
             attributes.map(|(place, attribute)| (attribute.name.clone(), self.graph.attribute(kind, object, place)));
         values.filter(|(_, value)| *value != Value::Null).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RelationRules;
+    use crate::catalogue::{Kind, Relation};
+    use crate::graph::RelationId;
+    use crate::live::LiveGraph;
+    use crate::path::{Declaration, DeclaredSelect, DeclaredStep, Shape, link};
+    use std::collections::BTreeMap;
+
+    /// Where the graph changes between a list and its explanations, the list says what they sum up to.
+    #[test]
+    fn what_is_explained_has_the_score_of_its_parts() {
+        let kind = Kind { name: "thing".into(), attributes: Vec::new() };
+        let (subject, object) = (KindId(0), KindId(0));
+        let relation = Relation { name: "likes".into(), subject, object, timed: false, attributes: Vec::new() };
+        let catalogue = Catalogue { kinds: vec![kind], relations: vec![relation] };
+        let step = DeclaredStep::Hop { relation: "likes".into(), reverse: false, select: DeclaredSelect::default() };
+        let declared = BTreeMap::from([("liked".to_owned(), Declaration { step, shape: Shape::default() })]);
+        let paths = link(&declared, &catalogue, &|_, _| Err(String::new())).expect("the path is right");
+        let path = Arc::clone(paths.get("liked").expect("it was declared"));
+        let graph = Arc::new(LiveGraph::new(catalogue.clone(), &[RelationRules::default()], 1));
+        graph.relate(RelationId(0), vec![1], vec![2], vec![3], Vec::new());
+        let reader = WalkReader::new(graph, Arc::new(catalogue), path);
+        let before = |object| Found { object: ObjectId(object), name: "liked".into(), score: 2.0 };
+        let mut scratch = Scratch::default();
+        let (found, because) = reader.explained(ObjectId(1), before(2), &mut scratch).expect("it is liked");
+        let parts: f64 = because.into_iter().flatten().map(|part| part.score).sum();
+        assert_eq!((found.score, parts), (3.0, 3.0));
+        assert_eq!(reader.explained(ObjectId(1), before(3), &mut scratch), None, "nothing leads there any more");
     }
 }

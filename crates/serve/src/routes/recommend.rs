@@ -159,6 +159,7 @@ fn refused(error: AskError, service: &Service, name: &str) -> ApiError {
     match error {
         AskError::Unknown => unknown(service, name),
         AskError::Elsewhere(reason) => not_here(reason),
+        AskError::Refused(reason) => ApiError::bad_request(reason),
         AskError::Store(error) => Failure::from(error).into(),
     }
 }
@@ -309,7 +310,9 @@ pub(crate) mod tests {
     /// The recommendation `one`, and the split `daily` that deals everybody to it.
     pub(crate) fn service() -> Service {
         let from = vec![Feed { path: "p".into(), start: Start::Subject, share: 1.0, candidates: 10 }];
-        let spec = Recommendation { name: "one".into(), from, number: 10, ..Recommendation::default() };
+        let item_attributes = vec!["price".into()];
+        let spec =
+            Recommendation { name: "one".into(), from, number: 10, item_attributes, ..Recommendation::default() };
         let recommenders = BTreeMap::from([("one".to_owned(), Recommender { spec, shop: Arc::new(Two) })]);
         let split = Split::new("daily", vec![("one".into(), 1.0)]).unwrap();
         Service::new(recommenders, BTreeMap::from([("daily".to_owned(), split)]))

@@ -119,6 +119,65 @@ split = { home = -1, hoem = 1 }
     has("recommendations.start.split: these are no shares");
 }
 
+/// What is wrong in one place hides nothing elsewhere, and what depends on it is not blamed.
+#[test]
+fn everything_is_told_at_once() {
+    let job = r#"
+[objects.country]
+from = "SELECT contry AS id, country AS name FROM orders"
+[relations.sells_at]
+from = "SELECT country AS subject, code AS object, prize AS weight FROM orders"
+subject = "country"
+object = "product"
+[paths.sold_at]
+hop = "sells_at"
+[paths.over_it]
+left = "again"
+right = { hop = "sells_at", reverse = true }
+merger = "sum"
+[paths.lost]
+hop = "bougth"
+[paths.odd]
+hop = "bought"
+decay = "slow"
+[recommendations.home]
+from = { again = 2, lost = 1, odd = 1 }
+require = ["stock"]
+fallback = ["popular", "sold_at"]
+begin = { country = "uk" }
+[recommendations.where]
+to = "customer"
+from = { over_it = 1 }
+require = ["flag"]
+[recommendations.pages]
+from = { like = 1 }
+fallback = ["popular"]
+begin = { county = "uk", country = "uk" }
+[judges.where]
+by = "bought"
+[queries.sales]
+index = "sales"
+body = "{}"
+"#;
+    let views = "CREATE TABLE sales (code STRING, n BIGINT, PRIMARY KEY (code) NOT ENFORCED) WITH (sink = 'index');
+INSERT INTO sales SELECT cod, count(*) FROM orders GROUP BY code;
+";
+    let sinks = "[sinks.index]\nkind = \"index\"\n";
+    let told = told(&folder(&format!("{PARTS}{sinks}{job}"), &format!("{VIEWS}{views}")), &overlay(&[]));
+    assert_eq!(
+        told,
+        [
+            "job.toml:31:16: objects.country.from: there is no column contry; did you mean orders.country?",
+            "job.toml:33:52: relations.sells_at.from: there is no column prize; did you mean orders.price?",
+            "job.toml:43:7: paths.lost.hop: there is no relation \"bougth\"; relations here: bought, sells, sells_at",
+            "job.toml:46:9: paths.odd.decay: \"slow\" is not a number",
+            "job.toml:49:11: recommendations.home.require: product has no attribute \"stock\"; known here: \"price\" or \"origin\"",
+            "job.toml:59:20: recommendations.pages.begin.county: no fallback path begins at \"county\"; did you mean \"country\"?",
+            "views.sql:4:26: there is no column cod; did you mean orders.code?",
+        ]
+    );
+}
+
 #[test]
 fn keys_of_paths_that_mean_nothing_there_are_told() {
     let job = r#"

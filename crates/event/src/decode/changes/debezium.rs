@@ -39,6 +39,10 @@ struct Parts<'a> {
     op: Option<&'a str>,
     /// It is the mark of a transaction, a change of a schema, or a deletion that the record before has told of.
     is_mark: bool,
+    /// It tells when it was written …
+    has_time: bool,
+    /// … and more than that, which a heartbeat does not.
+    has_more: bool,
 }
 
 impl Reader {
@@ -141,7 +145,12 @@ impl<'a> Parts<'a> {
                 self.is_mark = true;
                 end = skip::end_of(input, at)?;
             }
-            _ => end = skip::end_of(input, at)?,
+            _ => {
+                let is_time = name.starts_with("ts_");
+                self.has_time |= is_time;
+                self.has_more |= !is_time;
+                end = skip::end_of(input, at)?;
+            }
         }
         let of_others =
             matches!((self.database, self.table), (Some(database), Some(table)) if !names.has(database, table));
@@ -160,6 +169,7 @@ impl<'a> Parts<'a> {
             (Some("c" | "r" | "u"), _, None) => return Found::lacks("after"),
             (Some("d"), None, _) => return Found::lacks("before"),
             (Some(other), ..) => return Found::Bad(format!("unknown op \"{other}\"")),
+            (None, None, None) if self.has_time && !self.has_more && self.table.is_none() => return Found::Skipped,
             (None, ..) => {
                 let what = "missing \"op\": a record of Debezium has its envelope (no ExtractNewRecordState)";
                 return Found::Bad(what.to_owned());
