@@ -4,6 +4,7 @@ use crate::build::Builder;
 use crate::plan::Target;
 use crate::problem::Refusal;
 use crate::tree::Ix;
+use crate::types::in_sql;
 use arrow::datatypes::DataType;
 use datafusion_expr::LogicalPlan;
 
@@ -36,7 +37,8 @@ pub(crate) fn insert(
         let (given, wanted) = (given[place].data_type(), fields[column].data_type());
         if !is_assignable(given, wanted) {
             let name = fields[column].name();
-            let message = format!("column {name} of {} is {wanted}, but {given} is selected", target.name);
+            let message =
+                format!("column {name} of {} is {}, but {} is selected", target.name, in_sql(wanted), in_sql(given));
             let advice = format!("declare {name} as the type that is selected, or write CAST(… AS …)");
             refusals.push(Refusal::new(message).advise(advice));
         }

@@ -233,7 +233,12 @@ impl Planner {
                 }
                 plan
             }
-            What::Insert(_, _, query) | What::Query(_, query) => self.plan(step, query),
+            What::Insert(_, _, query) => {
+                let mut query = query.clone();
+                syntax::tell_apart(&mut query);
+                self.plan(step, &query)
+            }
+            What::Query(_, query) => self.plan(step, query),
         }
     }
 
@@ -255,10 +260,10 @@ impl Planner {
         if reads_any(query, &self.broken) {
             return None;
         }
-        let mut marked = query.clone();
-        syntax::mark_lookups(&mut marked);
+        let mut prepared = query.clone();
+        syntax::prepare(&mut prepared);
         if supported {
-            match analyse(&self.catalog, marked.clone()) {
+            match analyse(&self.catalog, prepared.clone()) {
                 Ok(plan) => return Some(plan),
                 Err(error) if names::missing(&error).is_some() => {}
                 Err(error) => {
@@ -269,7 +274,7 @@ impl Planner {
                 }
             }
         }
-        for refusal in names::unknown_names(&self.catalog, marked, &refused) {
+        for refusal in names::unknown_names(&self.catalog, prepared, &refused) {
             self.refuse(step, refusal);
         }
         None

@@ -5,7 +5,7 @@
 
 use crate::problem::Refusal;
 use crate::scalar::Scalar;
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, RecordBatch, new_null_array};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, IntervalUnit, Schema, TimeUnit};
@@ -21,10 +21,17 @@ pub(crate) fn all() -> [Arc<ScalarUDF>; 2] {
     [Arc::new(ScalarUDF::from(Tumble::new())), Arc::new(ScalarUDF::from(Hop::new()))]
 }
 
-/// Refuses buckets of which no row could be told: they must be literals of a fixed length.
+/// Refuses what would fail for every row, such as a unit of time that there is not: it fails without any.
 pub(crate) fn check(scalar: &Scalar, schema: &Schema) -> Result<(), Refusal> {
+    check_buckets(scalar, schema)?;
+    scalar.0.evaluate(&RecordBatch::new_empty(Arc::new(schema.clone())))?;
+    Ok(())
+}
+
+/// Refuses buckets of which no row could be told: they must be literals of a fixed length.
+fn check_buckets(scalar: &Scalar, schema: &Schema) -> Result<(), Refusal> {
     for child in scalar.children() {
-        check(&child, schema)?;
+        check_buckets(&child, schema)?;
     }
     let Some((name @ ("tumble" | "hop"), arguments)) = scalar.as_function() else { return Ok(()) };
     let unit = unit(&arguments[0].data_type(schema))?;

@@ -116,6 +116,9 @@ impl From<DataFusionError> for Refusal {
         }
         let message = plain_message(&error);
         let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        if let Some(refusal) = in_our_words(&message, &error.find_root().strip_backtrace()) {
+            return Self { place, ..refusal };
+        }
         let advice = if says(&["unique expression names"]) {
             Some("give each its own name: expression AS name".to_string())
         } else if says(&OF_TYPES) {
@@ -125,6 +128,27 @@ impl From<DataFusionError> for Refusal {
         };
         Self { place, message, advice }
     }
+}
+
+/// What the planner says at length (`whole`) or in words of its own.
+fn in_our_words(message: &str, whole: &str) -> Option<Refusal> {
+    if message.contains("must appear in the GROUP BY clause") {
+        let column = message.split_once("column \"")?.1.split_once('"')?.0;
+        let refusal = Refusal::new(format!("{column} is neither in GROUP BY nor in an aggregate function"));
+        return Some(refusal.advise(format!("add it to GROUP BY, or take max({column})")));
+    }
+    if message.contains("Dot access not supported") {
+        let refusal = Refusal::new("a field is taken with a dot of what is no column");
+        return Some(refusal.advise("write the field's name in brackets: items[1]['sku']"));
+    }
+    if let Some((_, why)) = whole.split_once("regex parse error").and_then(|(_, why)| why.rsplit_once("error: ")) {
+        let why = why.lines().next().unwrap_or_default();
+        return Some(Refusal::new(format!("no regular expression: {why}")).advise("see the syntax of the crate regex"));
+    }
+    if message.contains("not supported") && message.starts_with("Date part") {
+        return Some(Refusal::new(message).advise("use year, quarter, month, week, day, hour, minute or second"));
+    }
+    None
 }
 
 /// Which column is missing, and which may be meant: the one that the planner guesses, or any.
@@ -173,5 +197,19 @@ fn plain_message(error: &DataFusionError) -> String {
     let text = ENDS.iter().fold(text, |text, end| text.split(end).next().unwrap_or(text));
     // A node of the syntax tree as its developers see it: its name and its fields.
     let text = text.split_once(" { ").and_then(|(text, _)| text.rsplit_once(' ')).map_or(text, |(text, _)| text);
-    text.replace(crate::catalog::AS_OF, "").trim().trim_end_matches('.').to_string()
+    let text =
+        TYPES.iter().fold(text.replace(crate::catalog::AS_OF, ""), |text, (arrow, sql)| text.replace(arrow, sql));
+    text.trim().trim_end_matches('.').to_string()
 }
+
+/// Types as the planner calls them, and as SQL does.
+const TYPES: [(&str, &str); 8] = [
+    ("Utf8View", "STRING"),
+    ("Utf8", "STRING"),
+    ("Int64", "BIGINT"),
+    ("Int32", "INT"),
+    ("Float64", "DOUBLE"),
+    ("Float32", "FLOAT"),
+    ("Date32", "DATE"),
+    ("Decimal128", "DECIMAL"),
+];

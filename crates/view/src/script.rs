@@ -45,7 +45,9 @@ impl Script {
     pub(crate) fn read(views_sql: &str, queries: &[QuerySource<'_>], zone: &str) -> (Self, Vec<Problem>) {
         let mut script = Self::default();
         let mut problems = Vec::new();
-        let (parsed, refused) = parse(views_sql);
+        // Some editors of Windows put a mark at the beginning.
+        let (parsed, refused) = parse(views_sql.strip_prefix('\u{feff}').unwrap_or(views_sql));
+        let is_read = refused.is_empty();
         problems.extend(refused.into_iter().map(|(refusal, place)| refusal.into_problem(&Origin::Views, place)));
         for Parsed { statement, place } in parsed {
             if let Err(refusals) = script.statement(statement, zone, place) {
@@ -55,7 +57,10 @@ impl Script {
         for query in queries {
             problems.extend(script.query(query));
         }
-        problems.extend(script.empty_targets());
+        // What could not be read may be what is missing.
+        if is_read {
+            problems.extend(script.empty_targets());
+        }
         (script, problems)
     }
 

@@ -8,9 +8,11 @@ use crate::clauses;
 use crate::problem::{Place, Refusal};
 use datafusion_expr::Volatility;
 use datafusion_sql::sqlparser::ast::{
-    Distinct, Expr, Function, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query,
-    Select, SetExpr, SetOperator, Spanned, TableAlias, TableFactor, TableVersion, Visit, VisitMut, Visitor, VisitorMut,
+    Distinct, Expr, Function, FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName,
+    ObjectNamePart, Query, Select, SelectItem, SetExpr, SetOperator, Spanned, TableAlias, TableFactor, TableVersion,
+    Visit, VisitMut, Visitor, VisitorMut, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowType,
 };
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 /// Functions whose value depends on when they run, under all their names.
@@ -130,6 +132,11 @@ impl Checker<'_> {
                 );
             }
             (None, false) if name == "unnest" || name == "grouping" => {}
+            // Some words are functions without parentheses.
+            (None, false) if matches!(function.args, FunctionArguments::None) => {
+                let advice = format!("if a column is meant, write \"{}\" in double quotes", function.name);
+                self.refuse(place, format!("{name} is a word of SQL that is not supported"), &advice);
+            }
             (None, false) => {
                 let near = self.catalog.nearest_function(&name);
                 let advice =
@@ -219,6 +226,10 @@ impl Visitor for Checker<'_> {
                 let advice = "write a JOIN with a subquery that selects DISTINCT keys";
                 self.refuse(Place::of(expr.span()), "EXISTS is not supported", advice);
             }
+            Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } if !matches!(**right, Expr::Subquery(_)) => {
+                let advice = "write array_has(list, value), or value IN (1, 2)";
+                self.refuse(Place::of(expr.span()), "ANY and ALL of a list are not supported", advice);
+            }
             Expr::Subquery(_) | Expr::AnyOp { .. } | Expr::AllOp { .. } => {
                 let advice = "write a JOIN with the subquery";
                 self.refuse(Place::of(expr.span()), "a subquery in an expression is not supported", advice);
@@ -260,14 +271,41 @@ fn is_distinct_on(body: &SetExpr) -> bool {
     matches!(body, SetExpr::Select(select) if matches!(select.distinct, Some(Distinct::On(_))))
 }
 
-/// Marks each table that is looked up by its name, and takes the clause away.
-pub(crate) fn mark_lookups(query: &mut Query) {
-    let _ = query.visit(&mut LookupMarker);
+/// Gives columns of the same text names of their own, where names do not count.
+pub(crate) fn tell_apart(query: &mut Query) {
+    fn set(body: &mut SetExpr) {
+        match body {
+            SetExpr::Select(select) => {
+                let mut known = HashSet::new();
+                for (place, item) in select.projection.iter_mut().enumerate() {
+                    if let SelectItem::UnnamedExpr(expr) = item
+                        && !known.insert(expr.to_string())
+                    {
+                        let alias = Ident::with_quote('"', format!("{expr} #{place}"));
+                        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                    }
+                }
+            }
+            SetExpr::SetOperation { left, right, .. } => {
+                set(left);
+                set(right);
+            }
+            SetExpr::Query(query) => set(&mut query.body),
+            _ => {}
+        }
+    }
+    set(&mut query.body);
 }
 
-struct LookupMarker;
+/// Makes a query ready for the planner: marks each table that is looked up by its name, taking the clause away, and gives
+/// window functions a frame that fits any order.
+pub(crate) fn prepare(query: &mut Query) {
+    let _ = query.visit(&mut Preparer);
+}
 
-impl VisitorMut for LookupMarker {
+struct Preparer;
+
+impl VisitorMut for Preparer {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
@@ -283,6 +321,18 @@ impl VisitorMut for LookupMarker {
         }
         let marked = Ident { value: format!("{}{AS_OF}", ident.value), quote_style: Some('"'), span: ident.span };
         *name = ObjectName(vec![ObjectNamePart::Identifier(marked)]);
+        ControlFlow::Continue(())
+    }
+
+    /// A number in an order has no frame. The one that would be put in compares values, of which not all types are capable.
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(Function { over: Some(WindowType::WindowSpec(window)), .. }) = expr {
+            window.window_frame.get_or_insert(WindowFrame {
+                units: WindowFrameUnits::Rows,
+                start_bound: WindowFrameBound::Preceding(None),
+                end_bound: None,
+            });
+        }
         ControlFlow::Continue(())
     }
 }

@@ -10,6 +10,42 @@ use std::sync::Arc;
 const DECIMAL_DEFAULT: (u64, i64) = (10, 0);
 const TIMESTAMP_DEFAULT: u64 = 6;
 
+/// A type as SQL has it, for people.
+pub(crate) fn in_sql(data_type: &DataType) -> String {
+    let name = match data_type {
+        DataType::Boolean => "BOOLEAN",
+        DataType::Int8 => "TINYINT",
+        DataType::Int16 => "SMALLINT",
+        DataType::Int32 => "INT",
+        DataType::Int64 => "BIGINT",
+        DataType::UInt64 => "BIGINT UNSIGNED",
+        DataType::Float32 => "FLOAT",
+        DataType::Float64 => "DOUBLE",
+        DataType::Utf8View | DataType::Utf8 | DataType::LargeUtf8 => "STRING",
+        DataType::BinaryView | DataType::Binary => "BYTES",
+        DataType::Date32 => "DATE",
+        DataType::Time64(_) => "TIME",
+        DataType::Decimal128(precision, scale) => return format!("DECIMAL({precision}, {scale})"),
+        DataType::Timestamp(unit, zone) => {
+            let name = if zone.is_some() { "TIMESTAMP_LTZ" } else { "TIMESTAMP" };
+            let digits = match unit {
+                TimeUnit::Second => 0,
+                TimeUnit::Millisecond => 3,
+                TimeUnit::Microsecond => 6,
+                TimeUnit::Nanosecond => 9,
+            };
+            return format!("{name}({digits})");
+        }
+        DataType::List(element) => return format!("ARRAY<{}>", in_sql(element.data_type())),
+        DataType::Struct(fields) => {
+            let field = |field: &Arc<Field>| format!("{} {}", field.name(), in_sql(field.data_type()));
+            return format!("STRUCT<{}>", fields.iter().map(field).collect::<Vec<_>>().join(", "));
+        }
+        other => return other.to_string(),
+    };
+    name.to_owned()
+}
+
 /// The Arrow type of a declared column; `zone` is that of the job.
 ///
 /// # Errors
