@@ -31,6 +31,7 @@ pub mod stores;
 pub mod upgrade;
 
 use clap::Parser;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -38,7 +39,8 @@ use tracing_subscriber::EnvFilter;
 #[must_use]
 pub fn main(functions: functions::Functions) -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     functions::offer(functions);
     match commands::execute(args::Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use proxima_serve::Status;
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -70,14 +71,22 @@ impl Progress {
 
 /// One moment in one line.
 fn line(status: &Status) -> String {
-    let Status { job, records, records_per_s, epochs, rejected, .. } = status;
-    format!(
+    let Status { job, records, records_per_s, epochs, rejected, operators, .. } = status;
+    let mut line = format!(
         "{job}: {} records, {} a second, epoch {}, {} rejected",
         grouped(*records),
         grouped(*records_per_s as u64),
         grouped(epochs.current),
         grouped(*rejected)
-    )
+    );
+    let late = operators.iter().map(|operator| operator.late).sum();
+    let failed = operators.iter().map(|operator| operator.failed).sum();
+    for (number, what) in [(late, "late"), (failed, "left out since an expression failed")] {
+        if number > 0 {
+            let _ = write!(line, ", {} {what}", grouped(number));
+        }
+    }
+    line
 }
 
 /// Digits in groups of three: 1,234,567.
@@ -97,14 +106,19 @@ pub fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proxima_serve::Epochs;
+    use proxima_serve::{Epochs, OperatorStatus};
 
     #[test]
     fn a_moment_is_a_line() {
         let epochs = Epochs { current: 1200, done: 1196 };
         let status =
             Status { job: "retail".into(), records: 245_903, records_per_s: 99.9, epochs, ..Status::default() };
-        assert_eq!(line(&status), "retail: 245,903 records, 99 a second, epoch 1,200, 0 rejected");
+        let told = "retail: 245,903 records, 99 a second, epoch 1,200, 0 rejected";
+        assert_eq!(line(&status), told);
+        let operators =
+            [(1, 0), (2, 1_000)].map(|(late, failed)| OperatorStatus { late, failed, ..Default::default() });
+        let status = Status { operators: operators.into(), ..status };
+        assert_eq!(line(&status), format!("{told}, 3 late, 1,000 left out since an expression failed"));
     }
 
     #[test]

@@ -93,6 +93,10 @@ fn carry_out(request: &RunRequest, stop: &Stop) -> Result<Ended> {
     data.announce(&ServerInfo { address: address.to_string(), pid: std::process::id() })?;
     let handle = proxima_engine::run(topology, run_config(plan, &data, (*workers, generation), kept)?)?;
     monitor.started(handle.control());
+    if request.until_end && plan.follows() {
+        let followed = plan.followed().collect::<Vec<_>>().join(", ");
+        eprintln!("--until-end waits for an end that there is not: {followed} goes on until the job is stopped");
+    }
     if let Some(remains) = remains {
         remains.watch(handle.control(), lists);
     }

@@ -77,14 +77,20 @@ impl JobPlan {
         self.walks.iter().next().is_some() || !self.recommendations.plain.is_empty()
     }
 
-    /// Whether some source goes on as its files or topics grow, so that the job has no end.
-    #[must_use]
-    pub fn follows(&self) -> bool {
-        self.sources.values().any(|source| match source {
+    /// The sources that go on as their files or topics grow, so that the job has no end.
+    pub fn followed(&self) -> impl Iterator<Item = &str> {
+        let goes_on = |source: &SourcePlan| match source {
             SourcePlan::File { follow, .. } => *follow,
             SourcePlan::Kafka(topics) => !topics.until_end,
             SourcePlan::Http(_) => true,
-        })
+        };
+        self.sources.iter().filter(move |(_, source)| goes_on(source)).map(|(name, _)| name.as_str())
+    }
+
+    /// Whether there are such sources.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.followed().next().is_some()
     }
 }
 
