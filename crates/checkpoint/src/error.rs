@@ -21,17 +21,13 @@ pub enum CheckpointError {
         by: u64,
     },
     /// There are checkpoints, and none of them can be read.
-    #[error(
-        "no checkpoint can be used: {reasons}. Put the missing files back, or drop the state and start from nothing"
-    )]
+    #[error("no checkpoint can be used: {reasons}. Put the missing files back, or start anew with --fresh")]
     Damaged {
         /// What is wrong with each of them, the newest first.
         reasons: String,
     },
     /// The job's number of key groups is fixed when it is created.
-    #[error(
-        "the state has {stored} key groups and the job {job}: set it back, or drop the state and start from nothing"
-    )]
+    #[error("the state has {stored} key groups and the job {job}: set it back, or start anew with --fresh")]
     KeyGroups {
         /// Of the stored state.
         stored: usize,

@@ -62,6 +62,12 @@ impl Recovery {
         self.found.as_ref()
     }
 
+    /// Whether no run has ever begun here, as far as the store tells.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.log.generation().is_none()
+    }
+
     /// The same for a job of these operators: which ones it has may depend on what the checkpoint knows.
     #[must_use]
     pub fn with_operators(mut self, operators: Vec<OperatorFacts>) -> Self {

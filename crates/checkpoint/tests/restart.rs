@@ -145,7 +145,7 @@ fn a_damaged_checkpoint_is_passed_over_and_its_cuts_are_replayed() {
     }
     let error = begin_as(folder.path(), job(&[(DAILY, "daily")])).err().unwrap().to_string();
     assert!(error.starts_with("no checkpoint can be used: that of epoch 1: state/"), "{error}");
-    assert!(error.contains("is missing") && error.ends_with("drop the state and start from nothing"), "{error}");
+    assert!(error.contains("is missing") && error.ends_with("start anew with --fresh"), "{error}");
 }
 
 #[test]

@@ -94,6 +94,12 @@ impl Found {
         self.recovery.checkpoint().is_some()
     }
 
+    /// Whether no run has ever kept anything where the checkpoints are looked for.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.recovery.is_new()
+    }
+
     /// What the checkpoint says of the results, and what the data folder holds of them.
     #[must_use]
     pub fn past(&self, data: &DataFolder) -> Past<'_> {

@@ -229,8 +229,11 @@ fn read_marker(path: &Path, job: &str) -> Result<Option<Marker>> {
         }
         return Ok(None);
     };
-    let marker: Marker = serde_json::from_slice(&bytes)
-        .with_context(|| format!("{} is damaged; remove the folder or choose another --data", path.display()))?;
+    let marker: Marker = serde_json::from_slice(&bytes).with_context(|| {
+        let (folder, marker) = (path.display(), path.join(MARKER));
+        let advice = "put it back, or choose another --data; what HTTP sources have accepted lies in";
+        format!("{} is damaged: {advice} {folder}/ingest", marker.display())
+    })?;
     if marker.job != job {
         bail!("{} holds the results of job \"{}\"; choose another --data for \"{job}\"", path.display(), marker.job);
     }

@@ -143,11 +143,16 @@ fn begin(request: &RunRequest, data: &mut DataFolder) -> Result<Beginning> {
         let layout = upgrade::layout(plan, &found.past(data), *restart_changed)?;
         layout.tell();
         (Before::Checkpoint, layout)
-    } else if let Some(last) = data.kept_at().filter(|&last| !fresh && last != kept_at) {
-        // The state is there, but not where it was looked for: to begin from nothing would be to lose it silently.
-        bail!(
-            "the last run kept its checkpoints in {last}, and in {kept_at} there are none: put them there, or start anew with --fresh"
-        );
+    } else if let Some(last) = data.kept_at().filter(|&last| !fresh && (last != kept_at || found.is_new())) {
+        // The state was there, but is not where it is looked for: to begin from nothing would be to lose it silently.
+        match last == kept_at {
+            true => {
+                bail!("the checkpoints of the last run are gone from {last}: put them back, or start anew with --fresh")
+            }
+            false => bail!(
+                "the last run kept its checkpoints in {last}, and in {kept_at} there are none: put them there, or start anew with --fresh"
+            ),
+        }
     } else if *fresh || data.generation() == Generation(0) {
         (Before::Nothing, Layout::whole(plan))
     } else {

@@ -163,6 +163,10 @@ fn checkpoints_that_are_looked_for_elsewhere_are_not_lost() {
     shop.define(&at("nowhere"), &[SALES]);
     let (done, said) = shop.try_run(&[]);
     assert!(!done && said.contains("shop/kept, and in "), "{said}");
+    fs::remove_dir_all(shop.0.path().join("shop/kept")).unwrap();
+    shop.define(&at("kept"), &[SALES]);
+    let (done, said) = shop.try_run(&[]);
+    assert!(!done && said.contains("the checkpoints of the last run are gone from "), "{said}");
     shop.run(&["--fresh"]);
     assert_eq!(shop.holds("sales"), ["a 3", "b 1"]);
 }
