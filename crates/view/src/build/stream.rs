@@ -4,10 +4,13 @@ use super::{Builder, Built, all, names, nothing};
 use crate::functions;
 use crate::scalar::Scalar;
 use crate::tree::{Ix, Kind};
-use datafusion_common::DFSchema;
-use datafusion_expr::Expr;
+use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::{DFSchema, DataFusionError};
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion_physical_expr::create_physical_expr;
+use datafusion_expr::{Expr, Operator};
+use datafusion_physical_expr::expressions::BinaryExpr;
+use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
+use std::sync::Arc;
 
 /// A node's rows that pass the filters, seen through expressions over the node's columns.
 #[derive(Clone, Debug)]
@@ -27,11 +30,25 @@ pub(super) struct Order {
     pub(super) nulls_first: bool,
 }
 
+/// The same with arithmetic that fails where a number does not fit its type: by itself it would go on with a wrong one.
+fn checked(expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+    let check = |expr: Arc<dyn PhysicalExpr>| {
+        let arithmetic = [Operator::Plus, Operator::Minus, Operator::Multiply];
+        Ok(match expr.downcast_ref::<BinaryExpr>() {
+            Some(binary) if arithmetic.contains(binary.op()) => {
+                Transformed::yes(Arc::new(binary.clone().with_fail_on_overflow(true)) as Arc<dyn PhysicalExpr>)
+            }
+            _ => Transformed::no(expr),
+        })
+    };
+    Ok(expr.transform_up(check)?.data)
+}
+
 impl Builder<'_> {
     /// The physical expression of a logical one, over the columns of `schema`.
     pub(super) fn physical(&self, expr: &Expr, schema: &DFSchema) -> Built<Scalar> {
         let context = PhysicalPlanningContext::default();
-        let scalar = Scalar(create_physical_expr(expr, schema, &self.props, &context)?);
+        let scalar = Scalar(checked(create_physical_expr(expr, schema, &self.props, &context)?)?);
         functions::check(&scalar, schema.as_arrow())?;
         Ok(scalar)
     }
