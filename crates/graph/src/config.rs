@@ -163,7 +163,8 @@ impl RelationColumns {
     }
 
     /// The rows that relate something: none of the columns is null.
-    pub(crate) fn without_nulls(&self, changes: Changes) -> Changes {
+    #[must_use]
+    pub fn without_nulls(&self, changes: Changes) -> Changes {
         let columns = [Some(self.subject), Some(self.object), self.weight, self.time];
         let nullable: Vec<_> =
             columns.into_iter().flatten().filter(|&column| changes.column(column).null_count() > 0).collect();

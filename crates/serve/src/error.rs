@@ -10,6 +10,7 @@ use serde_json::json;
 pub(crate) const CODES: &[&str] = &[
     "bad_request",
     "body_too_large",
+    "circuit_breaking_exception",
     "document_not_found",
     "encoding_not_supported",
     "illegal_argument_exception",

@@ -5,11 +5,13 @@ use crate::job::JobPlan;
 use arrow::array::{Array, AsArray, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
+use arrow::row::{Row, RowConverter, Rows, SortField};
 use proxima_engine::{EpochEnd, NodeId, Operator, Outbox, Route, SnapshotError, StateReader, StateWriter, Topology};
 use proxima_event::hash::hash_columns;
 use proxima_event::{Changes, Epoch, KEY_GROUPS, KeyGroup, KeyGroupSet};
 use proxima_graph::{Graph, KindId, LiveGraph, RelationColumns, RelationInput};
 use proxima_recommend::evaluate::{LiveJudge, Metrics, Saved};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A judge at work.
@@ -106,6 +108,37 @@ fn text(changes: &Changes, column: usize) -> StringViewArray {
     texts.as_string_view().clone()
 }
 
+/// The rows of each batch that all of them together add: one that is taken back and comes again as it was, because its
+/// business row has changed elsewhere, is nothing new.
+fn appeared(batches: &[Changes]) -> Vec<Vec<usize>> {
+    let all = |batch: &Changes| (0..batch.len()).collect();
+    if batches.iter().all(|batch| (0..batch.len()).all(|row| batch.weight(row) > 0)) {
+        return batches.iter().map(all).collect();
+    }
+    let fields = batches[0].rows.schema_ref().fields().iter().map(|field| SortField::new(field.data_type().clone()));
+    let converter = RowConverter::new(fields.collect()).expect("columns of relations have an order");
+    let rows =
+        |batch: &Changes| converter.convert_columns(batch.rows.columns()).expect("all batches have these columns");
+    let rows: Vec<Rows> = batches.iter().map(rows).collect();
+    let mut sums: HashMap<Row<'_>, i64> = HashMap::new();
+    for (batch, rows) in batches.iter().zip(&rows) {
+        rows.iter().enumerate().for_each(|(row, key)| *sums.entry(key).or_default() += batch.weight(row));
+    }
+    let mut new = Vec::with_capacity(batches.len());
+    for (batch, rows) in batches.iter().zip(&rows) {
+        let mut of_batch = Vec::new();
+        for (row, key) in rows.iter().enumerate().filter(|(row, _)| batch.weight(*row) > 0) {
+            let left = sums.get_mut(&key).expect("each row was added up");
+            if *left > 0 {
+                *left -= batch.weight(row);
+                of_batch.push(row);
+            }
+        }
+        new.push(of_batch);
+    }
+    new
+}
+
 /// The key group that rows without a key belong to.
 fn owner() -> KeyGroup {
     KeyGroup::of(hash_columns(&[], 1)[0], KEY_GROUPS)
@@ -113,17 +146,20 @@ fn owner() -> KeyGroup {
 
 impl Operator for Happenings {
     fn apply(&mut self, input: usize, changes: Changes, _out: &mut Outbox) {
-        let epoch = if input == 0 { &mut self.rows } else { &mut self.forgotten };
-        epoch.push(changes);
+        match input {
+            0 => self.rows.push(self.columns.without_nulls(changes)),
+            _ => self.forgotten.push(changes),
+        }
     }
 
     fn finish(&mut self, _end: EpochEnd, _out: &mut Outbox) {
         if self.is_owner && !std::mem::replace(&mut self.has_begun, true) {
             self.judge.begin();
         }
-        for rows in std::mem::take(&mut self.rows) {
-            let texts = Texts::of(&rows, &self.columns);
-            for row in (0..rows.len()).filter(|&row| rows.weight(row) > 0) {
+        let rows = std::mem::take(&mut self.rows);
+        for (rows, new) in rows.iter().zip(appeared(&rows)) {
+            let texts = Texts::of(rows, &self.columns);
+            for row in new {
                 let (subject, object) = texts.of_row(row);
                 self.judge.happened(subject, object);
             }
@@ -161,5 +197,23 @@ impl Operator for Happenings {
             self.judge.load(&batch).ok_or_else(misfit)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+
+    #[test]
+    fn a_row_that_comes_again_as_it_was_is_not_new() {
+        let batch = |values: &[i64], weights: &[i64]| {
+            let values: ArrayRef = Arc::new(Int64Array::from(values.to_vec()));
+            Changes::weighted(RecordBatch::try_from_iter([("value", values)]).unwrap(), weights.to_vec())
+        };
+        assert_eq!(appeared(&[batch(&[1, 1], &[1, 1])]), [[0, 1]]);
+        // 1 comes again as it was, 2 came twice before it went once, 3 is new.
+        let batches = [batch(&[1, 2, 2], &[-1, 1, 1]), batch(&[1, 2, 3], &[1, -1, 1])];
+        assert_eq!(appeared(&batches), [vec![1], vec![2]]);
     }
 }

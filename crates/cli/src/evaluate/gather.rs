@@ -8,6 +8,7 @@ use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimeUnit};
 use arrow::row::{OwnedRow, RowConverter, SortField};
+use chrono::TimeZone;
 use parking_lot::Mutex;
 use proxima_engine::{NodeId, RunConfig, SinkNode, Topology};
 use proxima_event::{Changes, Sink, SinkError, Version};
@@ -68,7 +69,8 @@ pub fn gather<'a>(plan: &JobPlan, models: impl IntoIterator<Item = &'a String>) 
     let models: Vec<_> = models.into_iter().map(|input| (keep(&mut topology, input.rows), input)).collect();
     proxima_engine::run(topology, RunConfig::default())?.wait().context("the job's sources could not be read")?;
     let rows_of = |(kept, input): (Kept, proxima_graph::RelationInput)| {
-        let rows = without_taken_back(kept.take())?;
+        let related = kept.take().into_iter().map(|rows| input.columns.without_nulls(rows)).collect();
+        let rows = without_taken_back(related)?;
         let times_us = input.columns.time.map(|time| times(&rows, time)).unwrap_or_default();
         let proxima_graph::RelationInput { relation, columns, attributes, .. } = input;
         Ok(RelationRows { relation, columns, attributes, rows, times_us })
@@ -149,13 +151,21 @@ fn without_taken_back(batches: Vec<Changes>) -> Result<Vec<Changes>> {
     Ok(standing.collect())
 }
 
-/// The times of rows in microseconds; the earliest there is where a row has none.
+/// The times of rows in microseconds, instants as the clock of their zone shows them; none is NULL.
 fn times(batches: &[Changes], column: usize) -> Vec<Vec<i64>> {
     let of = |batch: &Changes| {
-        let column = cast(batch.column(column), &DataType::Timestamp(TimeUnit::Microsecond, None));
+        let column = batch.column(column);
+        let zone = match column.data_type() {
+            DataType::Timestamp(_, Some(zone)) => zone.parse::<chrono_tz::Tz>().ok(),
+            _ => None,
+        };
+        let column = cast(column, &DataType::Timestamp(TimeUnit::Microsecond, None));
         let column = column.and_then(|column| cast(&column, &DataType::Int64)).expect("a relation's time is a time");
-        let times = column.as_primitive::<Int64Type>();
-        (0..times.len()).map(|row| if times.is_valid(row) { times.value(row) } else { i64::MIN }).collect()
+        let wall = |time_us: i64| {
+            let instant = zone.and_then(|zone| Some(zone.timestamp_micros(time_us).single()?.naive_local()));
+            instant.map_or(time_us, |shown| shown.and_utc().timestamp_micros())
+        };
+        column.as_primitive::<Int64Type>().values().iter().map(|&time_us| wall(time_us)).collect()
     };
     batches.iter().map(of).collect()
 }

@@ -3,7 +3,7 @@
 use super::gather::{Gathered, RelationRows};
 use super::models::Models;
 use super::texts::Texts;
-use proxima_graph::{Feed, LiveGraph, RelationId};
+use proxima_graph::{Feed, Graph, LiveGraph, RelationId};
 use proxima_recommend::evaluate::{Judge, Metrics, Popular};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -81,6 +81,10 @@ pub fn replay(
     }
     let asked = relations.iter().position(|of| of.relation == replay.relation).expect("the relation was gathered");
     let texts: Vec<Vec<Texts>> = relations.iter().map(texts).collect();
+    let ends = |relation: RelationId| {
+        let relation = &graph.catalogue()[relation];
+        (relation.subject, relation.object)
+    };
     let mut bench = Bench::new(replay);
     let order = in_time(relations, asked);
     let held = match replay.protocol {
@@ -90,8 +94,12 @@ pub fn replay(
     for place in &order {
         let of = &relations[place.relation];
         let (subject, object) = texts[place.relation][place.batch].of_row(place.row);
-        // Also where another relation tells of it.
-        if held.get(subject).is_some_and(|held| held.objects.contains(object)) {
+        // Also where another relation between the same kinds tells of it, in whichever direction.
+        let is_held = |subject: &str, object: &str| held.get(subject).is_some_and(|held| held.objects.contains(object));
+        if match ends(of.relation) {
+            own if own == ends(replay.relation) => is_held(subject, object),
+            (from, to) => (to, from) == ends(replay.relation) && is_held(object, subject),
+        } {
             continue;
         }
         if place.relation == asked {
@@ -111,7 +119,8 @@ pub fn replay(
         models.learn_before(first_us);
         bench.ask(&subject, &objects.into_iter().collect::<Vec<_>>());
     }
-    bench.into_figures()
+    let items = graph.population(ends(replay.relation).1);
+    bench.into_figures(usize::try_from(items).unwrap_or(usize::MAX))
 }
 
 /// By batch; none where the relation has no times, since its rows are not replayed.
@@ -203,8 +212,8 @@ impl<'a> Bench<'a> {
         self.popular_judge.judge(&self.popular.list(k), wanted);
     }
 
-    fn into_figures(self) -> Vec<(String, Metrics)> {
-        let items = self.popular.len();
+    /// The figures, where there are so many items to show.
+    fn into_figures(self, items: usize) -> Vec<(String, Metrics)> {
         let variants = self.replay.variants.iter().zip(&self.judges);
         let mut figures: Vec<_> =
             variants.map(|(variant, judge)| (variant.name.clone(), judge.metrics(items))).collect();

@@ -116,7 +116,8 @@ impl Judge {
             mrr: mean(reciprocal_ranks),
             ndcg: mean(gains),
             recall: mean(recalls),
-            coverage: if items == 0 { 0.0 } else { self.shown.len() as f64 / items as f64 },
+            // What was shown may have gone since.
+            coverage: self.shown.len() as f64 / items.max(self.shown.len()).max(1) as f64,
         }
     }
 }

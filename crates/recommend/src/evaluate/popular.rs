@@ -25,18 +25,6 @@ impl Popular {
     pub fn list(&self, k: usize) -> Vec<Arc<str>> {
         self.order.iter().take(k).map(|(_, item)| Arc::clone(item)).collect()
     }
-
-    /// How many items there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.counts.len()
-    }
-
-    /// Whether nothing was counted yet.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
-    }
 }
 
 #[cfg(test)]
@@ -51,6 +39,5 @@ mod tests {
         }
         let list: Vec<_> = popular.list(3).iter().map(ToString::to_string).collect();
         assert_eq!(list, ["c", "a", "b"]);
-        assert_eq!(popular.len(), 4);
     }
 }

@@ -1,7 +1,11 @@
 //! Answers as plain rows: the found documents, or the buckets of aggregations.
 
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Map, Value, json};
+use std::fmt;
+use std::sync::LazyLock;
 
 /// What becomes a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,12 +38,111 @@ impl Rows {
         match self {
             Self::Hits => hits(answer.get()).map_err(|error| error.to_string()),
             Self::Buckets(names) => {
-                let answer: Value = serde_json::from_str(answer.get()).map_err(|error| error.to_string())?;
+                let answer: Json = serde_json::from_str(answer.get()).map_err(|error| error.to_string())?;
                 let mut rows = Vec::new();
-                buckets(&answer["aggregations"], names, &Map::new(), &mut rows)?;
-                let shaped = json!({ "total": answer["hits"]["total"]["value"], "rows": rows });
+                buckets(answer.get("aggregations"), names, &Members::default(), &mut rows)?;
+                let total = answer.get("hits").get("total").get("value").clone();
+                let shaped = Members(vec![("total".to_owned(), total), ("rows".to_owned(), Json::List(rows))]);
                 Ok(to_raw_value(&shaped).expect("values become JSON"))
             }
+        }
+    }
+}
+
+/// JSON whose numbers keep every digit.
+#[derive(Clone, Debug)]
+enum Json {
+    Object(Members),
+    List(Vec<Json>),
+    /// Anything else, as it is written.
+    Plain(Box<RawValue>),
+}
+
+/// The members of an object, in their order.
+#[derive(Clone, Debug, Default)]
+struct Members(Vec<(String, Json)>);
+
+impl Members {
+    fn get(&self, name: &str) -> Option<&Json> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// Sets a member; the last one of a name counts.
+    fn insert(&mut self, name: String, value: Json) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.0.push((name, value)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Members::default();
+                while let Some(member) = map.next_entry()? {
+                    members.0.push(member);
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+impl Serialize for Members {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl Json {
+    /// A member of an object; null where there is none.
+    fn get(&self, name: &str) -> &Self {
+        static NULL: LazyLock<Json> = LazyLock::new(|| Json::plain("null"));
+        match self {
+            Self::Object(members) => members.get(name).unwrap_or(&NULL),
+            _ => &NULL,
+        }
+    }
+
+    fn plain(text: &str) -> Self {
+        Self::Plain(RawValue::from_string(text.to_owned()).expect("the text is JSON"))
+    }
+
+    fn is_null(&self) -> bool {
+        matches!(self, Self::Plain(text) if text.get() == "null")
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <&RawValue>::deserialize(deserializer)?;
+        let read = match text.get().as_bytes().first() {
+            Some(b'{') => serde_json::from_str(text.get()).map(Self::Object),
+            Some(b'[') => serde_json::from_str(text.get()).map(Self::List),
+            _ => Ok(Self::Plain(text.to_owned())),
+        };
+        read.map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Object(members) => members.serialize(serializer),
+            Self::List(values) => values.serialize(serializer),
+            Self::Plain(text) => text.serialize(serializer),
         }
     }
 }
@@ -93,15 +196,18 @@ fn hits(answer: &str) -> serde_json::Result<Box<RawValue>> {
     to_raw_value(&Shaped { total: found.hits.total["value"].clone(), rows })
 }
 
-fn buckets(aggs: &Value, names: &[String], outer: &Map<String, Value>, rows: &mut Vec<Value>) -> Result<(), String> {
+fn buckets(aggs: &Json, names: &[String], outer: &Members, rows: &mut Vec<Json>) -> Result<(), String> {
     let Some((name, inner)) = names.split_first() else { return Ok(()) };
-    let found = &aggs[name];
-    let list = match &found["buckets"] {
-        Value::Array(buckets) => buckets.iter().map(|bucket| (key_of(bucket), bucket)).collect(),
-        Value::Object(buckets) => buckets.iter().map(|(key, bucket)| (json!(key), bucket)).collect(),
+    let found = aggs.get(name);
+    let list = match found.get("buckets") {
+        Json::List(buckets) => buckets.iter().map(|bucket| (key_of(bucket), bucket)).collect(),
+        Json::Object(buckets) => {
+            let text = |key: &String| Json::Plain(to_raw_value(key).expect("a string is JSON"));
+            buckets.0.iter().map(|(key, bucket)| (text(key), bucket)).collect()
+        }
         // A single bucket, such as that of a filter, has no key.
-        _ if found["doc_count"].is_u64() => vec![(Value::Null, found)],
-        _ => return Err(format!("aggregation {name} has no buckets")),
+        Json::Plain(_) if !found.get("doc_count").is_null() => vec![(Json::plain("null"), found)],
+        Json::Plain(_) => return Err(format!("aggregation {name} has no buckets")),
     };
     for (key, bucket) in list {
         let mut row = outer.clone();
@@ -110,9 +216,9 @@ fn buckets(aggs: &Value, names: &[String], outer: &Map<String, Value>, rows: &mu
         }
         match inner {
             [] => {
-                row.insert("documents".to_owned(), bucket["doc_count"].clone());
+                row.insert("documents".to_owned(), bucket.get("doc_count").clone());
                 figures(bucket, &mut row);
-                rows.push(row.into());
+                rows.push(Json::Object(row));
             }
             inner => buckets(bucket, inner, &row, rows)?,
         }
@@ -120,32 +226,46 @@ fn buckets(aggs: &Value, names: &[String], outer: &Map<String, Value>, rows: &mu
     Ok(())
 }
 
-fn key_of(bucket: &Value) -> Value {
-    bucket.get("key_as_string").unwrap_or(&bucket["key"]).clone()
+fn key_of(bucket: &Json) -> Json {
+    match bucket.get("key_as_string") {
+        text if !text.is_null() => text.clone(),
+        _ => bucket.get("key").clone(),
+    }
 }
 
-/// The figures of a bucket by their names; of a single bucket inside of it, how many documents it has.
-fn figures(bucket: &Value, row: &mut Map<String, Value>) {
-    for (name, inside) in bucket.as_object().into_iter().flatten() {
-        let figure = inside.get("value").or_else(|| inside.get("values")).or_else(|| inside.get("doc_count"));
-        if let Some(figure) = figure {
+/// The figures of a bucket by their names (those of `stats` as an object); of a single bucket inside of it, how many
+/// documents it has.
+fn figures(bucket: &Json, row: &mut Members) {
+    let Json::Object(members) = bucket else { return };
+    for (name, inside) in &members.0 {
+        let Json::Object(parts) = inside else { continue };
+        let figure = ["value", "values", "doc_count"].iter().find_map(|part| parts.get(part));
+        let is_stats = || parts.get("count").is_some() && parts.get("sum").is_some();
+        if let Some(figure) = figure.or_else(|| is_stats().then_some(inside)) {
             row.insert(name.clone(), plain(figure));
         }
     }
 }
 
 /// A figure in one form for all servers: some write a sum of whole numbers as 142.0.
-fn plain(figure: &Value) -> Value {
+fn plain(figure: &Json) -> Json {
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    match figure.as_f64() {
-        Some(number) if figure.is_f64() && number.fract() == 0.0 && number.abs() < EXACT => json!(number as i64),
-        _ => figure.clone(),
+    match figure {
+        Json::Object(parts) => {
+            Json::Object(Members(parts.0.iter().map(|(name, part)| (name.clone(), plain(part))).collect()))
+        }
+        Json::List(parts) => Json::List(parts.iter().map(plain).collect()),
+        Json::Plain(text) => match text.get().parse::<f64>() {
+            Ok(number) if number.fract() == 0.0 && number.abs() < EXACT => Json::plain(&(number as i64).to_string()),
+            _ => figure.clone(),
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn shape(rows: &str, body: &Value, answer: &str) -> String {
         let answer = RawValue::from_string(answer.to_owned()).unwrap();
@@ -167,6 +287,13 @@ mod tests {
             "spend":{"value":null},"new":{"doc_count":1}}]}}]}}}"#;
         let expected = r#"{"total":3,"rows":[{"day":"d1","sex":"f","documents":2,"spend":1.5,"sum":142},{"day":"d1","sex":"m","documents":1,"spend":null,"new":1}]}"#;
         assert_eq!(shape("day.sex", &body, answer), expected);
+        let body = json!({"aggs": {"by": {"terms": {}}}});
+        let answer = r#"{"hits":{"total":{"value":3}},"aggregations":{"by":{"buckets":[{"key":-9999999999999999.99,"doc_count":3,
+            "sum":{"value":23580246791358047.39},"all":{"count":2,"min":1.0,"max":null,"avg":0.5,"sum":1.0},
+            "half":{"values":{"50.0":7.25}}}]}}}"#;
+        let expected = r#"{"total":3,"rows":[{"by":-9999999999999999.99,"documents":3,"sum":23580246791358047.39,"all":{"count":2,"min":1,"max":null,"avg":0.5,"sum":1},"half":{"50.0":7.25}}]}"#;
+        assert_eq!(shape("by", &body, answer), expected, "every digit and every figure");
+        let body = json!({"aggs": {"day": {"aggs": {"sex": {"terms": {}}}}}});
         assert!(Rows::parse("day.age", &body).unwrap_err().contains("no aggregation \"age\" there"));
     }
 }

@@ -32,15 +32,20 @@ pub(super) struct Params {
     pretty: Option<String>,
 }
 
-impl Params {
-    /// `?pretty` and `?pretty=true`, as Elasticsearch has it.
-    fn for_people(&self) -> bool {
-        self.pretty.as_deref().is_some_and(|value| value != "false")
-    }
+/// The same where there is no page.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Shape {
+    pretty: Option<String>,
+}
+
+/// `?pretty` and `?pretty=true`, as Elasticsearch has it.
+fn for_people(pretty: Option<&str>) -> bool {
+    pretty.is_some_and(|value| value != "false")
 }
 
 type Named<T> = Result<Path<T>, PathRejection>;
-type Asked = Result<Query<Params>, QueryRejection>;
+type Asked<T> = Result<Query<T>, QueryRejection>;
 
 /// All indexes with their fields.
 pub(super) async fn list(State(state): State<Arc<AppState>>) -> Result<Json<Value>, ApiError> {
@@ -54,13 +59,13 @@ pub(super) async fn list(State(state): State<Arc<AppState>>) -> Result<Json<Valu
 pub(super) async fn search(
     State(state): State<Arc<AppState>>,
     name: Named<String>,
-    params: Asked,
+    params: Asked<Params>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let (Path(name), Query(params)) = (name?, params?);
     let index = state.index(&name)?;
     let mut request = parse_object(&body?)?;
-    let for_people = params.for_people();
+    let for_people = for_people(params.pretty.as_deref());
     for (key, number) in [("from", params.from), ("size", params.size)] {
         if let Some(number) = number {
             request.insert(key.to_owned(), number.into());
@@ -74,14 +79,14 @@ pub(super) async fn search(
 pub(super) async fn count(
     State(state): State<Arc<AppState>>,
     name: Named<String>,
-    params: Asked,
+    params: Asked<Shape>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let (Path(name), Query(params)) = (name?, params?);
     let index = state.index(&name)?;
     let request = Value::Object(parse_object(&body?)?);
     let count = state.read(move || index.count(&request)).await??;
-    Ok(json(serde_json::json!({ "count": count }).to_string(), params.for_people()))
+    Ok(json(serde_json::json!({ "count": count }).to_string(), for_people(params.pretty.as_deref())))
 }
 
 /// A document in Elasticsearch's shape.
@@ -98,7 +103,7 @@ struct Found<'a> {
 pub(super) async fn document(
     State(state): State<Arc<AppState>>,
     address: Named<(String, String)>,
-    params: Asked,
+    params: Asked<Shape>,
 ) -> Result<Response, ApiError> {
     let (Path((name, id)), Query(params)) = (address?, params?);
     let index = state.index(&name)?;
@@ -111,5 +116,5 @@ pub(super) async fn document(
     let found =
         Found { _index: &name, _id: &document.id, _version: document.version, found: true, _source: &document.source };
     let text = serde_json::to_string(&found).expect("text, numbers and JSON become JSON");
-    Ok(json(text, params.for_people()))
+    Ok(json(text, for_people(params.pretty.as_deref())))
 }

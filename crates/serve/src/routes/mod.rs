@@ -4,6 +4,7 @@ mod health;
 mod indexes;
 mod ingest;
 mod objects;
+mod once;
 mod pages;
 mod queries;
 pub(crate) mod recommend;
@@ -17,6 +18,7 @@ use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, post};
+use once::OnceEach;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -95,7 +97,7 @@ fn parse_object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
         return Ok(Map::new());
     }
     let malformed = |message| ApiError::new(StatusCode::BAD_REQUEST, "malformed_json", message);
-    match serde_json::from_slice(body) {
+    match serde_json::from_slice(body).map(|OnceEach(value)| value) {
         Ok(Value::Object(request)) => Ok(request),
         Ok(_) => Err(malformed("the body must be a JSON object".to_owned())),
         Err(error) => Err(malformed(format!("the body is not JSON: {error}"))),

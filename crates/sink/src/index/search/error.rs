@@ -35,7 +35,8 @@ impl SearchError {
     /// Too much memory would be taken.
     pub(crate) fn memory() -> Self {
         let reason = "the aggregations take too much memory: ask for fewer buckets or fewer values".to_owned();
-        Self { status: 429, kind: "circuit_breaking_exception", reason }
+        // To ask again would not help.
+        Self { status: 400, kind: "circuit_breaking_exception", reason }
     }
 }
 

@@ -65,7 +65,7 @@ impl Request {
             Some(query) => query::build(mapping, query)?,
             None => Box::new(AllQuery),
         };
-        let sort = params.take("sort");
+        let sort = params.take("sort").filter(|sort| sort.as_array().is_none_or(|keys| !keys.is_empty()));
         let mut keys = sort.map_or_else(|| Ok(sort::by_score()), |sort| sort::parse(mapping, sort))?;
         keys.push(Key { by: By::Id, descending: false, missing_first: false });
         let (from, size) = window(&mut params)?;

@@ -7,7 +7,7 @@
 use super::SearchError;
 use super::params::{Params, shorten, single};
 use super::range;
-use super::value::Operand;
+use super::value::{self, Operand};
 use crate::index::mapping::{Leaf, Mapping};
 use crate::index::words;
 use serde_json::Value;
@@ -177,9 +177,9 @@ fn words_match(mapping: &Mapping, body: &Value) -> Built {
         value => (value, false),
     };
     let leaf = field(mapping, name)?;
-    match (leaf.words, value) {
-        (Some(words), Value::String(text)) if !name.ends_with(".keyword") || name == leaf.path => {
-            Ok(any_or_every(words, text, every))
+    match (leaf.words, value::text(value)) {
+        (Some(words), Some(text)) if !name.ends_with(".keyword") || name == leaf.path => {
+            Ok(any_or_every(words, &text, every))
         }
         _ => equal(leaf, value),
     }

@@ -36,14 +36,21 @@ pub(crate) struct Key {
     pub(crate) missing_first: bool,
 }
 
+/// The most keys of an order: each is kept for each document of the page.
+const KEYS_MAX: usize = 64;
+
 /// Reads `sort`: a field, an object, or a list of both.
 pub(crate) fn parse(mapping: &Mapping, sort: &Value) -> Result<Vec<Key>, SearchError> {
-    match sort {
+    let keys = match sort {
         Value::Array(keys) => {
             let keys = keys.iter().map(|key| keys_of(mapping, key)).collect::<Result<Vec<_>, _>>()?;
-            Ok(keys.into_iter().flatten().collect())
+            keys.into_iter().flatten().collect()
         }
-        key => keys_of(mapping, key),
+        key => keys_of(mapping, key)?,
+    };
+    match keys.len() {
+        0..=KEYS_MAX => Ok(keys),
+        more => Err(SearchError::argument(format!("[sort] takes at most {KEYS_MAX} keys, not {more}"))),
     }
 }
 

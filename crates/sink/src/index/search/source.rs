@@ -27,8 +27,14 @@ impl Shown {
             Value::Bool(false) => Ok(Self::Nothing),
             Value::Object(_) => {
                 let mut params = Params::of("_source", value)?;
-                let includes = params.take("includes").or(params.take("include"));
-                let excludes = params.take("excludes").or(params.take("exclude"));
+                let mut either = |one, other| match (params.take(one), params.take(other)) {
+                    (Some(_), Some(_)) => {
+                        Err(SearchError::parsing(format!("[_source] has both [{one}] and [{other}]")))
+                    }
+                    (one, other) => Ok(one.or(other)),
+                };
+                let includes = either("includes", "include")?;
+                let excludes = either("excludes", "exclude")?;
                 params.finish()?;
                 Ok(Self::Some(patterns(includes)?, patterns(excludes)?))
             }
@@ -95,15 +101,16 @@ fn filter_value(text: &str, path: &str, includes: &[String], excludes: &[String]
     }
 }
 
-/// Whether the pattern, in which `*` stands for anything, is the path.
+/// Whether the pattern, in which `*` stands for anything, is the path. Looks at each part of the pattern once.
 fn matches(pattern: &str, path: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == path,
-        Some((head, tail)) => {
-            let Some(rest) = path.strip_prefix(head) else { return false };
-            rest.char_indices().map(|(at, _)| at).chain([rest.len()]).any(|at| matches(tail, &rest[at..]))
-        }
+    let Some((head, tail)) = pattern.split_once('*') else { return pattern == path };
+    let (middle, last) = tail.rsplit_once('*').unwrap_or(("", tail));
+    let Some(mut rest) = path.strip_prefix(head) else { return false };
+    for part in middle.split('*') {
+        let Some((_, behind)) = rest.split_once(part) else { return false };
+        rest = behind;
     }
+    rest.ends_with(last)
 }
 
 /// An object's members in their order, values as they are written.
@@ -161,8 +168,28 @@ mod tests {
     }
 
     #[test]
+    fn stars_stand_for_anything() {
+        for (pattern, is_path, is_not) in [
+            ("*", &["", "a.b"][..], &[][..]),
+            ("a*", &["a", "ab"], &["", "ba"]),
+            ("*a", &["a", "ba"], &["ab"]),
+            ("a*a", &["aa", "aba"], &["a", "ab"]),
+            ("a**b*c", &["abc", "axxbxc", "abbcc"], &["acb", "ac"]),
+            ("*ab*ab*", &["abab", "xabxabx"], &["ab", "aab", "abxa"]),
+        ] {
+            assert!(is_path.iter().all(|path| matches(pattern, path)), "{pattern}");
+            assert!(!is_not.iter().any(|path| matches(pattern, path)), "{pattern}");
+        }
+        // It had taken longer than anybody waits.
+        assert!(!matches(&format!("{}x", "*".repeat(60)), &"name_of_product".repeat(9)));
+    }
+
+    #[test]
     fn refuses_what_it_does_not_know() {
         assert!(Shown::parse(&json!({"fields": []})).unwrap_err().reason.contains("[fields]"));
         assert!(Shown::parse(&json!([1])).is_err());
+        assert!(
+            Shown::parse(&json!({"include": "a", "includes": "b"})).unwrap_err().reason.contains("both [includes]")
+        );
     }
 }

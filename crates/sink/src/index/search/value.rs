@@ -52,7 +52,8 @@ fn flag(value: &Value) -> Option<bool> {
     }
 }
 
-fn text(value: &Value) -> Option<String> {
+/// What a value is as a string.
+pub(crate) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

@@ -1,5 +1,6 @@
 //! The index as its users see it: rows in, requests and answers out, over restarts.
 
+mod extremes;
 mod oracle;
 mod random;
 mod shapes;

@@ -92,17 +92,22 @@ impl Writer {
         histogram: &Histogram,
         buckets: &Buckets,
     ) -> Result<Json, SearchError> {
-        let keys = stretches(buckets, histogram.count_min, |at| at.saturating_add(1))?;
+        let keys: Vec<(u64, f64)> = match histogram.width {
+            Width::Units { interval, offset } => {
+                let keys = stretches(buckets, histogram.count_min, |at: i64| at.saturating_add(1))?;
+                let units = leaf.kind.units().unwrap_or(1) as f64;
+                let key = |at: i64| (i128::from(at) * interval + offset) as f64 / units;
+                keys.into_iter().map(|at| (at.to_u64(), key(at))).collect()
+            }
+            Width::Float { interval, offset } => {
+                let keys = stretches(buckets, histogram.count_min, |at: f64| at + 1.0)?;
+                keys.into_iter().map(|at| (at.to_u64(), at * interval + offset)).collect()
+            }
+        };
         let mut shown = Vec::new();
-        for at in keys {
-            let key = match histogram.width {
-                Width::Units { interval, offset } => {
-                    (i128::from(at) * interval + offset) as f64 / leaf.kind.units().unwrap_or(1) as f64
-                }
-                Width::Float { interval, offset } => at as f64 * interval + offset,
-            };
+        for (bits, key) in keys {
             let members = vec![("key".to_owned(), Json::float(key))];
-            shown.push((float_text(key), self.bucket(agg, members, buckets.get(&Key::Bits(at.to_u64())))?));
+            shown.push((float_text(key), self.bucket(agg, members, buckets.get(&Key::Bits(bits)))?));
         }
         Ok(listed(shown, histogram.keyed))
     }
@@ -149,14 +154,19 @@ fn listed(buckets: Vec<(String, Members)>, keyed: bool) -> Json {
 }
 
 /// The keys of a histogram's buckets in their order: with those of nothing in between, when they are wanted.
-fn stretches(buckets: &Buckets, count_min: u64, next: impl Fn(i64) -> i64) -> Result<Vec<i64>, SearchError> {
-    let number = |key: &Key| match key {
-        Key::Bits(bits) => i64::from_u64(*bits),
+fn stretches<T: MonotonicallyMappableToU64>(
+    buckets: &Buckets,
+    count_min: u64,
+    next: impl Fn(T) -> T,
+) -> Result<Vec<T>, SearchError> {
+    let bits = |key: &Key| match key {
+        Key::Bits(bits) => *bits,
         Key::Text(_) => unreachable!("histograms have numbers for keys"),
     };
     let wanted = buckets.iter().filter(|(_, bucket)| bucket.count >= count_min);
-    let mut keys: Vec<i64> = wanted.map(|(key, _)| number(key)).collect();
+    let mut keys: Vec<u64> = wanted.map(|(key, _)| bits(key)).collect();
     keys.sort_unstable();
+    let keys: Vec<T> = keys.into_iter().map(T::from_u64).collect();
     let (0, Some(&first), Some(&last)) = (count_min, keys.first(), keys.last()) else { return Ok(keys) };
     let mut all = vec![first];
     let mut at = first;

@@ -38,6 +38,22 @@ pub(super) struct Agg {
     pub(super) inner: Vec<Agg>,
 }
 
+impl Agg {
+    /// How many states it begins with, those inside of it included: buckets of given ends are all there from the
+    /// beginning. At most [`STATES_MAX`], beyond which a plan is refused.
+    fn states(&self) -> usize {
+        let inner = || 1 + self.inner.iter().map(Self::states).fold(0, usize::saturating_add);
+        match &self.kind {
+            Kind::Range(_, ranges) => inner().saturating_mul(ranges.ranges.len()).saturating_add(1),
+            Kind::Filter(_) => inner().saturating_add(1),
+            _ => 1,
+        }
+    }
+}
+
+/// The most states that an aggregation begins with.
+const STATES_MAX: usize = 4 * BUCKETS_MAX;
+
 /// What an aggregation does.
 pub(super) enum Kind {
     Figure(Leaf, Figure),

@@ -5,7 +5,9 @@ use super::super::value::Operand;
 use super::super::{SearchError, query, sort};
 use super::format::DateFormat;
 use super::rounding::{Rounding, duration};
-use super::{Agg, BUCKETS_MAX, DateHistogram, End, Figure, Histogram, Kind, OrderBy, Range, Ranges, Terms, Width};
+use super::{
+    Agg, BUCKETS_MAX, DateHistogram, End, Figure, Histogram, Kind, OrderBy, Range, Ranges, STATES_MAX, Terms, Width,
+};
 use crate::index::decimal::{self, Point};
 use crate::index::layout;
 use crate::index::mapping::{Leaf, Mapping};
@@ -42,6 +44,9 @@ impl Planner<'_> {
             return Err(SearchError::parsing(format!("aggregation [{name}] must be an object, not {}", shorten(body))));
         };
         let (mut kind, mut inner) = (None, Vec::new());
+        if ["aggs", "aggregations"].iter().all(|member| members.contains_key(*member)) {
+            return Err(SearchError::parsing(format!("aggregation [{name}] has both [aggs] and [aggregations]")));
+        }
         for (member, body) in members {
             match member.as_str() {
                 "aggs" | "aggregations" => inner = self.plan(body, depth + 1)?,
@@ -59,7 +64,11 @@ impl Planner<'_> {
                 "aggregation [{name}] is a figure and has no buckets for [aggs]"
             )));
         }
-        Ok(Agg { name: name.to_owned(), kind, inner })
+        let agg = Agg { name: name.to_owned(), kind, inner };
+        if agg.states() > STATES_MAX {
+            return Err(SearchError::buckets(BUCKETS_MAX));
+        }
+        Ok(agg)
     }
 
     fn kind(&self, kind: &str, body: &Value, inner: &[Agg]) -> Result<Kind, SearchError> {
@@ -166,7 +175,9 @@ impl Planner<'_> {
         let keyed = params.flag("keyed")?.unwrap_or(false);
         let format = params.text("format")?.map_or(Ok(DateFormat::Iso), DateFormat::parse)?;
         if let Some(zone) = params.text("time_zone")?.filter(|zone| !["UTC", "Z", "+00:00"].contains(zone)) {
-            let reason = format!("[time_zone] is [UTC], not [{zone}]: days begin where the job's time zone says");
+            let reason = format!(
+                "[time_zone] is [UTC], not [{zone}]: for days of another zone write a column of TIMESTAMP or DATE in views.sql"
+            );
             return Err(SearchError::argument(reason));
         }
         params.finish()?;
@@ -288,17 +299,23 @@ fn end(leaf: &Leaf, value: &Value) -> Result<End, SearchError> {
     Ok(match Operand::of(leaf, value)? {
         Operand::Units(first, _) => {
             let units = leaf.kind.units().unwrap_or(1);
-            End { bits: unit_bits(leaf.kind, first), shown: shown(value, first, units) }
+            End { bits: unit_bits(leaf.kind, first), shown: shown(leaf.kind, value, first, units) }
         }
-        Operand::Float(number) => End { bits: Some(number.to_u64()), shown: value.as_f64().unwrap_or(number) },
+        Operand::Float(number) => End { bits: Some(number.to_u64()), shown: written(value).unwrap_or(number) },
         Operand::Flag(flag) => End { bits: Some(flag.into()), shown: f64::from(u8::from(flag)) },
         Operand::Text(_) => unreachable!("strings have no ranges"),
     })
 }
 
 /// A number is shown as it was written, a moment in milliseconds.
-fn shown(value: &Value, first: Point, units: i128) -> f64 {
-    value.as_f64().unwrap_or(first.floor as f64 / units as f64)
+fn shown(kind: layout::Kind, value: &Value, first: Point, units: i128) -> f64 {
+    let written = if kind.is_temporal() { value.as_f64() } else { written(value) };
+    written.unwrap_or(first.floor as f64 / units as f64)
+}
+
+/// The number that a value is, also as a string.
+fn written(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 fn unit_bits(kind: layout::Kind, point: Point) -> Option<u64> {

@@ -35,10 +35,15 @@ impl Budget {
     }
 }
 
+/// Above the bits of any value.
+const ABOVE: u128 = 1 << 64;
+
 /// One aggregation over one segment.
 struct Gather {
     work: Work,
     inner: Vec<Gather>,
+    /// How many states it begins with, those inside of it included.
+    states: usize,
 }
 
 enum Work {
@@ -46,8 +51,8 @@ enum Work {
     Distinct(FieldColumn),
     Spread(FieldColumn),
     Keyed(FieldColumn, Keying),
-    /// For each range the bits it begins with and those it ends before.
-    Listed(FieldColumn, Vec<(u64, u64)>),
+    /// For each range the bits it begins with and those it ends before; what lies above all values is `ABOVE`.
+    Listed(FieldColumn, Vec<(u128, u128)>),
     /// The documents that match, of which the next is looked at. Documents are gathered in their order.
     Filter(RefCell<Box<dyn Scorer>>),
 }
@@ -92,7 +97,10 @@ impl SegmentAggs {
 }
 
 fn open_all(segment: &SegmentReader, aggs: &[Agg]) -> Result<Vec<Gather>, TantivyError> {
-    let open = |agg: &Agg| Ok(Gather { work: work(segment, &agg.kind)?, inner: open_all(segment, &agg.inner)? });
+    let open = |agg: &Agg| {
+        let (work, inner) = (work(segment, &agg.kind)?, open_all(segment, &agg.inner)?);
+        Ok(Gather { work, inner, states: agg.states() })
+    };
     aggs.iter().map(open).collect()
 }
 
@@ -116,8 +124,8 @@ fn work(segment: &SegmentReader, kind: &Kind) -> Result<Work, TantivyError> {
             Work::Keyed(column, keying)
         }
         Kind::Range(leaf, ranges) => {
-            let bits = |end: Option<super::End>, open: u64| end.map_or(open, |end| end.bits.unwrap_or(u64::MAX));
-            let ends = ranges.ranges.iter().map(|range| (bits(range.from, 0), bits(range.to, u64::MAX)));
+            let bits = |end: Option<super::End>, open| end.map_or(open, |end| end.bits.map_or(ABOVE, u128::from));
+            let ends = ranges.ranges.iter().map(|range| (bits(range.from, 0), bits(range.to, ABOVE)));
             Work::Listed(FieldColumn::open(segment, leaf)?, ends.collect())
         }
         Kind::Filter(weight) => Work::Filter(RefCell::new(weight.scorer(segment, 1.0)?)),
@@ -153,8 +161,7 @@ fn gather(plan: &[Gather], states: &mut [State<u64>], document: DocId, budget: &
             }
             (Work::Listed(column, ends), State::Listed(buckets)) => {
                 for (&(from, to), bucket) in ends.iter().zip(buckets) {
-                    // The last bits of all stand for an open end; no finite number has them.
-                    if column.values(document).any(|bits| bits >= from && (bits < to || to == u64::MAX)) {
+                    if column.values(document).any(|bits| (from..to).contains(&u128::from(bits))) {
                         enter(bucket, &gather.inner, document, budget);
                     }
                 }
@@ -223,7 +230,9 @@ fn add_keyed(
         }
         let bucket = match buckets.get_mut(&key) {
             Some(bucket) => bucket,
-            None if budget.take(64 + 128 * inner.len()) => buckets.entry(key).or_insert_with(|| fresh_bucket(inner)),
+            None if budget.take(64 + 128 * inner.iter().map(|inner| inner.states).sum::<usize>()) => {
+                buckets.entry(key).or_insert_with(|| fresh_bucket(inner))
+            }
             None => return,
         };
         enter(bucket, inner, document, budget);
@@ -246,7 +255,7 @@ impl Keying {
                     Number::Units(units) => units as f64 / kind.units().unwrap_or(1) as f64,
                     Number::Float(value) => value,
                 };
-                (((value - offset) / interval).floor() as i64).to_u64()
+                ((value - offset) / interval).floor().to_u64()
             }
             _ => bits,
         }
