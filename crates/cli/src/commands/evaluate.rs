@@ -6,7 +6,7 @@ use crate::assemble::empty_graph;
 use crate::evaluate::{Chosen, Models, Protocol, Replay, gather, left_out, replay, variants};
 use crate::failure::Failure;
 use crate::job::JobPlan;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use proxima_recommend::evaluate::{Metrics, plot, table};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -35,24 +35,25 @@ struct Judged {
     left_out: BTreeMap<String, String>,
 }
 
-fn judge(plan: &JobPlan, args: &EvaluateArgs) -> Result<Judged> {
+fn judge(plan: &JobPlan, args: &EvaluateArgs) -> Result<Judged, Failure> {
     let names: Vec<_> = plan.catalogue.relations.iter().map(|relation| relation.name.as_str()).collect();
     let id = plan.catalogue.relation(&args.relation);
-    let id =
-        id.with_context(|| format!("no relation is named \"{}\"; there are: {}", args.relation, names.join(", ")))?;
+    let id = id.ok_or_else(|| {
+        let known = names.join(", ");
+        Failure::NotFound(format!("no relation is named \"{}\"; there are: {known}", args.relation))
+    })?;
     let relation = &plan.catalogue[id];
-    ensure!(
-        relation.timed,
-        "relation \"{}\" has no time, so that nothing comes next: add a column time",
-        args.relation
-    );
+    if !relation.timed {
+        let why = "has no time, so that nothing comes next: add a column time";
+        return Err(Failure::Usage(format!("relation \"{}\" {why}", args.relation)));
+    }
     let protocol = match args.hold_out {
         Some(n) => Protocol::HoldOut { n },
-        None => Protocol::BeforeEach { from_us: args.from.as_deref().map_or(Ok(i64::MIN), instant)? },
+        None => Protocol::BeforeEach { from_us: args.from.as_deref().map_or(Ok(i64::MIN), instant).map_err(usage)? },
     };
     let ends = (relation.subject, relation.object);
     let chosen = Chosen { paths: &args.path, recommendations: &args.recommendation };
-    chosen.check(plan, ends)?;
+    chosen.check(plan, ends).map_err(|error| Failure::NotFound(error.to_string()))?;
     let mut models = Models::of(plan, ends);
     let gathered = gather(plan, models.live.keys())?;
     models.teach(&gathered)?;
@@ -61,6 +62,10 @@ fn judge(plan: &JobPlan, args: &EvaluateArgs) -> Result<Judged> {
     let left_out = left_out(plan, ends, chosen, &models);
     let figures = replay(&gathered, &graph, &mut models, &Replay { relation: id, protocol, k: args.k, variants });
     Ok(Judged { figures, left_out })
+}
+
+fn usage(error: anyhow::Error) -> Failure {
+    Failure::Usage(format!("{error:#}"))
 }
 
 /// A point in time by the job's wall clock, in microseconds since 1970 by that clock, as times in relations are.

@@ -56,9 +56,12 @@ pub struct RelationRows {
 /// # Errors
 /// When the job follows a source, so that it has no end, or when its run fails.
 pub fn gather<'a>(plan: &JobPlan, models: impl IntoIterator<Item = &'a String>) -> Result<Gathered> {
+    let followed: Vec<_> = plan.followed().collect();
     ensure!(
-        !plan.follows(),
-        "the job follows a source, so that it has no end: take a file or folder with --set sources.NAME.follow=false"
+        followed.is_empty(),
+        "the job has no end, since it goes on reading {}: take a file or folder with --set sources.NAME.follow=false, \
+         leave requests to forget away with --set forget.requests=false, or read from a copy of the job with files",
+        followed.join(", ")
     );
     // Nothing is written there: what writes are the targets, and the sources that take records over HTTP.
     let nowhere = DataFolder::existing(std::env::temp_dir().join("proxima-evaluate"));

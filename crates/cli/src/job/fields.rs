@@ -167,7 +167,7 @@ impl<'p> Fields<'p> {
 
     /// A string, or a list of strings.
     pub fn texts(&mut self, name: &'static str) -> Option<Located<Vec<Text>>> {
-        self.typed(name, "a string or a list of them", |value| match value {
+        self.typed(name, "a string or a list of some", |value| match value {
             Value::Text(text) => Some(vec![text.clone()]),
             Value::List(nodes) if !nodes.is_empty() => {
                 let text = |node: &Node| match &node.value {

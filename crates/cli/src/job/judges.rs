@@ -66,7 +66,7 @@ pub fn check(
                 // Something is wrong with it, which was told.
                 continue;
             }
-            let known: Vec<&str> = plain.keys().chain(recommendations.splits.keys()).map(String::as_str).collect();
+            let known: Vec<&str> = written.iter().map(|(name, _)| name.as_str()).collect();
             let key = format!("judges.{name}");
             let problem = Problem::error(&judge.place, key, format!("there is no recommendation \"{name}\""));
             problems.push(problem.advise(advise_word(name, &known)));

@@ -51,6 +51,8 @@ struct RawBoost {
     at_least: Option<Located<f64>>,
     at_most: Option<Located<f64>>,
     by: Option<Located<f64>>,
+    /// Whether `by` was written, also if it is no number.
+    has_by: bool,
     place: Place,
 }
 
@@ -157,6 +159,7 @@ impl RawBoost {
             is: fields.scalar("is"),
             at_least: fields.float("at_least"),
             at_most: fields.float("at_most"),
+            has_by: fields.has("by"),
             by: fields.float("by"),
             place: fields.place.clone(),
         }
@@ -171,7 +174,7 @@ struct Check<'a, 'p> {
     problems: &'p mut Vec<Problem>,
 }
 
-impl Check<'_, '_> {
+impl<'a> Check<'a, '_> {
     fn problem(&mut self, place: &Place, key: &str, message: String, advice: impl Into<String>) {
         let key = format!("recommendations.{}.{key}", self.name);
         self.problems.push(Problem::error(place, key, message).advise(advice.into()));
@@ -204,10 +207,16 @@ impl Check<'_, '_> {
         (self.problems.len() == before).then_some(RecommendationPlan { spec, subject, item, sink })
     }
 
+    /// All paths, also those that something is wrong with.
+    fn path_names(&self) -> Vec<&'a str> {
+        let broken = self.known.broken.paths.iter().map(String::as_str);
+        self.known.paths.iter().map(|(name, _)| name).chain(broken).collect()
+    }
+
     /// Whose items are given to whom: all paths lead to one kind; it is for the kind that the job names, or else for that
     /// where a path begins that does not begin at items, or else for items.
     fn ends(&mut self) -> Option<(KindId, KindId)> {
-        let names: Vec<&str> = self.known.paths.iter().map(|(name, _)| name).collect();
+        let names = self.path_names();
         let from = self.raw.from.as_ref()?;
         if from.is_empty() {
             let message = "no path is named".to_owned();
@@ -267,7 +276,8 @@ impl Check<'_, '_> {
             if self.known.broken.models.contains(name) {
                 return Some(name.clone());
             }
-            let known: Vec<&str> = self.known.models.keys().map(String::as_str).collect();
+            let known = self.known.models.keys().chain(&self.known.broken.models);
+            let known: Vec<&str> = known.map(String::as_str).collect();
             self.problem(&model.place, "model", format!("the job has no model \"{name}\""), advise_word(name, &known));
             return Some(name.clone());
         };
@@ -306,11 +316,11 @@ impl Check<'_, '_> {
         let place = self.raw.place.clone();
         for (attribute, most) in self.raw.at_most.iter().flatten() {
             self.attribute(item, attribute, &place, "at_most");
-            let most = self.whole(*most, &place, "at_most", 0);
+            let most = self.whole(*most, &place, "at_most", 0).unwrap_or_default();
             rules.at_most.push(Cap { attribute: attribute.clone(), most });
         }
         for (item, place_of) in self.raw.pin.iter().flatten() {
-            let place_of = self.whole(*place_of, &place, "pin", 1);
+            let Some(place_of) = self.whole(*place_of, &place, "pin", 1) else { continue };
             if let Some(other) = rules.pin.iter().find(|pin| pin.place == place_of) {
                 let message = format!("\"{}\" and \"{item}\" are both pinned to place {place_of}", other.item);
                 self.problem(&place, "pin", message, "give each a place of its own");
@@ -330,6 +340,9 @@ impl Check<'_, '_> {
     fn boost(&mut self, name: &str, boost: &RawBoost, item: KindId, key: &str, sign: f64) -> Option<Boost> {
         let attribute = boost.attribute.as_ref()?;
         self.attribute(item, &attribute.value.text, &attribute.place, &format!("{key}.attribute"));
+        if boost.has_by && boost.by.is_none() {
+            return None;
+        }
         let Some(by) = boost.by.as_ref().filter(|by| by.value > 0.0) else {
             self.problem(&boost.place, &format!("{key}.by"), "there is nothing to add".into(), "write by = 0.2");
             return None;
@@ -359,7 +372,7 @@ impl Check<'_, '_> {
             self.begins(&[]);
             return Vec::new();
         };
-        let names: Vec<&str> = self.known.paths.iter().map(|(name, _)| name).collect();
+        let names = self.path_names();
         let mut fallbacks = Vec::new();
         for path in &fallback.value {
             let name = &path.text;
@@ -417,13 +430,13 @@ impl Check<'_, '_> {
         }
     }
 
-    fn whole(&mut self, number: f64, place: &Place, key: &str, least: usize) -> usize {
+    fn whole(&mut self, number: f64, place: &Place, key: &str, least: usize) -> Option<usize> {
         let fits = number.fract() == 0.0 && number >= least as f64 && number <= 1e6;
         if !fits {
             let advice = format!("write a whole number of at least {least}");
             self.problem(place, key, format!("{number} does not fit"), advice);
         }
-        if fits { number as usize } else { least }
+        fits.then_some(number as usize)
     }
 }
 
