@@ -86,11 +86,11 @@ impl Run {
     }
 
     /// Waits for a status.
-    fn wait(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    fn wait(&mut self, what: &str, mut wanted: impl FnMut(&Value) -> bool) -> Value {
         let begin = Instant::now();
         loop {
             assert!(self.child.try_wait().unwrap().is_none(), "the run ended by itself");
-            if let Some(status) = self.ask("/v1/status").filter(&wanted) {
+            if let Some(status) = self.ask("/v1/status").filter(&mut wanted) {
                 return status;
             }
             assert!(begin.elapsed() < PATIENCE, "{what} never came");
@@ -102,6 +102,15 @@ impl Run {
         let note: Value = serde_json::from_slice(&fs::read(self.folder.path().join("data/server.json")).ok()?).ok()?;
         let url = format!("http://{}{route}", note["address"].as_str()?);
         serde_json::from_str(&ureq::get(&url).call().ok()?.body_mut().read_to_string().ok()?).ok()
+    }
+
+    /// Waits until the epoch of now has ended: what was shown in it can be judged.
+    fn epoch_ends(&mut self) {
+        let epoch = |status: &Value, which: &str| status["epochs"][which].as_u64().unwrap();
+        let mut asked_in = None;
+        self.wait("the end of the epoch", |status| {
+            epoch(status, "done") > *asked_in.get_or_insert(epoch(status, "current"))
+        });
     }
 
     /// Writes a row, and waits until everything knows the first `count`.
@@ -156,6 +165,7 @@ fn what_was_shown_is_judged_by_what_came_next() {
             let items = answer["items"].as_array().unwrap().iter();
             let items = items.map(|item| item["id"].as_str().unwrap().to_owned()).take(3).collect();
             last.insert(who.clone(), (answer["variant"].as_str().unwrap().to_owned(), items));
+            run.epoch_ends();
         }
         if let Some((variant, items)) = last.get(&who) {
             let of = naive.entry(variant.clone()).or_default();

@@ -74,7 +74,6 @@ struct Happenings {
     /// The kinds of subjects and of items.
     kinds: [String; 2],
     is_owner: bool,
-    has_begun: bool,
     /// The rows of this epoch, and what it forgets.
     rows: Vec<Changes>,
     forgotten: Vec<Changes>,
@@ -83,7 +82,7 @@ struct Happenings {
 impl Happenings {
     fn new(judge: Arc<LiveJudge>, columns: RelationColumns, kinds: [String; 2]) -> Self {
         let (rows, forgotten) = (Vec::new(), Vec::new());
-        Self { judge, columns, kinds, is_owner: false, has_begun: false, rows, forgotten }
+        Self { judge, columns, kinds, is_owner: false, rows, forgotten }
     }
 
     fn forget(&self, changes: &Changes) {
@@ -153,9 +152,6 @@ impl Operator for Happenings {
     }
 
     fn finish(&mut self, _end: EpochEnd, _out: &mut Outbox) {
-        if self.is_owner && !std::mem::replace(&mut self.has_begun, true) {
-            self.judge.begin();
-        }
         let rows = std::mem::take(&mut self.rows);
         for (rows, new) in rows.iter().zip(appeared(&rows)) {
             let texts = Texts::of(rows, &self.columns);
@@ -165,6 +161,9 @@ impl Operator for Happenings {
             }
         }
         std::mem::take(&mut self.forgotten).iter().for_each(|forgotten| self.forget(forgotten));
+        if self.is_owner {
+            self.judge.end_epoch();
+        }
     }
 
     fn own(&mut self, owned: &KeyGroupSet) {

@@ -25,7 +25,7 @@ struct State {
     order: BTreeMap<u64, Arc<str>>,
     next: u64,
     judges: BTreeMap<Arc<str>, Judge>,
-    /// What was shown before it was known what earlier runs have shown.
+    /// What was shown since the last epoch ended, or before it was known what earlier runs have shown.
     early: Option<BTreeMap<Arc<str>, Early>>,
     /// Where checkpoints are on.
     unsaved: Option<Unsaved>,
@@ -129,15 +129,17 @@ impl LiveJudge {
         state.judges.iter().map(|(variant, judge)| (variant.to_string(), judge.metrics(items))).collect()
     }
 
-    /// Holds back what is shown until [`LiveJudge::begin`]: before it is known what earlier runs have shown.
+    /// Holds back what is shown until [`LiveJudge::end_epoch`], since it is not known yet what earlier runs have shown.
     pub fn wait(&self) {
         self.state().early.get_or_insert_default();
     }
 
-    /// All that earlier runs have left is there.
-    pub fn begin(&self) {
+    /// An epoch has ended, and its rows have judged: what was held back can be judged from now on, and what is shown until
+    /// the next end is held back again. The graph shows rows before their epoch ends, so a list of that epoch may hold
+    /// them already.
+    pub fn end_epoch(&self) {
         let state = &mut *self.state();
-        for (subject, (variant, items)) in state.early.take().unwrap_or_default() {
+        for (subject, (variant, items)) in state.early.replace(BTreeMap::new()).unwrap_or_default() {
             state.show(self.k, &subject, &variant, items);
         }
     }
@@ -352,7 +354,7 @@ mod tests {
         judge.shown("ann", "new", list(&["cup"]));
         judge.shown("ben", "new", list(&["cup"]));
         before.save(true).batches.iter().for_each(|batch| judge.load(batch).unwrap());
-        judge.begin();
+        judge.end_epoch();
         let (_, last) = known(&judge);
         let subjects: Vec<_> = last.values().map(|(subject, shown)| (&**subject, &*shown.variant)).collect();
         assert_eq!(subjects, [("ann", "new"), ("ben", "new")]);
