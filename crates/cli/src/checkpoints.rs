@@ -31,7 +31,9 @@ const REWRITE_BYTES: u64 = 8 << 20;
 pub struct Found {
     recovery: Recovery,
     offsets: Vec<Box<dyn OffsetStore>>,
-    waiting: Option<Waiting>,
+    waiting: Option<Arc<Patient>>,
+    /// By which a checkpoint that waits for a server says so, and learns that the run is ending.
+    health: Health,
     /// What the checkpoint says beside state and positions.
     note: Note,
 }
@@ -62,7 +64,8 @@ pub struct Begun {
 /// # Errors
 /// When the store cannot be read, or what is in it is not understood.
 pub fn find(job: &JobPlan, plan: &CheckpointPlan, data: &DataFolder, (workers, fresh): (usize, bool)) -> Result<Found> {
-    let mut offsets = offset_stores(job, plan)?;
+    let health = Health::default();
+    let mut offsets = offset_stores(job, plan, &health)?;
     // Another process may have run the job on another disk.
     let mut generation_seen = data.generation();
     for store in &mut offsets {
@@ -77,14 +80,14 @@ pub fn find(job: &JobPlan, plan: &CheckpointPlan, data: &DataFolder, (workers, f
         fresh,
         generation_seen,
     };
-    let (store, waiting) = open_store(plan, data).context("cannot open the place of the checkpoints")?;
+    let (store, waiting) = open_store(plan, data, &health).context("cannot open the place of the checkpoints")?;
     let recovery = Recovery::read(store, Retry::default(), facts).context("cannot go on from the last run")?;
     let note = match recovery.checkpoint() {
         None => Note::default(),
         Some(found) => serde_json::from_value(found.counters().clone())
             .context("another version has written the checkpoint; go on with that one, or start anew with --fresh")?,
     };
-    Ok(Found { recovery, offsets, waiting, note })
+    Ok(Found { recovery, offsets, waiting, health, note })
 }
 
 impl Found {
@@ -147,7 +150,7 @@ impl Found {
         let config = CheckpointConfig { keep: plan.keep, offsets: self.offsets, ..CheckpointConfig::default() };
         let (checkpoints, resumption) = Checkpoints::begin(recovery, config)?;
         if let Some(waiting) = &self.waiting {
-            waiting.store.begin();
+            waiting.begin();
         }
         let Resumption { generation, checkpoint, cuts, .. } = resumption;
         let goes_on = |position: &Position| !layout.reset.contains(&*position.partition.source);
@@ -163,8 +166,8 @@ impl Found {
             });
             restored.state = Some(Arc::new(Saved { found, ids: Arc::clone(&ids) }));
         }
-        let health = self.waiting.map(|waiting| waiting.health);
-        let store = Arc::new(Kept { checkpoints, ids, results: layout.note(job), held: layout.held(), health });
+        let (results, held, health) = (layout.note(job), layout.held(), self.health);
+        let store = Arc::new(Kept { checkpoints, ids, results, held, health });
         // The next run is to find the job as it is now, also if nothing comes until then.
         let checkpointing = Checkpointing { store, every: plan.every, wanted: layout.is_changed() };
         Ok(Begun { generation, restored, checkpointing })
@@ -177,13 +180,14 @@ fn operator_id(identity: &str) -> OperatorId {
 }
 
 /// Who is told of each checkpoint: the job's offset store first, for it may fence this run, then consumer groups.
-fn offset_stores(job: &JobPlan, plan: &CheckpointPlan) -> Result<Vec<Box<dyn OffsetStore>>> {
+fn offset_stores(job: &JobPlan, plan: &CheckpointPlan, health: &Health) -> Result<Vec<Box<dyn OffsetStore>>> {
     let mut stores: Vec<Box<dyn OffsetStore>> = Vec::new();
     if let Some(name) = &plan.offsets {
         let Some(SinkKind::Redis(redis)) = job.sinks.get(name) else {
             bail!("[checkpoint] offsets names \"{name}\", which is no sink of kind redis");
         };
-        stores.push(Box::new(RedisOffsets::open(redis.servers.clone(), &job.name)?));
+        let offsets = RedisOffsets::open(redis.servers.clone(), &job.name)?;
+        stores.push(Box::new(offsets.waiting_by(health.clone())));
     }
     for (source, plan) in &job.sources {
         if let SourcePlan::Kafka(config) = plan {
@@ -195,8 +199,11 @@ fn offset_stores(job: &JobPlan, plan: &CheckpointPlan) -> Result<Vec<Box<dyn Off
 }
 
 /// Opens the store. What is reached by a network waits while a run goes on, and says so.
-fn open_store(plan: &CheckpointPlan, data: &DataFolder) -> Result<(Arc<dyn Store>, Option<Waiting>)> {
-    let health = Health::default();
+fn open_store(
+    plan: &CheckpointPlan,
+    data: &DataFolder,
+    health: &Health,
+) -> Result<(Arc<dyn Store>, Option<Arc<Patient>>)> {
     let remote: Arc<dyn Store> = match &plan.at {
         None => return Ok((Arc::new(LocalStore::open(data.checkpoints())?), None)),
         Some(CheckpointPlace::Folder(folder)) => return Ok((Arc::new(LocalStore::open(folder)?), None)),
@@ -204,13 +211,7 @@ fn open_store(plan: &CheckpointPlan, data: &DataFolder) -> Result<(Arc<dyn Store
         Some(CheckpointPlace::HBase(at)) => Arc::new(proxima_hbase::open(at, health.clone(), Retry::default())?),
     };
     let store = Arc::new(Patient::new(remote, health.clone()));
-    Ok((Arc::clone(&store) as Arc<dyn Store>, Some(Waiting { store, health })))
-}
-
-/// A store that may have to be waited for.
-struct Waiting {
-    store: Arc<Patient>,
-    health: Health,
+    Ok((Arc::clone(&store) as Arc<dyn Store>, Some(store)))
 }
 
 /// The state of a checkpoint that was found.
@@ -238,7 +239,7 @@ struct Kept {
     /// What the operators compute together.
     results: BTreeMap<String, Noted>,
     held: BTreeMap<Epoch, HeldColumns>,
-    health: Option<Health>,
+    health: Health,
 }
 
 impl Kept {
@@ -292,7 +293,7 @@ impl CheckpointStore for Kept {
     }
 
     fn health(&self) -> Option<Health> {
-        self.health.clone()
+        Some(self.health.clone())
     }
 }
 

@@ -13,7 +13,9 @@ use crate::rejected::RejectedFiles;
 use crate::stop::Stop;
 use crate::upgrade::{self, Layout};
 use anyhow::{Context, Result, bail};
-use proxima_engine::{EpochConfig, KeepRejected, KeepRejectedWrites, Restored, RunConfig, RunError, RunHandle};
+use proxima_engine::{
+    EpochConfig, KeepRejected, KeepRejectedWrites, Restored, RunConfig, RunError, RunHandle, RunStatus,
+};
 use proxima_event::Generation;
 use proxima_graph::PathReader;
 use proxima_graph::path::WalkReader;
@@ -36,6 +38,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long a run that is told to stop may take to write what it has taken in, and to make a checkpoint of it. It must be gone
 /// within two seconds, of which the last answers may take one.
 const LAST_WRITES: Duration = Duration::from_millis(700);
+
+/// How long it may take to let go of them then.
+const HANGING: Duration = Duration::from_millis(1_000);
 
 /// When a job that follows its sources, and so has no end, says what can be asked.
 const SETTLED: Duration = Duration::from_secs(3);
@@ -193,6 +198,19 @@ fn run_config(
     Ok(RunConfig { workers, epochs, generation, rejected, rejected_writes, checkpoints, restored })
 }
 
+/// Waits for a run that is told to end. What hangs on then, in a server that does not answer, is left as a crash would
+/// leave it: the next run goes on from the last checkpoint.
+fn end_by(deadline: Instant, handle: RunHandle) -> Result<RunStatus, RunError> {
+    let (tell, told) = std::sync::mpsc::channel();
+    // Nobody listens any more where this comes too late.
+    std::thread::spawn(move || drop(tell.send(handle.wait())));
+    let left = deadline.saturating_duration_since(Instant::now());
+    told.recv_timeout(left.max(LOOK)).unwrap_or_else(|_| {
+        tracing::warn!("a server did not answer in time: what it was asked for is asked again by the next run");
+        Err(RunError::Stopped)
+    })
+}
+
 /// Follows the run until every bounded source is read and every result written, or until it is told to stop. Calls
 /// `settled` once when the run has had time to show its first results.
 fn follow(handle: RunHandle, monitor: &Monitor, stop: &Stop, settled: impl FnOnce()) -> Result<Ended> {
@@ -218,11 +236,14 @@ fn follow(handle: RunHandle, monitor: &Monitor, stop: &Stop, settled: impl FnOnc
             monitor.let_lists_be();
         }
         progress.tick(&monitor.status());
-        if handle.ends_within(LOOK) {
+        if handle.ends_within(LOOK) || stopping.is_some_and(|since| since.elapsed() > LAST_WRITES + HANGING) {
             break;
         }
     }
-    let ended = handle.wait();
+    let ended = match stopping {
+        None => handle.wait(),
+        Some(since) => end_by(since + LAST_WRITES + HANGING, handle),
+    };
     progress.finish(&monitor.status());
     match ended {
         Ok(_) if stopping.is_none() => Ok(Ended::Complete),

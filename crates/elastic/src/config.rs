@@ -128,12 +128,23 @@ pub struct TargetConfig {
     pub replicas: Option<u32>,
     /// What happens to documents that stand before the first run; `None` when this run goes on where another ended.
     pub existing: Option<Existing>,
+    /// Indexes of other targets, which this one's pattern may find as well: they are left alone.
+    pub others: Vec<IndexPattern>,
 }
 
 impl TargetConfig {
     /// How often indexes are refreshed where the job does not say: with epochs of 50 ms a change is then seen within a
     /// quarter of a second. Each refresh makes a segment of what has come, so shorter intervals cost the cluster merges.
     pub const REFRESH_INTERVAL: Duration = Duration::from_millis(200);
+
+    /// What finds the indexes of this target and of no other: of several patterns that a name fits, it is the more certain
+    /// one's.
+    pub(crate) fn wildcard(&self) -> String {
+        let certainty = self.index.certainty();
+        let others = self.others.iter().filter(|other| other.certainty() > certainty);
+        let others = others.map(|other| format!(",-{}", other.wildcard())).collect::<String>();
+        format!("{}{others}", self.index.wildcard())
+    }
 
     /// A target with the default settings.
     #[must_use]
@@ -148,6 +159,7 @@ impl TargetConfig {
             shards: 1,
             replicas: None,
             existing: None,
+            others: Vec::new(),
         }
     }
 }

@@ -91,7 +91,7 @@ impl ElasticReader {
     /// A reader of a target's indexes.
     #[must_use]
     pub fn new(cluster: &Arc<Cluster>, target: TargetConfig) -> Self {
-        let wildcard = target.index.wildcard();
+        let wildcard = target.wildcard();
         let shared = Shared { cluster: Arc::clone(cluster), wildcard, target, rewriter: OnceLock::new() };
         Self { shared: Arc::new(shared) }
     }

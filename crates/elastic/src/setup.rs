@@ -92,7 +92,7 @@ pub(crate) async fn prepare(cluster: &Cluster, target: &TargetConfig) -> Result<
     put_template(cluster, target, product).await?;
     match target.index.fixed() {
         Some(index) => make_index(cluster, target, index).await,
-        None => update(cluster, target, &target.index.wildcard()).await,
+        None => update(cluster, target, &target.wildcard()).await,
     }
 }
 
@@ -115,7 +115,7 @@ fn fine(reply: Reply) -> Result<Bytes, Unready> {
 
 /// Documents of another life of the job would stand beside ours for ever.
 async fn settle_existing(cluster: &Cluster, target: &TargetConfig, existing: Existing) -> Result<(), Unready> {
-    let wildcard = target.index.wildcard();
+    let wildcard = target.wildcard();
     match existing {
         Existing::Keep => Ok(()),
         Existing::Refuse => {
@@ -141,7 +141,7 @@ async fn settle_existing(cluster: &Cluster, target: &TargetConfig, existing: Exi
                     fine(reply)?;
                 }
             }
-            claim::forget(cluster, &wildcard).await
+            claim::forget(cluster, &target.index.wildcard()).await
         }
     }
 }

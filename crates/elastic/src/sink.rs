@@ -96,8 +96,11 @@ impl ElasticSink {
 
     fn push(&mut self, version: Version, changes: &Changes, row: usize) {
         let mut id = id_text(&changes.rows, &self.target.key, row);
+        // A text that looks like the id of an empty one gets one more `\`, as one that looks like NULL has it.
         if id.is_empty() {
             EMPTY.clone_into(&mut id);
+        } else if id.starts_with('\\') && id.trim_start_matches('\\') == "E" {
+            id.insert(0, '\\');
         }
         let upsert = changes.weight(row) > 0;
         self.document.clear();

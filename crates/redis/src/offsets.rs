@@ -57,6 +57,12 @@ impl RedisOffsets {
         })
     }
 
+    /// The same, waiting by a handle that others wait by as well.
+    #[must_use]
+    pub fn waiting_by(self, health: Health) -> Self {
+        Self { health, ..self }
+    }
+
     /// The handle by which a commit that waits for its server says so, and learns that the run is ending.
     #[must_use]
     pub fn health(&self) -> Health {

@@ -1,7 +1,7 @@
 //! From Arrow rows to what the scripts take: the arguments that set a row in one of the layouts.
 
 use crate::config::Layout;
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use proxima_event::encode;
 
 /// What is to stand under a key.
@@ -32,11 +32,10 @@ fn fields(rows: &RecordBatch, row: usize) -> Vec<Vec<u8>> {
     let schema = rows.schema_ref();
     let mut fields = Vec::with_capacity(2 * rows.num_columns());
     for (column, field) in schema.fields().iter().enumerate() {
-        if rows.column(column).is_null(row) {
-            continue;
+        if let Some(text) = encode::value_text(rows.column(column).as_ref(), row) {
+            fields.push(field.name().clone().into_bytes());
+            fields.push(text.into_bytes());
         }
-        fields.push(field.name().clone().into_bytes());
-        fields.push(encode::id_text(rows, &[column], row).into_bytes());
     }
     fields
 }

@@ -46,7 +46,10 @@ pub(super) fn add_targets(
                 clusters.insert(&target.sink, Arc::clone(&cluster));
                 let fits = |error| anyhow::anyhow!("table {}: {error}", target.name);
                 let first = before == Before::Nothing;
-                let config = plan.target(&target.index, &target.schema, &target.key, first).map_err(fits)?;
+                let others =
+                    job.views.targets.iter().filter(|other| other.sink == target.sink && other.name != target.name);
+                let others = others.map(|other| other.index.as_str()).collect();
+                let config = plan.target(&target.index, &target.schema, &target.key, (others, first)).map_err(fits)?;
                 let reader = ElasticReader::new(&cluster, config.clone());
                 assembly.indexes.insert(index_name(&target.index), Arc::new(reader));
                 Box::new(ElasticSink::new(&cluster, config).map_err(fits)?)

@@ -138,7 +138,7 @@ impl RawElastic {
 }
 
 impl ElasticPlan {
-    /// A target of this sink. `first` says that the job has never run before.
+    /// A target of this sink; `others` are the indexes of those beside it. `first` says that the job has never run before.
     ///
     /// # Errors
     /// When the index's name cannot be one.
@@ -147,7 +147,7 @@ impl ElasticPlan {
         index: &str,
         schema: &arrow::datatypes::SchemaRef,
         key: &[usize],
-        first: bool,
+        (others, first): (Vec<&str>, bool),
     ) -> Result<TargetConfig, String> {
         let pattern: IndexPattern = index.parse()?;
         Ok(TargetConfig {
@@ -157,6 +157,7 @@ impl ElasticPlan {
             shards: self.shards,
             replicas: self.replicas,
             existing: first.then_some(self.existing),
+            others: others.into_iter().map(str::parse).collect::<Result<_, _>>()?,
             ..TargetConfig::new(pattern, Arc::clone(schema), key.to_vec())
         })
     }

@@ -85,6 +85,14 @@ fn check_index(raw: &RawJob, views: &Place, target: &Target, problems: &mut Vec<
         let problem = Problem::error(&at(views, target.position), "", format!("table {}: {error}", target.name));
         problems.push(problem.advise("give the column another name"));
     }
+    let in_redis = sink.is_some_and(|(_, sink)| sink.redis.is_some());
+    if in_redis && target.schema.column_with_name("_version").is_some() {
+        let message = format!(
+            "table {}: a column cannot be named _version, under which the version of a row is kept",
+            target.name
+        );
+        problems.push(Problem::error(&at(views, target.position), "", message).advise("give the column another name"));
+    }
     let in_cluster = sink.is_some_and(|(_, sink)| sink.elastic.is_some());
     if !in_cluster && !target.index.contains(['{', '}']) {
         return;

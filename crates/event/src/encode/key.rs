@@ -13,13 +13,13 @@ const ONLY: &str = "all";
 pub fn id_text(rows: &RecordBatch, key: &[usize], row: usize) -> String {
     match key {
         [] => ONLY.to_owned(),
-        [column] => match key_text(rows.column(*column).as_ref(), row) {
+        [column] => match value_text(rows.column(*column).as_ref(), row) {
             Some(text) if text.starts_with('\\') && text.trim_start_matches('\\') == "N" => format!("\\{text}"),
             Some(text) => text,
             None => "\\N".to_owned(),
         },
         columns => {
-            let parts = columns.iter().map(|&column| match key_text(rows.column(column).as_ref(), row) {
+            let parts = columns.iter().map(|&column| match value_text(rows.column(column).as_ref(), row) {
                 Some(text) => text.replace('\\', "\\\\").replace('|', "\\|"),
                 None => "\\N".to_owned(),
             });
@@ -28,7 +28,9 @@ pub fn id_text(rows: &RecordBatch, key: &[usize], row: usize) -> String {
     }
 }
 
-fn key_text(array: &dyn Array, row: usize) -> Option<String> {
+/// A value as text: strings as they are, everything else as in JSON. Nothing for NULL.
+#[must_use]
+pub fn value_text(array: &dyn Array, row: usize) -> Option<String> {
     let mut text = Vec::new();
     write_value(&mut text, array, row);
     match text.first() {

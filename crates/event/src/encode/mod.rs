@@ -6,7 +6,7 @@ pub mod decimal;
 mod key;
 pub mod time;
 
-pub use key::id_text;
+pub use key::{id_text, value_text};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{

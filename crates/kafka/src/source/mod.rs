@@ -16,7 +16,7 @@ mod stream;
 mod watch;
 
 use crate::client::{AskError, Cluster, patiently};
-use crate::config::SourceConfig;
+use crate::config::{SourceConfig, Start};
 use crate::contact::Contact;
 use crate::topics;
 pub(crate) use partition::split_name;
@@ -89,6 +89,10 @@ fn read(config: &SourceConfig, contact: &Arc<Contact>, intake: &Arc<dyn Intake>)
     for partition in &partitions {
         intake.open(partition.position());
         intake.end_known(&partition.id, partition.end);
+    }
+    // Where a partition begins that is not read from its first message nobody else knows, so that the next run must be told.
+    if config.start != Start::Earliest && resume.positions.len() < partitions.len() {
+        intake.want_checkpoint();
     }
     replay::replay(config, contact, &resume.cuts, &mut partitions, &**intake)?;
     let watched = if config.until_end { None } else { Some(watch::start(config, cluster, described)) };
