@@ -6,6 +6,7 @@
 use proxima_servers::{Service, free_ports};
 use serde_json::{Value, json};
 use std::fs;
+use std::io::Write;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -215,4 +216,52 @@ fn a_document_that_does_not_fit_is_kept_with_the_reason() {
         assert_eq!(found["hits"]["hits"].as_array().unwrap().len(), 1, "{found}");
         ureq::delete(&index).call().unwrap();
     }
+}
+
+/// Redis holds the offsets and hangs: the run ends all the same, and the next one knows nothing less.
+#[test]
+#[ignore = "starts Redis"]
+fn a_stop_does_not_wait_for_a_server_that_hangs() {
+    let redis = Service::own("redis", &[("REDIS_PORT", free_ports(1).to_string())]);
+    let sinks = format!(
+        "kind = \"index\"\n[sinks.red]\nkind = \"redis\"\naddresses = [\"{}\"]\n[checkpoint]\noffsets = \"red\"",
+        redis.address()
+    );
+    let job = Job::new(&format!("{FILE}follow = true\n"), &sinks);
+    let log = job.folder.path().join("log");
+    let child = job.command().stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
+    let mut run = Run(child);
+    let signal = |name: &str, process: &str| {
+        assert!(Command::new("kill").args([name, process]).status().unwrap().success());
+    };
+    let sold = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
+        command.args(["search", ".", &job.target, "{}", "--data", "data"]).current_dir(job.folder.path());
+        String::from_utf8(command.output().unwrap().stdout).unwrap().matches("\"sold\": 1").count()
+    };
+    let begin = Instant::now();
+    while sold() < 2 {
+        assert!(begin.elapsed() < PATIENCE, "{}", fs::read_to_string(&log).unwrap());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let server = redis.processes()[0].1.to_string();
+    signal("-STOP", &server);
+    let mut orders = fs::File::options().append(true).open(job.folder.path().join("orders.jsonl")).unwrap();
+    orders.write_all(b"{\"code\":\"c\",\"name\":\"Cup\",\"price\":3}\n").unwrap();
+    let begin = Instant::now();
+    while sold() < 3 {
+        assert!(begin.elapsed() < PATIENCE, "the third order never came");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // A checkpoint hangs by now.
+    std::thread::sleep(Duration::from_secs(2));
+    signal("-TERM", &run.0.id().to_string());
+    let begin = Instant::now();
+    while run.0.try_wait().unwrap().is_none() {
+        assert!(begin.elapsed() < Duration::from_secs(8), "it waits for Redis");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    signal("-CONT", &server);
+    assert!(job.command().args(["--until-end", "--set", "sources.orders.follow=false"]).status().unwrap().success());
+    assert_eq!(sold(), 3);
 }
