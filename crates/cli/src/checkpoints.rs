@@ -31,7 +31,7 @@ const REWRITE_BYTES: u64 = 8 << 20;
 pub struct Found {
     recovery: Recovery,
     offsets: Vec<Box<dyn OffsetStore>>,
-    waiting: Option<Arc<Patient>>,
+    waiting: Waiting,
     /// By which a checkpoint that waits for a server says so, and learns that the run is ending.
     health: Health,
     /// What the checkpoint says beside state and positions.
@@ -198,12 +198,11 @@ fn offset_stores(job: &JobPlan, plan: &CheckpointPlan, health: &Health) -> Resul
     Ok(stores)
 }
 
+/// A store that may have to be waited for, if it is one.
+type Waiting = Option<Arc<Patient>>;
+
 /// Opens the store. What is reached by a network waits while a run goes on, and says so.
-fn open_store(
-    plan: &CheckpointPlan,
-    data: &DataFolder,
-    health: &Health,
-) -> Result<(Arc<dyn Store>, Option<Arc<Patient>>)> {
+fn open_store(plan: &CheckpointPlan, data: &DataFolder, health: &Health) -> Result<(Arc<dyn Store>, Waiting)> {
     let remote: Arc<dyn Store> = match &plan.at {
         None => return Ok((Arc::new(LocalStore::open(data.checkpoints())?), None)),
         Some(CheckpointPlace::Folder(folder)) => return Ok((Arc::new(LocalStore::open(folder)?), None)),
