@@ -162,6 +162,32 @@ fn finds_partitions_and_topics_that_are_new() {
 
 #[test]
 #[ignore = "starts Kafka"]
+fn what_came_while_no_run_read_is_read_from_its_beginning() {
+    let cluster = Cluster::shared();
+    let stem = format!("down{:x}", rand::random::<u32>());
+    let first = cluster.topic(&format!("{stem}_a"), 1);
+    cluster.write(&first, 0, numbered(0..10));
+    let config = |topics| SourceConfig { topics, start: Start::Latest, until_end: true, ..cluster.config(&first) };
+    let names = |topics: &[&String]| Topics::Names(topics.iter().map(|&topic| topic.clone()).collect());
+    let told = read_all(config(names(&[&first])));
+    assert_eq!(told.count(), 0);
+
+    cluster.grow(&first, 2);
+    cluster.write(&first, 1, numbered(0..20));
+    let second = cluster.topic(&format!("{stem}_b"), 1);
+    cluster.write(&second, 0, numbered(0..40));
+    let read = |topics| {
+        let stored = vec![position(&told, &format!("{first}-0"), 10)];
+        let (result, told) = Running::resume(config(topics), stored, Vec::new()).ended();
+        result.unwrap();
+        told.count()
+    };
+    assert_eq!(read(Topics::pattern(&format!("{stem}_.*")).unwrap()), 60);
+    assert_eq!(read(names(&[&first, &second])), 20, "a topic that is named now begins where the job says");
+}
+
+#[test]
+#[ignore = "starts Kafka"]
 fn replays_cuts_exactly() {
     use rand::{RngExt, SeedableRng};
     let seed = rand::random();
@@ -257,6 +283,26 @@ fn a_topic_made_anew_is_another_topic() {
     let (result, anew) = Running::resume(skip, stored(), Vec::new()).ended();
     result.unwrap();
     assert_eq!((anew.count(), anew.texts(&name)[0]), (20, "{\"n\":100}"));
+}
+
+#[test]
+#[ignore = "starts Kafka"]
+fn a_topic_made_anew_while_it_is_read_is_read_once() {
+    let cluster = Cluster::shared();
+    let topic = cluster.topic("anew", 2);
+    (0..2).for_each(|partition| cluster.write(&topic, partition, numbered(0..50)));
+    let discover = Duration::from_secs(3);
+    let skip = SourceConfig { lost_offsets: LostOffsets::Skip, discover, ..cluster.config(&topic) };
+    let running = Running::start(skip);
+    running.until("all read", |told| told.count() == 100);
+    cluster.delete(&topic);
+    cluster.make(&topic, 2, &[]);
+    // Fewer than were read of the old one: what is to be read next is not there.
+    (0..2).for_each(|partition| cluster.write(&topic, partition, numbered(100..120)));
+    running.until("all read of the new one", |told| told.count() >= 140);
+    cluster.write(&topic, 1, numbered(120..130));
+    running.until("the next", |told| told.texts(&format!("{topic}-1")).last() == Some(&"{\"n\":129}"));
+    assert_eq!(running.stop().count(), 150);
 }
 
 #[test]

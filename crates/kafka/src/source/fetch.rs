@@ -30,6 +30,25 @@ pub(crate) enum Report {
     Nothing,
 }
 
+/// Why a partition does not have an offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// Its topic was deleted, and one of the same name made.
+    WithItsTopic,
+    /// It holds what lies between: the first offset that is kept, and the one behind the last.
+    Between(u64, u64),
+}
+
+impl Gone {
+    /// In words.
+    pub(crate) fn reason(self, partition: &Partition) -> String {
+        match self {
+            Self::WithItsTopic => start::made_anew(&partition.topic),
+            Self::Between(low, high) => start::out_of_range(&partition.id.name, partition.next(), (low, high)),
+        }
+    }
+}
+
 /// A consumer of partitions that it is told.
 pub(crate) struct Fetcher<'a> {
     pub(crate) config: &'a SourceConfig,
@@ -95,27 +114,25 @@ impl<'a> Fetcher<'a> {
         answer.ok().and_then(|(low, high)| Some((u64::try_from(low).ok()?, u64::try_from(high).ok()?)))
     }
 
-    /// Why a partition does not have the offset that is to be read next.
-    pub(crate) fn why_gone(&self, partition: &Partition) -> String {
+    /// Why a partition does not have the offset that is to be read next; nothing if the brokers do not tell, or have it now.
+    pub(crate) fn why_gone(&self, partition: &Partition) -> Option<Gone> {
         let topics = native::describe_topics(self.consumer(), std::slice::from_ref(&partition.topic), ASK);
-        let topic = topics.ok().and_then(|topics| topics.into_iter().next()).filter(|topic| topic.error.is_none());
-        if topic.is_some_and(|topic| start::identity(&topic) != partition.identity) {
-            return start::made_anew(&partition.topic);
+        let topic = topics.ok()?.into_iter().next().filter(|topic| topic.error.is_none())?;
+        if start::identity(&topic) != partition.identity {
+            return Some(Gone::WithItsTopic);
         }
-        match self.watermarks(partition) {
-            Some(kept) => start::out_of_range(&partition.id.name, partition.next(), kept),
-            None => format!("partition {} no longer has offset {}", partition.id.name, partition.next()),
-        }
+        let (low, high) = self.watermarks(partition)?;
+        (!(low..=high).contains(&partition.next())).then_some(Gone::Between(low, high))
     }
 
     /// Ceases to fetch partitions.
     pub(crate) fn unassign<'p>(&self, partitions: impl Iterator<Item = &'p Partition>) {
-        let mut list = TopicPartitionList::new();
         for partition in partitions {
+            let mut list = TopicPartitionList::new();
             list.add_partition(&partition.topic, partition.number);
+            // What is not assigned, as after its topic went, need not be taken off; in one list it would keep the others.
+            let _ = self.consumer().incremental_unassign(&list);
         }
-        // What is not assigned, as after its topic went, need not be taken off.
-        let _ = self.consumer().incremental_unassign(&list);
     }
 
     /// What a message of a queue is.

@@ -110,7 +110,10 @@ impl<'c> Lane<'c> {
                     Report::Message => partition.take(message.offset(), message.value(), intake)?,
                     Report::End => partition.skip_to(message.offset()),
                     Report::OutOfRange => {
-                        start::lost(fetcher.config, &fetcher.why_gone(partition))?;
+                        let gone = fetcher.why_gone(partition).map(|gone| gone.reason(partition));
+                        let unknown =
+                            || format!("partition {} no longer has offset {}", partition.id.name, partition.next());
+                        start::lost(fetcher.config, &gone.unwrap_or_else(unknown))?;
                         self.lost = true;
                         break;
                     }

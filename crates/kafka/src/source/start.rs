@@ -3,7 +3,7 @@
 use super::Halt;
 use super::partition::{Partition, partition_name, split_name};
 use crate::client::{Cluster, patiently};
-use crate::config::{LostOffsets, SourceConfig, Start};
+use crate::config::{LostOffsets, SourceConfig, Start, Topics};
 use crate::native::TopicDescription;
 use proxima_event::{Position, Resume};
 use rdkafka::consumer::Consumer;
@@ -32,6 +32,7 @@ pub(crate) fn begin(
             let (low, high) = patiently(config.connect, stopped, || cluster.watermarks(&topic.name, number))?;
             let offset = match stored.get(&*partition_name(&topic.name, number)) {
                 Some(position) => resumed(config, topic, position, (low, high))?,
+                None if joined_since(config, &topic.name, &resume.positions) => low,
                 None => match config.start {
                     Start::Earliest => low,
                     Start::Latest => high,
@@ -42,6 +43,17 @@ pub(crate) fn begin(
         }
     }
     Ok(partitions)
+}
+
+/// Whether a partition that an earlier run did not know came after that run began, as [`join`] would have found it: one of
+/// a topic that was read, or of a topic of a pattern. Topics that are named begin anew where the job names one more.
+fn joined_since(config: &SourceConfig, topic: &str, stored: &[Position]) -> bool {
+    match config.topics {
+        Topics::Pattern(_) => !stored.is_empty(),
+        Topics::Names(_) => {
+            stored.iter().any(|position| split_name(&position.partition.name).is_some_and(|(name, _)| name == topic))
+        }
+    }
 }
 
 /// Partitions that were found while the source runs: read from their beginning, for it was not there at the start.

@@ -1,6 +1,6 @@
 //! Reading on, in the order in which messages come: all partitions share one queue, and each fills chunks of its own.
 
-use super::fetch::{Fetcher, Report};
+use super::fetch::{Fetcher, Gone, Report};
 use super::partition::Partition;
 use super::watch::{Found, Watched};
 use super::{Halt, start};
@@ -43,6 +43,7 @@ pub(crate) fn stream(
         names: HashMap::new(),
         places: HashMap::new(),
         at_end: Vec::new(),
+        asleep: Vec::new(),
     };
     stream.add(partitions)?;
     stream.run(watched)
@@ -61,6 +62,8 @@ struct Stream<'c> {
     places: HashMap<(TopicHandle, i32), usize>,
     /// Whether all messages of a partition were read that may be read now.
     at_end: Vec<bool>,
+    /// The places of partitions that are to be asked for again at the next tick.
+    asleep: Vec<usize>,
 }
 
 impl<'c> Stream<'c> {
@@ -125,6 +128,13 @@ impl<'c> Stream<'c> {
         self.fetcher.assign(places.iter().map(|&place| &self.partitions[place]))
     }
 
+    /// Fetches a partition, that is not fetched now, from where it stands.
+    fn fetch(&self, place: usize) -> Result<(), Halt> {
+        let partition = &self.partitions[place];
+        self.fetcher.queue(partition).forward_to(&self.joint);
+        self.fetcher.assign(std::iter::once(partition))
+    }
+
     fn read(&mut self, batch: &Batch<'_>) -> Result<(), Halt> {
         if batch.len() == 0 {
             return Ok(());
@@ -179,14 +189,30 @@ impl<'c> Stream<'c> {
     /// The next messages of a partition are gone: goes on with what is there, if the job allows that.
     fn go_on_behind_gap(&mut self, place: usize) -> Result<(), Halt> {
         let partition = &mut self.partitions[place];
-        start::lost(self.config, &self.fetcher.why_gone(partition))?;
         self.fetcher.unassign(std::iter::once(&*partition));
-        partition.offer(self.intake)?;
-        if let Some((low, _)) = self.fetcher.watermarks(partition) {
-            partition.skip_to(low);
+        let Some(gone) = self.fetcher.why_gone(partition) else {
+            self.asleep.push(place);
+            return Ok(());
+        };
+        start::lost(self.config, &gone.reason(partition))?;
+        match gone {
+            Gone::WithItsTopic if self.config.until_end => {
+                partition.skip_to(partition.end);
+                Ok(())
+            }
+            // The look-out finds its partitions, with their new positions.
+            Gone::WithItsTopic => Ok(()),
+            Gone::Between(low, _) if partition.next() < low => {
+                partition.offer(self.intake)?;
+                partition.skip_to(low);
+                self.fetch(place)
+            }
+            // Positions only grow while a run lasts.
+            Gone::Between(_, high) => Err(Halt::Failed(format!(
+                "partition {} has lost messages that were read, up to offset {high}; started again, the source goes on there",
+                partition.id.name
+            ))),
         }
-        self.fetcher.queue(partition).forward_to(&self.joint);
-        self.fetcher.assign(std::iter::once(&*partition))
     }
 
     fn offer_all(&mut self) -> Result<(), Stopped> {
@@ -204,7 +230,7 @@ impl<'c> Stream<'c> {
         for found in watched.into_iter().flat_map(Watched::found) {
             self.take_in(found)?;
         }
-        Ok(())
+        std::mem::take(&mut self.asleep).into_iter().try_for_each(|place| self.fetch(place))
     }
 
     fn take_in(&mut self, found: Found) -> Result<(), Halt> {
@@ -221,6 +247,7 @@ impl<'c> Stream<'c> {
                 start::lost(self.config, &start::made_anew(&topic))?;
                 self.offer_all()?;
                 self.fetcher.unassign(self.partitions.iter().filter(|partition| partition.topic == topic));
+                self.asleep.retain(|&place| self.partitions[place].topic != topic);
                 partitions
             }
             Found::New(partition) => vec![partition],
