@@ -247,6 +247,28 @@ fn another_relation_does_not_tell_the_answer() {
     }
 }
 
+/// What is held out is known by no relation between the same kinds, whichever way it leads; other kinds may have the same texts.
+#[test]
+fn what_is_held_out_goes_by_kinds_and_both_ways() {
+    let rows: Vec<(String, String)> = (0..6).map(|day| ("ann".to_owned(), format!("i{day}"))).collect();
+    let folder = job(&rows);
+    let relation = |name: &str, (from, subject): (&str, &str), (to, object): (&str, &str)| {
+        let query = format!("SELECT {from} AS subject, {to} AS object, at AS time FROM views");
+        format!("[relations.{name}]\nfrom = \"{query}\"\nsubject = \"{subject}\"\nobject = \"{object}\"\n")
+    };
+    let told_of_users = relation("told", ("what", "item"), ("who", "user"))
+        + "[paths.last]\nhop = \"told\"\nreverse = true\nselect = { recent = 1 }\n";
+    // From a user to pages, and from each page to the item of its name.
+    let told_of_pages = relation("told", ("who", "user"), ("what", "page"))
+        + &relation("shown", ("what", "page"), ("what", "item"))
+        + "[paths.last]\nleft = { hop = \"told\", select = { recent = 1 } }\nright = { hop = \"shown\" }\nmerger = \"sum\"\n";
+    for (more, hits) in [(told_of_users, 0.0), (told_of_pages, 1.0)] {
+        fs::write(folder.path().join("shop/job.toml"), format!("{JOB}{more}")).unwrap();
+        let found = figures(&folder, &["--path", "last", "--hold-out", "1"]);
+        assert_eq!(found["variants"]["last"]["hit_rate"], hits, "{more}: {found}");
+    }
+}
+
 /// The kind of what an item's name ends with.
 fn kind_of(item: &str) -> &'static str {
     KINDS[item[1..].parse::<usize>().unwrap() % 3]

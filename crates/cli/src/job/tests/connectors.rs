@@ -191,6 +191,18 @@ master = "mall"
 }
 
 #[test]
+fn a_row_in_redis_has_its_version_beside_its_columns() {
+    let sink = "[sinks.index]\nkind = \"redis\"\naddresses = \"localhost:1\"\n";
+    let job = GOOD.replace("[sinks.index]\nkind = \"index\"\n", sink);
+    let views = VIEWS.replace("(code STRING, PRIMARY", "(code STRING, _version STRING, PRIMARY");
+    let views = views.replace("DISTINCT code FROM orders", "code, max(description) FROM orders GROUP BY code");
+    let told = told(&folder(&job, &views), &Overlay::default());
+    assert!(told[0].contains("a column cannot be named _version"), "{told:?}");
+    let kept = GOOD.replace("kind = \"index\"", "kind = \"discard\"");
+    load(folder(&kept, &views).path(), &Overlay::default()).unwrap_or_else(|problems| panic!("{problems}"));
+}
+
+#[test]
 fn a_source_over_http_is_read() {
     let source = "[sources.orders]\nkind = \"http\"\ntoken_file = \"token\"\norigins = [\"https://shop.example\"]\nbacklog_bytes = \"1 MiB\"\n";
     let job = GOOD.replace("[sources.orders]\nkind = \"file\"\npath = \"orders\"\n", source);
