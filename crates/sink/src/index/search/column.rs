@@ -53,4 +53,18 @@ impl FieldColumn {
         }
         text
     }
+
+    /// The strings of ranks, which are sorted: as [`Self::text`], but each block of the dictionary is unpacked once.
+    pub(crate) fn texts(&self, ranks: &[u64], mut each: impl FnMut(&str)) {
+        let mut told = 0;
+        if let Some(strings) = &self.strings {
+            let tell = |bytes: &[u8]| {
+                each(std::str::from_utf8(bytes).unwrap_or_default());
+                told += 1;
+            };
+            // What cannot be read is told below.
+            let _ = strings.dictionary().sorted_ords_to_term_cb(ranks, tell);
+        }
+        (told..ranks.len()).for_each(|_| each(""));
+    }
 }

@@ -270,15 +270,27 @@ fn resolve(gather: &Gather, state: State<u64>) -> State<Key> {
     let bucket = |bucket: Bucket<u64>| Bucket { count: bucket.count, inner: resolve_all(&gather.inner, bucket.inner) };
     match (&gather.work, state) {
         (Work::Distinct(column), State::Distinct(Distinct::Exact(ranks))) if column.kind.is_string() => {
+            let mut ranks: Vec<u64> = ranks.into_iter().collect();
+            ranks.sort_unstable();
             let mut distinct = Distinct::default();
-            ranks.into_iter().for_each(|rank| {
-                distinct.add(hash_text(&column.text(rank)));
+            column.texts(&ranks, |text| {
+                distinct.add(hash_text(text));
             });
             State::Distinct(distinct)
         }
-        (Work::Keyed(column, _), State::Keyed(buckets)) => {
-            let key = |bits| if column.kind.is_string() { Key::Text(column.text(bits)) } else { Key::Bits(bits) };
-            State::Keyed(buckets.into_iter().map(|(bits, of)| (key(bits), bucket(of))).collect())
+        (Work::Keyed(column, _), State::Keyed(buckets)) if column.kind.is_string() => {
+            let mut buckets: Vec<(u64, Bucket<u64>)> = buckets.into_iter().collect();
+            buckets.sort_unstable_by_key(|(rank, _)| *rank);
+            let (ranks, buckets): (Vec<u64>, Vec<_>) = buckets.into_iter().unzip();
+            let mut keyed = HashMap::with_capacity(ranks.len());
+            let mut buckets = buckets.into_iter();
+            column.texts(&ranks, |text| {
+                keyed.extend(buckets.next().map(|of| (Key::Text(text.to_owned()), bucket(of))));
+            });
+            State::Keyed(keyed)
+        }
+        (Work::Keyed(..), State::Keyed(buckets)) => {
+            State::Keyed(buckets.into_iter().map(|(bits, of)| (Key::Bits(bits), bucket(of))).collect())
         }
         (_, State::Keyed(_)) => unreachable!("only keyed work makes keyed states"),
         (_, State::Listed(buckets)) => State::Listed(buckets.into_iter().map(bucket).collect()),
