@@ -4,12 +4,9 @@
 //! documents are in the order of their ids.
 
 use crate::mapping::{Field, Kind};
-use serde::de::{MapAccess, Visitor};
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use proxima_event::Members;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
-use std::fmt;
 
 /// The subfield that holds a text's words.
 const WORDS: &str = ".text";
@@ -188,49 +185,8 @@ fn sort_value(kind: Kind, shown: &str) -> &str {
     }
 }
 
-/// The members of an object in their order, values as they are written: no digit is lost.
-#[derive(Debug, Default)]
-pub(crate) struct Parts(pub(crate) Vec<(String, Box<RawValue>)>);
-
-impl Parts {
-    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Box<RawValue>> {
-        self.0.iter_mut().find(|(member, _)| member == name).map(|(_, value)| value)
-    }
-}
-
-impl Serialize for Parts {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Parts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Parts;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parts, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Parts(members))
-            }
-        }
-
-        deserializer.deserialize_map(InOrder)
-    }
-}
+/// The members of an object, values as they are written: no digit is lost.
+type Parts = Members<Box<RawValue>>;
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,10 @@
 //! Answers as plain rows: the found documents, or the buckets of aggregations.
 
-use serde::de::{Error as _, MapAccess, Visitor};
+use proxima_event::Members;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
-use std::fmt;
 use std::sync::LazyLock;
 
 /// What becomes a row.
@@ -52,58 +52,10 @@ impl Rows {
 /// JSON whose numbers keep every digit.
 #[derive(Clone, Debug)]
 enum Json {
-    Object(Members),
+    Object(Members<Json>),
     List(Vec<Json>),
     /// Anything else, as it is written.
     Plain(Box<RawValue>),
-}
-
-/// The members of an object, in their order.
-#[derive(Clone, Debug, Default)]
-struct Members(Vec<(String, Json)>);
-
-impl Members {
-    fn get(&self, name: &str) -> Option<&Json> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
-    }
-
-    /// Sets a member; the last one of a name counts.
-    fn insert(&mut self, name: String, value: Json) {
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => *known = value,
-            None => self.0.push((name, value)),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Members::default();
-                while let Some(member) = map.next_entry()? {
-                    members.0.push(member);
-                }
-                Ok(members)
-            }
-        }
-
-        deserializer.deserialize_map(InOrder)
-    }
-}
-
-impl Serialize for Members {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
-    }
 }
 
 impl Json {
@@ -196,7 +148,7 @@ fn hits(answer: &str) -> serde_json::Result<Box<RawValue>> {
     to_raw_value(&Shaped { total: found.hits.total["value"].clone(), rows })
 }
 
-fn buckets(aggs: &Json, names: &[String], outer: &Members, rows: &mut Vec<Json>) -> Result<(), String> {
+fn buckets(aggs: &Json, names: &[String], outer: &Members<Json>, rows: &mut Vec<Json>) -> Result<(), String> {
     let Some((name, inner)) = names.split_first() else { return Ok(()) };
     let found = aggs.get(name);
     let list = match found.get("buckets") {
@@ -235,7 +187,7 @@ fn key_of(bucket: &Json) -> Json {
 
 /// The figures of a bucket by their names (those of `stats` as an object); of a single bucket inside of it, how many
 /// documents it has.
-fn figures(bucket: &Json, row: &mut Members) {
+fn figures(bucket: &Json, row: &mut Members<Json>) {
     let Json::Object(members) = bucket else { return };
     for (name, inside) in &members.0 {
         let Json::Object(parts) = inside else { continue };
@@ -251,9 +203,7 @@ fn figures(bucket: &Json, row: &mut Members) {
 fn plain(figure: &Json) -> Json {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match figure {
-        Json::Object(parts) => {
-            Json::Object(Members(parts.0.iter().map(|(name, part)| (name.clone(), plain(part))).collect()))
-        }
+        Json::Object(parts) => Json::Object(parts.0.iter().map(|(name, part)| (name.clone(), plain(part))).collect()),
         Json::List(parts) => Json::List(parts.iter().map(plain).collect()),
         Json::Plain(text) => match text.get().parse::<f64>() {
             Ok(number) if number.fract() == 0.0 && number.abs() < EXACT => Json::plain(&(number as i64).to_string()),

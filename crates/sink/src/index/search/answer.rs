@@ -1,5 +1,6 @@
 //! The answer in Elasticsearch's shape. Numbers that must keep their digits are carried as text up to the last byte.
 
+use proxima_event::Members;
 use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -16,21 +17,7 @@ pub enum Json {
     /// A list.
     List(Vec<Json>),
     /// An object, in its order.
-    Object(Members),
-}
-
-/// The members of an object, in their order.
-#[derive(Clone, Debug, Default)]
-pub struct Members(pub Vec<(String, Json)>);
-
-impl Serialize for Members {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
+    Object(Members<Json>),
 }
 
 impl Json {
@@ -51,7 +38,7 @@ impl Json {
 
     /// An object.
     pub(crate) fn object<const N: usize>(members: [(&str, Json); N]) -> Self {
-        Self::Object(Members(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
+        Self::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 }
 

@@ -3,11 +3,12 @@
 //! A text is shown whole, as Elasticsearch does with `number_of_fragments: 0`, and with texts of one short sentence anyway.
 
 use super::SearchError;
-use super::answer::{Json, Members};
+use super::answer::Json;
 use super::params::Params;
 use super::query;
 use crate::index::mapping::{Leaf, Mapping};
 use crate::index::words;
+use proxima_event::Members;
 use serde_json::Value;
 use std::collections::HashSet;
 

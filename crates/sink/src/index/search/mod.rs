@@ -20,7 +20,7 @@ mod sort;
 mod source;
 mod value;
 
-pub use answer::{Answer, Hit, Json, Members};
+pub use answer::{Answer, Hit, Json};
 pub use error::SearchError;
 
 use super::mapping::Mapping;

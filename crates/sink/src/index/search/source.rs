@@ -2,11 +2,9 @@
 
 use super::SearchError;
 use super::params::Params;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use proxima_event::Members;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::fmt;
 
 /// Which parts of the source to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +65,7 @@ fn patterns(value: Option<&Value>) -> Result<Vec<String>, SearchError> {
 
 /// The members of an object whose paths are wanted; `None` when it has none.
 fn filter(text: &str, path: &str, includes: &[String], excludes: &[String]) -> Option<String> {
-    let members: Members<'_> = serde_json::from_str(text).ok()?;
+    let members: Members<&RawValue> = serde_json::from_str(text).ok()?;
     let mut kept = Vec::new();
     for (name, value) in members.0 {
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
@@ -111,33 +109,6 @@ fn matches(pattern: &str, path: &str) -> bool {
         rest = behind;
     }
     rest.ends_with(last)
-}
-
-/// An object's members in their order, values as they are written.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Vec<(String, &'de RawValue)>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(members)
-            }
-        }
-
-        deserializer.deserialize_map(InOrder).map(Self)
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The gathered buckets in Elasticsearch's shape.
 
-use super::super::answer::{Json, Members};
+use super::super::answer::Json;
 use super::super::value::{self, Number};
 use super::figures;
 use super::state::{Bucket, Key, State};
@@ -10,6 +10,7 @@ use crate::index::layout;
 use crate::index::mapping::Leaf;
 use crate::index::time::format_millis;
 use hashbrown::HashMap;
+use proxima_event::Members;
 use std::cmp::Ordering;
 use tantivy::columnar::MonotonicallyMappableToU64;
 
@@ -23,7 +24,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// The answers of all aggregations by name. Without states (no segment, or a bucket of nothing) they are empty.
-    pub(crate) fn all(&mut self, aggs: &[Agg], states: &[State<Key>]) -> Result<Members, SearchError> {
+    pub(crate) fn all(&mut self, aggs: &[Agg], states: &[State<Key>]) -> Result<Members<Json>, SearchError> {
         let mut members = Vec::with_capacity(aggs.len());
         for (at, agg) in aggs.iter().enumerate() {
             members.push((agg.name.clone(), self.one(agg, states.get(at))?));
@@ -59,7 +60,7 @@ impl Writer {
         agg: &Agg,
         mut members: Vec<(String, Json)>,
         bucket: Option<&Bucket<Key>>,
-    ) -> Result<Members, SearchError> {
+    ) -> Result<Members<Json>, SearchError> {
         self.buckets += 1;
         if self.buckets > BUCKETS_MAX {
             return Err(SearchError::buckets(BUCKETS_MAX));
@@ -144,9 +145,9 @@ impl Writer {
 }
 
 /// Buckets as a list, or by name.
-fn listed(buckets: Vec<(String, Members)>, keyed: bool) -> Json {
+fn listed(buckets: Vec<(String, Members<Json>)>, keyed: bool) -> Json {
     let buckets = if keyed {
-        Json::Object(Members(buckets.into_iter().map(|(name, bucket)| (name, Json::Object(bucket))).collect()))
+        Json::Object(buckets.into_iter().map(|(name, bucket)| (name, Json::Object(bucket))).collect())
     } else {
         Json::List(buckets.into_iter().map(|(_, bucket)| Json::Object(bucket)).collect())
     };

@@ -1,6 +1,6 @@
 //! The gathered figures in Elasticsearch's shape, and as what buckets are ordered by.
 
-use super::super::answer::{Json, Members};
+use super::super::answer::Json;
 use super::super::value::{self, Number};
 use super::state::{Key, Numbers, State};
 use super::{Agg, Figure, Kind};
@@ -79,7 +79,7 @@ fn percentiles(percents: &[f64], keyed: bool, state: Option<&State<Key>>) -> Jso
     let shown =
         percents.iter().zip(values).map(|(&percent, value)| (percent, value.map_or_else(Json::null, Json::float)));
     let values = if keyed {
-        Json::Object(Members(shown.map(|(percent, value)| (float_text(percent), value)).collect()))
+        Json::Object(shown.map(|(percent, value)| (float_text(percent), value)).collect())
     } else {
         Json::List(
             shown.map(|(percent, value)| Json::object([("key", Json::float(percent)), ("value", value)])).collect(),
