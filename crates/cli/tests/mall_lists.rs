@@ -3,15 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+#[path = "support/finished.rs"]
+mod support;
+
 use proxima_mallgen::{Answers, Files, Mall, Settings};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-const PATIENCE: Duration = Duration::from_secs(120);
+use support::Finished;
 
 /// Scores are whole numbers of 2^-40 inside of paths and 2^-32 in lists; some dozens of them are added.
 const NEAR: f64 = 1e-7;
@@ -118,60 +118,11 @@ fn cosine(sets: &BTreeMap<String, BTreeSet<String>>, item: &str) -> Scores {
     both.into_iter().map(|(other, count)| (other.clone(), count / (each[item] * each[&other]).sqrt())).collect()
 }
 
-struct Run {
-    child: Child,
-    address: String,
-}
-
-impl Run {
-    /// Runs the job until all is read.
-    fn start(shop: &Path, data: &Path) -> Self {
-        let note = data.join("server.json");
-        // That of a killed run names an address that nobody listens at.
-        let _ = fs::remove_file(&note);
-        let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/mall");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
-        command.arg("run").arg(job).args(["--listen", "127.0.0.1:0", "--workers", "2", "--data"]).arg(data);
-        for name in ["logs", "changes"] {
-            command.arg("--set").arg(format!("sources.{name}.path={}", shop.join(name).display()));
-        }
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-        let mut run = Self { child, address: String::new() };
-        let begin = Instant::now();
-        while run.address.is_empty() || run.try_ask("/v1/status", None).is_none_or(|of| of["state"] != "finished") {
-            assert!(begin.elapsed() < PATIENCE && run.child.try_wait().unwrap().is_none(), "the run does not finish");
-            std::thread::sleep(Duration::from_millis(50));
-            let told = fs::read(&note).ok().and_then(|told| serde_json::from_slice::<Value>(&told).ok());
-            run.address = told.map(|told| told["address"].as_str().unwrap().to_owned()).unwrap_or_default();
-        }
-        run
-    }
-
-    fn try_ask(&self, path: &str, body: Option<&Value>) -> Option<Value> {
-        let url = format!("http://{}{path}", self.address);
-        let answer = match body {
-            Some(body) => ureq::post(&url).send_json(body),
-            None => ureq::get(&url).call(),
-        };
-        serde_json::from_str(&answer.ok()?.body_mut().read_to_string().ok()?).ok()
-    }
-
-    fn ask(&self, path: &str, body: Option<&Value>) -> Value {
-        self.try_ask(path, body).unwrap_or_else(|| panic!("{path} gave no answer"))
-    }
-
-    /// What a path leads to, in the order of the answer.
-    fn path(&self, path: &str, object: &str) -> Vec<(String, f64)> {
-        scored(&self.ask(&format!("/v1/similar/{path}/{object}?n=1000"), None)["neighbours"])
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        // Both fail only if it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Runs the job over a shop's files.
+fn read_all(shop: &Path, data: &Path) -> Finished {
+    let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/mall");
+    let set = ["logs", "changes"].map(|name| format!("sources.{name}.path={}", shop.join(name).display()));
+    Finished::run(&job, data, &set)
 }
 
 fn scored(items: &Value) -> Vec<(String, f64)> {
@@ -180,8 +131,8 @@ fn scored(items: &Value) -> Vec<(String, f64)> {
 }
 
 /// A path gives all that the loop gives, with its scores, the highest first and equals by their texts.
-fn assert_path(run: &Run, path: &str, object: &str, expected: &Scores) {
-    let found = run.path(path, object);
+fn assert_path(run: &Finished, path: &str, object: &str, expected: &Scores) {
+    let found = scored(&run.ask(&format!("/v1/similar/{path}/{object}?n=1000"), None)["neighbours"]);
     let ordered = |pair: &[(String, f64)]| pair[0].1 > pair[1].1 || (pair[0].1 == pair[1].1 && pair[0].0 < pair[1].0);
     assert!(found.windows(2).all(ordered), "{path} from {object}: {found:?}");
     let scores: Scores = found.into_iter().collect();
@@ -229,14 +180,14 @@ fn lists_are_what_loops_over_the_answer_key_give() {
     Mall::new(&settings).run(&mut Files::create(shop.path(), 1, 4).unwrap(), Some(&mut key)).unwrap();
     key.write().unwrap();
     let facts = Facts::of(shop.path());
-    let run = Run::start(shop.path(), data.path());
+    let run = read_all(shop.path(), data.path());
     let before = assert_all(&facts, &run);
     drop(run);
-    assert_eq!(assert_all(&facts, &Run::start(shop.path(), data.path())), before, "after a kill");
+    assert_eq!(assert_all(&facts, &read_all(shop.path(), data.path())), before, "after a kill");
 }
 
 /// Compares everything, and gives the lists of the home page.
-fn assert_all(facts: &Facts, run: &Run) -> Vec<Value> {
+fn assert_all(facts: &Facts, run: &Finished) -> Vec<Value> {
     let viewers = facts.viewers();
     for item in facts.products.keys() {
         assert_path(run, "bought_together", item, &cosine(&facts.orders, item));

@@ -3,15 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+#[path = "support/finished.rs"]
+mod support;
+
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-const PATIENCE: Duration = Duration::from_secs(60);
+use support::Finished;
 
 /// The model's arithmetic is in 32 bits, that of the loop in 64.
 const NEAR: f64 = 1e-4;
@@ -190,51 +190,6 @@ impl Shop {
     }
 }
 
-struct Run {
-    child: Child,
-    address: String,
-}
-
-impl Run {
-    fn start(job: &Path) -> Self {
-        let data = job.join("data");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_proxima"));
-        command.arg("run").arg(job).args(["--listen", "127.0.0.1:0", "--workers", "2", "--data"]).arg(&data);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-        let mut run = Self { child, address: String::new() };
-        let begin = Instant::now();
-        while run.address.is_empty() || run.try_ask("/v1/status", None).is_none_or(|of| of["state"] != "finished") {
-            assert!(begin.elapsed() < PATIENCE && run.child.try_wait().unwrap().is_none(), "the run does not finish");
-            std::thread::sleep(Duration::from_millis(20));
-            let told = fs::read(data.join("server.json")).ok();
-            let told = told.and_then(|told| serde_json::from_slice::<Value>(&told).ok());
-            run.address = told.map(|told| told["address"].as_str().unwrap().to_owned()).unwrap_or_default();
-        }
-        run
-    }
-
-    fn try_ask(&self, path: &str, body: Option<&Value>) -> Option<Value> {
-        let url = format!("http://{}{path}", self.address);
-        let answer = match body {
-            Some(body) => ureq::post(&url).send_json(body),
-            None => ureq::get(&url).call(),
-        };
-        serde_json::from_str(&answer.ok()?.body_mut().read_to_string().ok()?).ok()
-    }
-
-    fn ask(&self, path: &str, body: Option<&Value>) -> Value {
-        self.try_ask(path, body).unwrap_or_else(|| panic!("{path} gave no answer"))
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        // Both fail only if it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn assert_list(answer: &Value, expected: &[(String, f64)]) {
     let items = answer["items"].as_array().unwrap();
     assert_eq!(items.len(), expected.len(), "{answer}");
@@ -248,7 +203,7 @@ fn assert_list(answer: &Value, expected: &[(String, f64)]) {
 fn a_model_ranks_what_paths_lead_to() {
     let folder = tempfile::tempdir().unwrap();
     let shop = Shop::make(folder.path());
-    let run = Run::start(folder.path());
+    let run = Finished::run(folder.path(), &folder.path().join("data"), &[]);
     for (number, person) in (0..40).map(|number| (number, format!("p{number}"))) {
         let age = AGES[number % 2];
         let list = shop.list(&person, age);
