@@ -28,10 +28,15 @@ struct Changed {
 /// The splits of a job with the shares that hold, and what keeps those that are changed from now on.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// When the file cannot be read, or not be rid of shares that hold no more.
 pub fn restore(path: PathBuf, job: &BTreeMap<String, Split>) -> Result<(BTreeMap<String, Split>, Keep)> {
     let mut changed = read(&path)?;
+    let kept = changed.len();
     changed.retain(|name, changed| job.get(name).is_some_and(|split| split.variants() == changed.job));
+    if changed.len() < kept {
+        // Else they came back with the job's earlier shares.
+        write(&path, &changed)?;
+    }
     let splits = job.iter().map(|(name, split)| {
         let now = changed.get(name).and_then(|changed| Split::new(name, changed.now.clone()));
         (name.clone(), now.unwrap_or_else(|| split.clone()))
@@ -85,6 +90,7 @@ mod tests {
         assert_eq!(restore(path.clone(), &even).unwrap().0, shifted);
         let third = split(&[("a", 30.0), ("b", 70.0)]);
         assert_eq!(restore(path.clone(), &third).unwrap().0, third, "the job was changed since");
+        assert_eq!(restore(path.clone(), &even).unwrap().0, even, "and is what it was");
         fs::write(&path, "{").unwrap();
         let error = restore(path, &even).err().unwrap().to_string();
         assert!(error.contains("splits.json is damaged; remove it"), "{error}");

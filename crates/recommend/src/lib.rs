@@ -33,7 +33,7 @@ mod split;
 mod stored;
 
 pub use live::{LiveShop, Ranker, walk};
-pub use recommend::{Answer, Item, Origin, Request, explain, recommend};
+pub use recommend::{Answer, Item, NUMBER_MAX, Origin, Request, explain, recommend};
 pub use score::{Part, UNIT, to_number};
 pub use service::{AskError, Asks, Explained, Keep, Recommended, Recommender, Service, SwitchError};
 pub use shop::{Candidate, Shop};

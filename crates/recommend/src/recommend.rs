@@ -5,7 +5,7 @@ use crate::gather::{Gathered, gather, in_order};
 use crate::score::{Part, Scorer, to_units};
 use crate::shop::{Items, Shop};
 use crate::spec::{Fallback, Is, Recommendation};
-use proxima_graph::{ObjectId, Value};
+use proxima_graph::{Attribute, ObjectId, Value};
 use std::sync::Arc;
 
 /// A question.
@@ -26,21 +26,25 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Holds the attributes that it names against those that there are.
+    /// Holds the attributes that it names, and what it says of them, against those that there are.
     ///
     /// # Errors
     /// What it names, and what there is in its place.
     pub(crate) fn check(&self, spec: &Recommendation) -> Result<(), String> {
-        fn check(named: Option<&String>, known: &[String], whose: &str) -> Result<(), String> {
-            let Some(named) = named else { return Ok(()) };
-            let known =
-                if known.is_empty() { "there is none".into() } else { format!("there are: {}", known.join(", ")) };
-            Err(format!("no attribute \"{named}\" of {whose}; {known}"))
+        fn check(name: &str, is: &Is, known: &[Attribute], whose: &str) -> Result<(), String> {
+            let Some(found) = known.iter().find(|attribute| attribute.name == name) else {
+                let names: Vec<&str> = known.iter().map(|attribute| attribute.name.as_str()).collect();
+                let known =
+                    if names.is_empty() { "there is none".into() } else { format!("there are: {}", names.join(", ")) };
+                return Err(format!("no attribute \"{name}\" of {whose}; {known}"));
+            };
+            is.misfit(found.kind).map_or(Ok(()), |misfit| Err(format!("attribute \"{name}\" of {whose} {misfit}")))
         }
-        let (items, subjects) = (&spec.item_attributes, &spec.subject_attributes);
-        let filter = self.filters.iter().map(|(name, _)| name).find(|name| !items.contains(name));
-        let told = self.attributes.iter().map(|(name, _)| name).find(|name| !subjects.contains(name));
-        check(filter, items, "items").and_then(|()| check(told, subjects, "the object"))
+        self.filters.iter().try_for_each(|(name, is)| check(name, is, &spec.item_attributes, "items"))?;
+        let mut told = self.attributes.iter();
+        told.try_for_each(|(name, value)| {
+            check(name, &Is::Equal(value.clone()), &spec.subject_attributes, "the object")
+        })
     }
 }
 
@@ -74,6 +78,9 @@ pub struct Answer {
     /// The items in order.
     pub items: Vec<Item>,
 }
+
+/// The most items of one answer.
+pub const NUMBER_MAX: usize = 1_000;
 
 /// Candidates that a fallback path is asked for, for each item that is wanted: rules drop some.
 const FALLBACK_CANDIDATES: usize = 4;

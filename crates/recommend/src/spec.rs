@@ -1,6 +1,6 @@
 //! What a job says of a recommendation, checked.
 
-use proxima_graph::Value;
+use proxima_graph::{Attribute, AttributeKind, Value};
 
 /// `[recommendations.NAME]`
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,9 +20,9 @@ pub struct Recommendation {
     /// How many items are given to who does not say.
     pub number: usize,
     /// The attributes of items, by which a question may filter.
-    pub item_attributes: Vec<String>,
+    pub item_attributes: Vec<Attribute>,
     /// The attributes of objects that it recommends to, which a question may tell.
-    pub subject_attributes: Vec<String>,
+    pub subject_attributes: Vec<Attribute>,
 }
 
 /// A path that gives candidates.
@@ -71,7 +71,7 @@ pub struct Rules {
     pub at_most: Vec<Cap>,
     /// What is added to scores; less than nothing buries.
     pub boost: Vec<Boost>,
-    /// Items at fixed places.
+    /// Items at fixed places, the first place first: where two may not both be shown, it is the one before.
     pub pin: Vec<Pin>,
     /// Items that score less are dropped.
     pub min_score: Option<f64>,
@@ -106,12 +106,32 @@ impl Is {
         match self {
             Self::Positive => matches!(value, Value::Bool(true)) || number(value).is_some_and(|number| number > 0.0),
             Self::Equal(Value::Null) => false,
-            Self::Equal(wanted) => match (number(wanted), number(value)) {
-                (Some(wanted), Some(value)) => wanted == value,
-                _ => wanted == value,
+            Self::Equal(wanted) => match (wanted, value) {
+                (Value::Int(wanted), Value::Int(value)) => wanted == value,
+                _ => number(wanted).zip(number(value)).map_or(wanted == value, |(wanted, value)| wanted == value),
             },
             Self::AtLeast(least) => number(value).is_some_and(|number| number >= *least),
             Self::AtMost(most) => number(value).is_some_and(|number| number <= *most),
+        }
+    }
+
+    /// Why this says nothing about values of a kind: it holds for none of them, or for all.
+    #[must_use]
+    pub fn misfit(&self, kind: AttributeKind) -> Option<&'static str> {
+        use AttributeKind::{Bool, Float, Int, Text, Time};
+        match (self, kind) {
+            (Self::Equal(Value::Null), _)
+            | (Self::Equal(Value::Bool(_)) | Self::Positive, Bool)
+            | (Self::Equal(Value::Text(_)), Text)
+            | (Self::Positive, Int | Float)
+            | (Self::Equal(Value::Int(_) | Value::Float(_)) | Self::AtLeast(_) | Self::AtMost(_), Int | Float | Time) => {
+                None
+            }
+            (Self::Positive, Text | Time) => Some("is neither a number nor true or false"),
+            (_, Bool) => Some("is true or false"),
+            (_, Int | Float) => Some("is a number"),
+            (_, Time) => Some("is a time, to be compared with microseconds since 1970"),
+            (_, Text) => Some("is a text"),
         }
     }
 }
@@ -167,5 +187,24 @@ mod tests {
         assert!(Is::Equal(Value::Int(2)).holds(&Value::Float(2.0)) && Is::Equal(text("a")).holds(&text("a")));
         assert!(!Is::Equal(Value::Null).holds(&Value::Null) && !Is::Equal(text("2")).holds(&Value::Int(2)));
         assert!(Is::AtLeast(2.0).holds(&Value::Int(2)) && !Is::AtMost(2.0).holds(&Value::Null));
+        assert!(!Is::Equal(Value::Int((1 << 53) + 1)).holds(&Value::Int(1 << 53)), "no digit is lost");
+    }
+
+    #[test]
+    fn a_condition_that_says_nothing_about_a_kind_is_known() {
+        use AttributeKind::{Bool, Float, Int, Text, Time};
+        let conditions = [
+            (Is::Positive, &[Bool, Int, Float][..]),
+            (Is::Equal(Value::Null), &[Bool, Int, Float, Time, Text]),
+            (Is::Equal(Value::Bool(true)), &[Bool]),
+            (Is::Equal(Value::Int(1)), &[Int, Float, Time]),
+            (Is::Equal(Value::Text("a".into())), &[Text]),
+            (Is::AtLeast(1.0), &[Int, Float, Time]),
+        ];
+        for (is, fits) in conditions {
+            for kind in [Bool, Int, Float, Time, Text] {
+                assert_eq!(is.misfit(kind).is_none(), fits.contains(&kind), "{is:?} of {kind:?}");
+            }
+        }
     }
 }

@@ -14,12 +14,12 @@ pub struct Split {
 
 impl Split {
     /// A split by this name: two splits of other names deal the same objects independently. `None` unless some share is
-    /// above zero, and none below.
+    /// above zero and none below, and they have a sum.
     #[must_use]
     pub fn new(name: &str, variants: Vec<(String, f64)>) -> Option<Self> {
         let fits = variants.iter().all(|(_, share)| share.is_finite() && *share >= 0.0);
-        let some = variants.iter().any(|(_, share)| *share > 0.0);
-        (fits && some).then(|| Self { name: hash_str(name), variants })
+        let total: f64 = variants.iter().map(|(_, share)| share).sum();
+        (fits && total > 0.0 && total.is_finite()).then(|| Self { name: hash_str(name), variants })
     }
 
     /// The variants with their shares.
@@ -70,5 +70,6 @@ mod tests {
         assert_eq!(split(&[("a", 0.0), ("b", 1.0), ("c", 0.0)]).of("anyone"), "b");
         assert_eq!(Split::new("x", vec![("a".into(), 0.0)]), None);
         assert_eq!(Split::new("x", vec![("a".into(), -1.0), ("b".into(), 2.0)]), None);
+        assert_eq!(Split::new("x", vec![("a".into(), 1e308), ("b".into(), 1e308)]), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Answers are kept while nothing changes, and only those that would be the same again.
 
-use proxima_graph::{ObjectId, Value, Version};
+use proxima_graph::{Attribute, AttributeKind, ObjectId, Value, Version};
 use proxima_recommend::{
     AskError, Candidate, Feed, Is, Recommendation, Recommender, Request, Service, Shop, Split, Start,
 };
@@ -71,7 +71,9 @@ fn service(shop: &Arc<Counting>) -> Service {
     let recommender = |name: &str, model: Option<&str>| {
         let from = vec![Feed { path: "p".into(), start: Start::Subject, share: 1.0, candidates: 10 }];
         let model = model.map(str::to_owned);
-        let (item_attributes, subject_attributes) = (vec!["price".into()], vec!["country".into()]);
+        let attribute = |name: &str, kind| vec![Attribute { name: name.to_owned(), kind }];
+        let item_attributes = attribute("price", AttributeKind::Float);
+        let subject_attributes = attribute("country", AttributeKind::Text);
         let spec = Recommendation {
             name: name.into(),
             from,
@@ -110,7 +112,7 @@ fn an_answer_is_given_again_until_something_changes() {
         Request { seen: &["x".into()], ..plain },
         Request { candidates: Some(&["x".into()]), ..plain },
         Request { filters: &[("price".into(), Is::Positive)], ..plain },
-        Request { attributes: &[("country".into(), Value::Int(1))], ..plain },
+        Request { attributes: &[("country".into(), Value::Text("uk".into()))], ..plain },
     ] {
         assert_eq!(ask("daily", other), made("one"), "{other:?}");
     }
@@ -122,6 +124,14 @@ fn an_answer_is_given_again_until_something_changes() {
         (
             Request { attributes: &[("county".into(), Value::Int(1))], ..plain },
             "no attribute \"county\" of the object; there are: country",
+        ),
+        (
+            Request { filters: &[("price".into(), Is::Equal(Value::Text("5".into())))], ..plain },
+            "attribute \"price\" of items is a number",
+        ),
+        (
+            Request { attributes: &[("country".into(), Value::Int(1))], ..plain },
+            "attribute \"country\" of the object is a text",
         ),
     ] {
         let refused = service.recommend("daily", &other).unwrap_err();

@@ -9,7 +9,7 @@ use proxima_graph::path::Paths;
 use proxima_graph::{AttributeKind, Catalogue, KindId, Value};
 use proxima_model::ModelSpec;
 use proxima_recommend::{
-    Boost, Cap, Fallback, Feed, Is, Pin, Ranker, Recommendation, Require, Rules, Split, Start, walk,
+    Boost, Cap, Fallback, Feed, Is, NUMBER_MAX, Pin, Ranker, Recommendation, Require, Rules, Split, Start, walk,
 };
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 const CANDIDATES: u64 = 200;
 
 /// Items of an answer where neither the job nor the question says.
-const NUMBER: u64 = 10;
+const NUMBER: usize = 10;
 
 /// Numbers by names, such as shares by paths.
 type Numbers = Vec<(String, f64)>;
@@ -187,11 +187,8 @@ impl<'a> Check<'a, '_> {
         let model = self.model(subject, item);
         let rules = self.rules(subject, item);
         let fallback = self.fallback(subject, item);
-        let number = self.raw.number.as_ref().map_or(NUMBER, |number| number.value);
-        let number = usize::try_from(number).unwrap_or(usize::MAX);
-        let attributes = |kind: KindId| -> Vec<String> {
-            self.known.catalogue[kind].attributes.iter().map(|attribute| attribute.name.clone()).collect()
-        };
+        let number = self.number();
+        let attributes = |kind: KindId| self.known.catalogue[kind].attributes.clone();
         let spec = Recommendation {
             name: self.name.to_owned(),
             own_kind: subject == item,
@@ -205,6 +202,17 @@ impl<'a> Check<'a, '_> {
         };
         let sink = self.raw.kept().and_then(|kept| kept.sink()).map(str::to_owned);
         (self.problems.len() == before).then_some(RecommendationPlan { spec, subject, item, sink })
+    }
+
+    /// How many items are given to who does not say.
+    fn number(&mut self) -> usize {
+        let Some(number) = &self.raw.number else { return NUMBER };
+        let fitting = usize::try_from(number.value).ok().filter(|number| *number <= NUMBER_MAX);
+        if fitting.is_none() {
+            let advice = format!("write 1 to {NUMBER_MAX}");
+            self.problem(&number.place, "number", format!("{} items are too many", number.value), advice);
+        }
+        fitting.unwrap_or(NUMBER)
     }
 
     /// All paths, also those that something is wrong with.
@@ -310,7 +318,7 @@ impl<'a> Check<'a, '_> {
             rules.drop.push(relation);
         }
         for (attribute, place) in texts(&self.raw.require) {
-            self.attribute(item, &attribute, &place, "require");
+            self.condition(item, (&attribute, &Is::Positive), &place, "require");
             rules.require.push(Require { attribute, is: Is::Positive });
         }
         let place = self.raw.place.clone();
@@ -327,6 +335,7 @@ impl<'a> Check<'a, '_> {
             }
             rules.pin.push(Pin { item: item.clone(), place: place_of });
         }
+        rules.pin.sort_by_key(|pin| pin.place);
         let raw = self.raw;
         for (part, sign, boosts) in [("boost", 1.0, &raw.boost), ("bury", -1.0, &raw.bury)] {
             for (name, boost) in boosts {
@@ -339,7 +348,6 @@ impl<'a> Check<'a, '_> {
 
     fn boost(&mut self, name: &str, boost: &RawBoost, item: KindId, key: &str, sign: f64) -> Option<Boost> {
         let attribute = boost.attribute.as_ref()?;
-        self.attribute(item, &attribute.value.text, &attribute.place, &format!("{key}.attribute"));
         if boost.has_by && boost.by.is_none() {
             return None;
         }
@@ -349,11 +357,7 @@ impl<'a> Check<'a, '_> {
         };
         let is = match (&boost.is, &boost.at_least, &boost.at_most) {
             (None, None, None) => Is::Positive,
-            (Some(value), None, None) => {
-                let mut attributes = self.known.catalogue[item].attributes.iter();
-                let found = attributes.find(|known| known.name == attribute.value.text);
-                Is::Equal(value_of(&value.value, found.map(|known| known.kind)))
-            }
+            (Some(value), None, None) => Is::Equal(value_of(&value.value, self.kind_of(item, &attribute.value.text))),
             (None, Some(least), None) => Is::AtLeast(least.value),
             (None, None, Some(most)) => Is::AtMost(most.value),
             _ => {
@@ -362,6 +366,7 @@ impl<'a> Check<'a, '_> {
                 return None;
             }
         };
+        self.condition(item, (&attribute.value.text, &is), &attribute.place, &format!("{key}.attribute"));
         Some(Boost { name: name.to_owned(), attribute: attribute.value.text.clone(), is, by: sign * by.value })
     }
 
@@ -427,6 +432,25 @@ impl<'a> Check<'a, '_> {
         if !known.contains(&name) && !self.known.broken.objects.contains(&kind.name) {
             let message = format!("{} has no attribute \"{name}\"", kind.name);
             self.problem(place, key, message, advise_word(name, &known));
+        }
+    }
+
+    fn kind_of(&self, kind: KindId, attribute: &str) -> Option<AttributeKind> {
+        let mut attributes = self.known.catalogue[kind].attributes.iter();
+        attributes.find(|known| known.name == attribute).map(|known| known.kind)
+    }
+
+    /// An attribute that there is, and of which the condition says something.
+    fn condition(&mut self, kind: KindId, (name, is): (&str, &Is), place: &Place, key: &str) {
+        self.attribute(kind, name, place, key);
+        if let Some(misfit) = self.kind_of(kind, name).and_then(|kind| is.misfit(kind)) {
+            let (never, advice) = match is {
+                Is::Positive => {
+                    ("it has to be true, or above 0", "write is, at_least or at_most, or name another attribute")
+                }
+                _ => ("this never holds", "compare it with a value of its type"),
+            };
+            self.problem(place, key, format!("attribute \"{name}\" {misfit}: {never}"), advice);
         }
     }
 

@@ -132,7 +132,8 @@ impl<'a, G: Graph + ?Sized> Walk<'a, G> {
         let all = if shape.idf { self.graph.population(last.from) } else { 0 };
         let degrees = self.known_degrees(last.relation, last.direction.back(), list);
         for (reached, degree) in list.iter_mut().zip(degrees) {
-            let (mut score, degree) = (reached.score, degree as f64);
+            // A score led here, so the degree is 1 at the least, also where weights of several times cancel out.
+            let (mut score, degree) = (reached.score, degree.max(1) as f64);
             if shape.idf {
                 score *= (all as f64 / degree).ln();
             }

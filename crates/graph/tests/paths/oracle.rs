@@ -45,7 +45,7 @@ impl<'a> Oracle<'a> {
         let Shape { idf, popularity, decay, top } = path.shape;
         let last = path.last_hop();
         for (name, (score, _)) in &mut reached {
-            let degree = self.weights(last.relation, last.direction, name).len() as f64;
+            let degree = self.weights(last.relation, last.direction, name).len().max(1) as f64;
             let mut shaped = float(*score);
             if idf {
                 shaped *= (self.graph.names(last.from).len() as f64 / degree).ln();

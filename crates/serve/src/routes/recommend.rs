@@ -11,13 +11,10 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use proxima_graph::Value as Attribute;
-use proxima_recommend::{AskError, Is, Recommended, Request, Service, SwitchError, to_number};
+use proxima_recommend::{AskError, Is, NUMBER_MAX, Recommended, Request, Service, SwitchError, to_number};
 use serde::Deserialize;
 use serde_json::{Map, Value, json as value};
 use std::sync::Arc;
-
-/// How many items can be asked for at once.
-const N_MAX: usize = 1_000;
 
 /// What can be said in the address.
 #[derive(Debug, Deserialize)]
@@ -47,8 +44,8 @@ pub(super) async fn recommend(
     let (Path((name, object)), Query(params)) = (address?, params?);
     let context = Context::read(parse_object(&body?)?)?;
     let number = params.n.or(context.n);
-    if let Some(n) = number.filter(|n| !(1..=N_MAX).contains(n)) {
-        return Err(ApiError::bad_request(format!("n is {n}; it must be from 1 to {N_MAX}")));
+    if let Some(n) = number.filter(|n| !(1..=NUMBER_MAX).contains(n)) {
+        return Err(ApiError::bad_request(format!("n is {n}; it must be from 1 to {NUMBER_MAX}")));
     }
     let service = Arc::clone(&state.recommendations);
     let (asked, whom) = (name.clone(), object.clone());
@@ -310,7 +307,8 @@ pub(crate) mod tests {
     /// The recommendation `one`, and the split `daily` that deals everybody to it.
     pub(crate) fn service() -> Service {
         let from = vec![Feed { path: "p".into(), start: Start::Subject, share: 1.0, candidates: 10 }];
-        let item_attributes = vec!["price".into()];
+        let item_attributes =
+            vec![proxima_graph::Attribute { name: "price".into(), kind: proxima_graph::AttributeKind::Int }];
         let spec =
             Recommendation { name: "one".into(), from, number: 10, item_attributes, ..Recommendation::default() };
         let recommenders = BTreeMap::from([("one".to_owned(), Recommender { spec, shop: Arc::new(Two) })]);

@@ -77,6 +77,40 @@ split = { home = 1 }
 }
 
 #[test]
+fn pins_go_by_their_places_and_conditions_by_types() {
+    let job = r#"
+[recommendations.home]
+from = { again = 1 }
+pin = { a = 2, b = 1 }
+"#;
+    let plan = load(folder(&format!("{PARTS}{job}"), VIEWS).path(), &overlay(&[]));
+    let plan = plan.unwrap_or_else(|problems| panic!("{problems}"));
+    let pins = &plan.recommendations.plain["home"].spec.rules.pin;
+    assert_eq!(pins.iter().map(|pin| (pin.item.as_str(), pin.place)).collect::<Vec<_>>(), [("b", 1), ("a", 2)]);
+
+    let job = r#"
+[recommendations.home]
+from = { again = 1 }
+number = 1001
+require = ["origin"]
+[recommendations.home.boost.far]
+attribute = "origin"
+at_least = 3
+by = 0.5
+[recommendations.home.bury.odd]
+attribute = "price"
+is = "odd"
+by = 0.5
+"#;
+    let told = told(&folder(&format!("{PARTS}{job}"), VIEWS), &overlay(&[]));
+    let has = |text: &str| assert!(told.iter().any(|line| line.contains(text)), "{text} is not in {told:#?}");
+    has("recommendations.home.number: 1001 items are too many; write 1 to 1000");
+    has("recommendations.home.require: attribute \"origin\" is neither a number nor true or false: it has to be true");
+    has("recommendations.home.boost.far.attribute: attribute \"origin\" is a text: this never holds");
+    has("recommendations.home.bury.odd.attribute: attribute \"price\" is a number: this never holds");
+}
+
+#[test]
 fn what_is_wrong_with_a_recommendation_is_told() {
     let job = r#"
 [recommendations.home]
