@@ -248,9 +248,11 @@ LEFT JOIN places p ON p.place = f.place;
 ---------------------------------------------------------------------------------------------------------------------
 
 -- What is due up to a line and up to the one before: the difference of two such sums is the line's share of a
--- reduction, rounded so that all shares sum to the whole. Amounts are in cents here.
+-- reduction, rounded so that all shares sum to the whole. Amounts are in cents here. And which of the lines of its
+-- product a line is: what is given back of a product stands at the first of them.
 CREATE VIEW line_sums AS
-SELECT d.id, d.order_id, sum(CAST(e.order_price * e.sku_num * 100 AS BIGINT)) AS up_to
+SELECT d.id, d.order_id, sum(CAST(e.order_price * e.sku_num * 100 AS BIGINT)) AS up_to,
+       count(*) FILTER (WHERE e.sku_id = d.sku_id) AS nth_of_sku
 FROM order_detail d JOIN order_detail e ON e.order_id = d.order_id AND e.id <= d.id
 GROUP BY d.id, d.order_id;
 
@@ -260,16 +262,18 @@ FROM order_detail
 GROUP BY order_id;
 
 CREATE VIEW line_shares AS
-SELECT d.id, d.order_id, d.sku_id, d.order_price AS price, d.sku_num AS units,
+SELECT d.id, d.order_id, d.sku_id, CASE WHEN s.nth_of_sku = 1 THEN d.sku_id END AS refunded_sku,
+       d.order_price AS price, d.sku_num AS units,
        d.order_price * d.sku_num AS original_amount,
        o.order_status AS status, o.user_id, o.province_id, o.create_time AS ordered_at,
        o.total_amount AS order_amount,
-       CAST(o.activity_reduce_amount * 100 AS BIGINT) * s.up_to / nullif(w.whole, 0)
+       -- Of nothing there is nothing to share.
+       coalesce(CAST(o.activity_reduce_amount * 100 AS BIGINT) * s.up_to / nullif(w.whole, 0)
          - CAST(o.activity_reduce_amount * 100 AS BIGINT)
-           * (s.up_to - CAST(d.order_price * d.sku_num * 100 AS BIGINT)) / nullif(w.whole, 0) AS activity_cents,
-       CAST(o.coupon_reduce_amount * 100 AS BIGINT) * s.up_to / nullif(w.whole, 0)
+           * (s.up_to - CAST(d.order_price * d.sku_num * 100 AS BIGINT)) / nullif(w.whole, 0), 0) AS activity_cents,
+       coalesce(CAST(o.coupon_reduce_amount * 100 AS BIGINT) * s.up_to / nullif(w.whole, 0)
          - CAST(o.coupon_reduce_amount * 100 AS BIGINT)
-           * (s.up_to - CAST(d.order_price * d.sku_num * 100 AS BIGINT)) / nullif(w.whole, 0) AS coupon_cents
+           * (s.up_to - CAST(d.order_price * d.sku_num * 100 AS BIGINT)) / nullif(w.whole, 0), 0) AS coupon_cents
 FROM order_detail d
 JOIN line_sums s ON s.id = d.id AND s.order_id = d.order_id
 JOIN order_sums w ON w.order_id = d.order_id
@@ -323,7 +327,7 @@ LEFT JOIN first_orders f ON f.id = d.order_id
 LEFT JOIN provinces p ON p.id = d.province_id
 LEFT JOIN products k ON k.id = d.sku_id
 LEFT JOIN payments y ON y.order_id = d.order_id
-LEFT JOIN refunds r ON r.order_id = d.order_id AND r.sku_id = d.sku_id;
+LEFT JOIN refunds r ON r.order_id = d.order_id AND r.sku_id = d.refunded_sku;
 
 CREATE TABLE orders_wide (
   detail_id BIGINT, order_id BIGINT, day DATE, hour INT, ordered_at TIMESTAMP(3), status STRING, user_id BIGINT,

@@ -136,7 +136,7 @@ fn maxwell() -> (f64, f64) {
 /// The best time for a record of changes, of this table or not.
 fn changes(name: &str, fields: Vec<Field>, chunks: &[Chunk], records: usize) -> f64 {
     let table = "gmall.order_info".parse().ok();
-    let changes = Some(ChangeConfig { table, key: vec![0], decimals_base64: false });
+    let changes = Some(ChangeConfig { table, key: vec![0], decimals_base64: false, utc: vec![] });
     let (schema, zone, epoch_unit) = (Arc::new(Schema::new(fields)), chrono_tz::UTC, EpochUnit::Millis);
     let mut decoder = decoder(Format::Maxwell, DecodeConfig { schema, zone, epoch_unit, batch_rows: 1_024, changes });
     let best = best_of(|| {

@@ -137,6 +137,35 @@ fn iso_texts_and_days_are_those_of_the_wall() {
 
 /// A connector's setting was changed: what an earlier schema said does not stick.
 #[test]
+fn texts_of_utc_are_turned_to_the_jobs_zone() {
+    let stamp =
+        |name: &str, zone: Option<&str>| column(name, DataType::Timestamp(TimeUnit::Millisecond, zone.map(Into::into)));
+    let fields = vec![
+        Field::new("id", DataType::Int64, false),
+        stamp("wall", None),
+        stamp("wrote", None),
+        stamp("at", Some("UTC")),
+    ];
+    let mut config = table("shop.t", fields, 1);
+    config.zone = chrono_tz::Asia::Shanghai;
+    config.changes.as_mut().unwrap().utc = vec![2, 3];
+    let record = |text: &str| {
+        format!(
+            r#"{{"database":"shop","table":"t","type":"insert","data":{{"id":1,"wall":"{text}","wrote":"{text}","at":"{text}"}}}}"#
+        )
+    };
+    let lines = [record("2026-03-03 02:11:12"), record("2026-03-02 18:11:12.5"), record("0000-00-00 00:00:00")];
+    let given = decode(Format::Maxwell, &[config], &lines.each_ref().map(String::as_str), 9);
+    assert!(given.rejected.is_empty(), "{}", given.rejected[0]);
+    let rows = [
+        "+ 1 | 2026-03-03T02:11:12 | 2026-03-03T10:11:12 | 2026-03-03T02:11:12Z",
+        "+ 1 | 2026-03-02T18:11:12.500 | 2026-03-03T02:11:12.500 | 2026-03-02T18:11:12.500Z",
+        "+ 1 | ~ | ~ | ~",
+    ];
+    assert_eq!(given.tables[0], rows);
+}
+
+#[test]
 fn each_record_is_read_by_its_own_schema() {
     let fields = vec![Field::new("id", DataType::Int64, false), column("amount", DataType::Decimal128(12, 2))];
     let id = r#"{"type":"int64","optional":false,"field":"id"},"#;
@@ -274,6 +303,53 @@ fn a_record_is_taken_whole_or_not_at_all() {
             assert_eq!(given.rejected.len(), 1);
         }
     }
+}
+
+/// What else the record says may not be readable: the table's column may be wider now.
+#[test]
+fn a_key_that_is_no_more_is_gone_whatever_else_cannot_be_read() {
+    let fields = || {
+        let place = DataType::Struct(vec![Field::new("x", DataType::Int32, false)].into());
+        vec![
+            Field::new("id", DataType::Int64, false),
+            column("price", DataType::Decimal128(6, 2)),
+            Field::new("name", DataType::Utf8View, false),
+            Field::new("place", place, false),
+        ]
+    };
+    let row = |id: u8, price: &str| format!(r#"{{"id":{id},"price":{price},"name":"a","place":{{"x":1}}}}"#);
+    let maxwell = |kind: &str, row: String, old: &str| {
+        format!(r#"{{"database":"shop","table":"t","type":"{kind}","data":{row}{old}}}"#)
+    };
+    let debezium = |op: &str, before: &str, after: &str| {
+        format!(r#"{{"before":{before},"after":{after},"source":{{"db":"shop","table":"t"}},"op":"{op}"}}"#)
+    };
+    let wide = "10000.00";
+    let lines = [
+        maxwell("insert", row(1, "1.00"), ""),
+        maxwell("update", row(1, wide), r#","old":{"price":1.00}"#),
+        maxwell("delete", row(1, wide), ""),
+        maxwell("update", row(3, wide), r#","old":{"id":2}"#),
+        maxwell("delete", r#"{"id":4,"price":1}"#.to_owned(), ""),
+        maxwell("delete", r#"{"price":1.00}"#.to_owned(), ""),
+    ];
+    let given = decode(Format::Maxwell, &[table("shop.t", fields(), 1)], &lines.each_ref().map(String::as_str), 9);
+    let gone = |id: u8| format!("- {id} | ~ |  | {{x: 0}}");
+    assert_eq!(given.tables[0], ["+ 1 | 1.00 | a | {x: 1}".to_owned(), gone(1), gone(2), gone(4)]);
+    assert_eq!(given.rejected.len(), 3, "two updates, and what does not say its key");
+
+    let lines = [
+        debezium("d", &row(1, wide), "null"),
+        debezium("d", r#"{"id":2}"#, "null"),
+        debezium("u", &row(3, "1.00"), &row(4, wide)),
+        debezium("u", &row(5, "1.00"), &row(5, wide)),
+    ];
+    let given = decode(Format::Debezium, &[table("t", fields(), 1)], &lines.each_ref().map(String::as_str), 9);
+    assert_eq!(given.tables[0], [1, 2, 3].map(gone));
+    assert_eq!(given.rejected.len(), 2);
+    // Without a key a row goes by all that it was.
+    let given = decode(Format::Debezium, &[table("t", fields(), 0)], &[&lines[0]], 9);
+    assert_eq!((given.tables[0].len(), given.rejected.len()), (0, 1));
 }
 
 #[test]

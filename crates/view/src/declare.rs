@@ -20,8 +20,8 @@ pub(crate) enum Declared {
     Target(Target),
 }
 
-const TABLE_OPTIONS: [&str; 8] =
-    ["source", "format", "table", "decimals", "event_time", "lifetime", "dimension", "epoch_unit"];
+const TABLE_OPTIONS: [&str; 9] =
+    ["source", "format", "table", "decimals", "utc", "event_time", "lifetime", "dimension", "epoch_unit"];
 const TARGET_OPTIONS: [&str; 3] = ["sink", "index", "one_row_per_key"];
 
 /// Reads a declaration, and says everything that is wrong with it.
@@ -276,6 +276,7 @@ impl Declaration {
     fn changes(&mut self, format: Option<Format>, place: Option<Place>) -> Option<ChangeConfig> {
         let of_changes = format.is_some_and(Format::is_of_changes);
         let (name, decimals) = (self.take("table"), self.take("decimals"));
+        let utc = self.utc(format);
         if format == Some(Format::Debezium)
             && let Some((_, place)) = self.options.get("epoch_unit")
         {
@@ -305,7 +306,7 @@ impl Declaration {
             Some((text, place)) => match text.parse::<TableName>() {
                 Ok(table) => {
                     self.require_key();
-                    Some(ChangeConfig { table: Some(table), key: self.key.clone(), decimals_base64 })
+                    Some(ChangeConfig { table: Some(table), key: self.key.clone(), decimals_base64, utc })
                 }
                 Err(message) => {
                     self.refuse(place, message, "name the table as the database does");
@@ -313,6 +314,27 @@ impl Declaration {
                 }
             },
         }
+    }
+
+    /// The columns whose texts are the clock of UTC.
+    fn utc(&mut self, format: Option<Format>) -> Vec<usize> {
+        let Some((names, place)) = self.take("utc") else { return Vec::new() };
+        if format.is_some_and(|format| !matches!(format, Format::Maxwell | Format::Canal)) {
+            let advice = "leave it out: only Maxwell and Canal write times of UTC without saying so";
+            self.refuse(place, "option utc is for formats 'maxwell' and 'canal'".into(), advice);
+        }
+        let mut columns = Vec::new();
+        for name in names.split(',').map(str::trim) {
+            let found = self.schema.column_with_name(name);
+            match found.filter(|(_, field)| matches!(field.data_type(), DataType::Timestamp(..))) {
+                Some((column, _)) => columns.push(column),
+                None => {
+                    let advice = "name columns that are declared as TIMESTAMP: utc = 'created_at, updated_at'";
+                    self.refuse(place, format!("utc: table {} has no TIMESTAMP \"{name}\"", self.name), advice);
+                }
+            }
+        }
+        columns
     }
 
     fn require_key(&mut self) {

@@ -111,6 +111,14 @@ impl Columns {
         }
     }
 
+    /// Appends a slot at which nobody looks: without value, or with any where there must be one.
+    pub(crate) fn push_blank(&mut self, node: NodeId) {
+        self.nodes[node].push_blank();
+        for at in 0..self.nodes[node].fields().len() {
+            self.push_blank(self.nodes[node].fields()[at]);
+        }
+    }
+
     /// Appends a struct whose fields are appended, or left out, next.
     pub(crate) fn push_struct(&mut self, node: NodeId) {
         self.nodes[node].push_present();

@@ -19,6 +19,7 @@ pub(crate) fn table(name: &str, fields: Vec<Field>, key: usize) -> DecodeConfig 
         table: (!name.is_empty()).then(|| name.parse().unwrap()),
         key: (0..key).collect(),
         decimals_base64: false,
+        utc: vec![],
     };
     DecodeConfig {
         schema: Arc::new(Schema::new(fields)),

@@ -63,7 +63,9 @@ pub(super) fn lines(tables: &Tables) -> Vec<Wide<'_>> {
         for (number, (&id, line)) in order.lines.iter().enumerate() {
             let (activity, coupon) = (activity[number], coupon[number]);
             let first_order = first[&order.user].1 == order_id;
-            let refund = tables.refunds.get(&(order_id, line.sku));
+            // What is given back of a product stands at its first line.
+            let is_first = order.lines.values().take(number).all(|before| before.sku != line.sku);
+            let refund = tables.refunds.get(&(order_id, line.sku)).filter(|_| is_first);
             lines.push(Wide { id, order_id, order, line, first_order, activity, coupon, refund });
         }
     }

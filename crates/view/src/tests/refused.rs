@@ -242,6 +242,18 @@ fn declarations_of_changes() {
     refused("a INT", "format = 'debezium', table = 't', epoch_unit = 'us'", 78, &["epoch_unit", "schema"]);
     refused("a INT", "format = 'debezium', table = 't', decimals = 'no'", 78, &["'no'", "'base64'"]);
     refused("a INT", "format = 'maxwell', table = 't', decimals = 'text'", 77, &["'text'", "leave it out"]);
+    refused(
+        "a INT",
+        "format = 'maxwell', table = 't', utc = 'a'",
+        77,
+        &["has no TIMESTAMP \"a\"", "utc = 'created_at"],
+    );
+    refused(
+        "a TIMESTAMP",
+        "format = 'debezium', table = 't', utc = 'a'",
+        84,
+        &["'maxwell' and 'canal'", "leave it out"],
+    );
 }
 
 #[test]

@@ -52,8 +52,11 @@ impl Rows {
     pub(super) fn new(format: Format, config: &DecodeConfig) -> Self {
         let changes = config.changes.clone().unwrap_or_default();
         let mut columns = Columns::new(config);
-        let default = |&root: &usize| form(format, &columns.nodes[root].data_type, &changes);
-        let defaults: Vec<_> = columns.roots.iter().map(default).collect();
+        let default = |(at, &root): (usize, &usize)| match changes.utc.contains(&at) {
+            true => Form::Utc,
+            false => form(format, &columns.nodes[root].data_type, &changes),
+        };
+        let defaults: Vec<_> = columns.roots.iter().enumerate().map(default).collect();
         for (at, &form) in defaults.iter().enumerate() {
             let root = columns.roots[at];
             columns.nodes[root].form = form;
@@ -113,24 +116,46 @@ impl Rows {
         }
     }
 
-    /// Appends the rows of a record, all or none.
+    /// Appends the rows of a record, all or none. But of a table with a key those whose keys are no more are gone also
+    /// where something else of the record cannot be read: nothing would ever say so again.
     pub(super) fn take(&mut self, record: Record<'_>, changes: &[Change]) -> Result<(), String> {
         let before = self.weights.len();
-        let taken = (0..).zip(changes).try_for_each(|(nth, change)| self.change(record, change, nth));
+        let each = |nth: u64| record.order.wrapping_mul(SEQUENCES_EACH) + (2 * nth).min(SEQUENCES_EACH - 2);
+        let taken = (0..).zip(changes).try_for_each(|(nth, change)| self.change(record, change, each(nth)));
         if taken.is_err() {
-            self.columns.rewind(before);
-            self.weights.truncate(before);
-            self.sequences.truncate(before);
+            self.cut(before);
+            let keyed = if self.key.is_empty() { &[] } else { changes };
+            for (nth, change) in (0..).zip(keyed) {
+                let before = self.weights.len();
+                if self.remove(record, change, each(nth)).is_err() {
+                    self.cut(before);
+                }
+            }
         }
         taken
     }
 
-    fn change(&mut self, record: Record<'_>, change: &Change, nth: u64) -> Result<(), String> {
+    /// Keeps only the first so many rows.
+    fn cut(&mut self, rows: usize) {
+        self.ahead = None;
+        self.columns.rewind(rows);
+        self.weights.truncate(rows);
+        self.sequences.truncate(rows);
+    }
+
+    /// What a change says: what it takes away stands at `old` in the order of all rows, what it brings right behind.
+    fn change(&mut self, record: Record<'_>, change: &Change, old: u64) -> Result<(), String> {
         let keyed = !self.key.is_empty();
-        let old = record.order.wrapping_mul(SEQUENCES_EACH) + (2 * nth).min(SEQUENCES_EACH - 2);
         let new = old + 1;
         match change {
             Change::Insert(row) => self.whole(record, row, 1, new),
+            Change::Delete(row) if keyed => {
+                let before = self.weights.len();
+                self.whole(record, row, -1, old).or_else(|_| {
+                    self.cut(before);
+                    self.remove(record, change, old)
+                })
+            }
             Change::Delete(row) => self.whole(record, row, -1, old),
             Change::Replace { before: None, after } if keyed => self.whole(record, after, 1, new),
             Change::Replace { before: None, .. } => {
@@ -156,6 +181,35 @@ impl Rows {
                 Ok(())
             }
         }
+    }
+
+    /// Appends only that a key has no row any more, if the change says so: nothing but the key need be readable.
+    fn remove(&mut self, record: Record<'_>, change: &Change, sequence: u64) -> Result<(), String> {
+        let (row, over) = match change {
+            Change::Delete(row) => (row, None),
+            Change::Replace { before: Some(before), after } if !self.has_same_key(record, before, after) => {
+                (before, None)
+            }
+            Change::Overlay { after, old: Some(different) } if self.names_key(record, different) => {
+                (after, Some(different))
+            }
+            _ => return Ok(()),
+        };
+        let input = record.input;
+        for at in 0..self.columns.roots.len() {
+            let root = self.columns.roots[at];
+            if !self.key.contains(&at) {
+                self.columns.push_blank(root);
+                continue;
+            }
+            let name = &self.columns.nodes[root].name;
+            let of = |object: &Range<usize>| member(input, object.start, name);
+            let value = over.and_then(of).or_else(|| of(row)).and_then(|value| input.text(value.start, value.end));
+            push_value(&mut self.columns, root, value.ok_or("no key")?, input.padded)?;
+        }
+        self.columns.end_row()?;
+        self.mark(-1, sequence);
+        Ok(())
     }
 
     /// Appends the row that an object holds.

@@ -45,6 +45,8 @@ pub struct ChangeConfig {
     /// Whether DECIMALs in a string are the base64 of their digits, where no schema says so: what Debezium writes with
     /// `decimal.handling.mode=precise`.
     pub decimals_base64: bool,
+    /// The columns, by number, whose texts are the clock of UTC: MySQL's TIMESTAMP as Maxwell writes it.
+    pub utc: Vec<usize>,
 }
 
 /// What Maxwell keeps its own state in.

@@ -25,6 +25,8 @@ pub(crate) enum Form {
     Json,
     /// DATE and TIMESTAMP, of which MySQL's zero date is NULL.
     Moment,
+    /// The same of a TIMESTAMP whose text is the clock of UTC, without saying so.
+    Utc,
     /// A number in a TIMESTAMP is the wall clock's time since 1970, in this unit, or in the first of milliseconds,
     /// microseconds and nanoseconds in which it lies before the year 10000.
     Wall(Option<TimeUnit>),
@@ -58,7 +60,10 @@ impl Columns {
         let target = &mut self.nodes[node];
         let is_string = json.starts_with('"');
         let done = match target.form {
-            Form::Moment | Form::Wall(_) if json.starts_with("\"0000-00-00") => return Some(self.push_null(node)),
+            Form::Moment | Form::Utc | Form::Wall(_) if json.starts_with("\"0000-00-00") => {
+                return Some(self.push_null(node));
+            }
+            Form::Utc if is_string => unescaped(json).and_then(|text| self.push_made(node, &format!("{text}Z"))),
             Form::Base64 if is_string => base64(json).map(|bytes| target.push_bytes(&bytes)),
             Form::Latin1 if is_string => latin1(json).map(|bytes| target.push_bytes(&bytes)),
             Form::Unscaled(scale) if is_string => unscaled(json, scale).and_then(|text| self.push_made(node, &text)),

@@ -155,6 +155,13 @@ impl Node {
         }
     }
 
+    pub(super) fn push_blank(&mut self) {
+        self.push_nothing();
+        if !self.nullable {
+            self.missing.pop();
+        }
+    }
+
     /// Appends the value of a row once more; `None` where it has parts of its own.
     pub(super) fn repeat(&mut self, row: usize) -> Option<()> {
         if self.missing.last().is_some_and(|&missing| missing as usize == row) {
