@@ -1,10 +1,10 @@
 //! The dialect of `views.sql`, and its text cut into statements.
 //!
-//! It is sqlparser's generic dialect with one ability more, `FOR SYSTEM_TIME AS OF`, and with three spellings of types
-//! that Flink's users know: `ROW<…>`, `TIMESTAMP_LTZ` and `WITH LOCAL TIME ZONE`.
+//! It is sqlparser's generic dialect with one ability more, `FOR SYSTEM_TIME AS OF`, an `IS DISTINCT FROM` that ends where it
+//! should, and with three spellings of types that Flink's users know: `ROW<…>`, `TIMESTAMP_LTZ` and `WITH LOCAL TIME ZONE`.
 
 use crate::problem::{Place, Refusal};
-use datafusion_sql::sqlparser::ast::Statement;
+use datafusion_sql::sqlparser::ast::{Expr, Statement};
 use datafusion_sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion_sql::sqlparser::keywords::Keyword;
 use datafusion_sql::sqlparser::parser::{Parser, ParserError};
@@ -43,6 +43,19 @@ impl Dialect for ViewDialect {
 
     fn supports_table_versioning(&self) -> bool {
         true
+    }
+
+    /// What `IS [NOT] DISTINCT FROM` compares with ends before an `AND`; sqlparser would take that in as well.
+    fn parse_infix(&self, parser: &mut Parser<'_>, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        let is_distinct = parser.parse_keywords(&[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]);
+        let form = if is_distinct {
+            Expr::IsDistinctFrom
+        } else if parser.parse_keywords(&[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]) {
+            Expr::IsNotDistinctFrom
+        } else {
+            return None;
+        };
+        Some(parser.parse_subexpr(precedence).map(|right| form(Box::new(left.clone()), Box::new(right))))
     }
 
     as_generic! {

@@ -149,6 +149,14 @@ mod tests {
         assert_eq!(numbers("weight * 2 + age"), [2.0, 10.0, 26.0]);
         assert_eq!(numbers("CASE action WHEN 'buy' THEN 5 WHEN 'view' THEN 1 ELSE 0 END"), [1.0, 5.0, 0.0]);
         assert_eq!(numbers("7"), [7.0; 3]);
+        for (condition, holds) in [
+            ("weight > 0 IS DISTINCT FROM TRUE AND weight > 1000", 0.0),
+            ("weight > 1000 IS NOT DISTINCT FROM TRUE OR weight IS NOT NULL", 1.0),
+            ("weight + 1 IS DISTINCT FROM weight * 0 AND action IS NOT DISTINCT FROM action", 1.0),
+            ("NOT action IS DISTINCT FROM 'none'", 0.0),
+        ] {
+            assert_eq!(numbers(&format!("CASE WHEN {condition} THEN 1 ELSE 0 END")), [holds; 3], "{condition}");
+        }
     }
 
     #[test]

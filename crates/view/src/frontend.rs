@@ -12,6 +12,7 @@ use crate::plan::{EventTime, HeldColumns, Options, Plan, Query, QuerySource, Tab
 use crate::problem::{Origin, Problem, Refusal};
 use crate::prune::prune;
 use crate::script::{Script, Step, What};
+use crate::spans::Spans;
 use crate::syntax;
 use crate::tree::{Ix, Tree};
 use crate::wall_clock::WallClock;
@@ -325,10 +326,12 @@ pub(crate) fn analyse(catalog: &Catalog, query: ast::Query) -> datafusion_common
     let plan = planner.sql_statement_to_plan(Statement::Query(Box::new(query)))?;
     let mut analyzer = Analyzer::new();
     analyzer.add_function_rewrite(Arc::new(WallClock));
+    analyzer.add_function_rewrite(Arc::new(Spans));
     let plan = analyzer.execute_and_check(plan, catalog.config(), |_, _| {})?;
     // Finding the types has put in casts of its own: of an instant beside a DATE, for one.
     let mut casts = Analyzer::with_rules(Vec::new());
     casts.add_function_rewrite(Arc::new(WallClock));
+    casts.add_function_rewrite(Arc::new(Spans));
     let plan = casts.execute_and_check(plan, catalog.config(), |_, _| {})?;
     let context = OptimizerContext::new_with_config_options(Arc::new(catalog.config().clone()))
         .without_query_execution_start_time()

@@ -30,6 +30,7 @@ mod prune;
 mod scalar;
 mod script;
 mod share;
+mod spans;
 mod syntax;
 mod times;
 mod tree;

@@ -5,7 +5,7 @@ use crate::catalog::{AS_OF, Relation};
 use crate::operators::JoinKind;
 use crate::problem::Refusal;
 use crate::tree::{Ix, Kind};
-use datafusion_common::{DFSchema, JoinType, NullEquality};
+use datafusion_common::{DFSchema, JoinConstraint, JoinType, NullEquality};
 use datafusion_expr::utils::split_conjunction_owned;
 use datafusion_expr::{Expr, LogicalPlan, logical_plan};
 
@@ -13,6 +13,11 @@ impl Builder<'_> {
     /// A join of two streams, or a lookup where the right side says `FOR SYSTEM_TIME AS OF`.
     pub(super) fn join(&mut self, join: &logical_plan::Join) -> Built<Stream> {
         let kind = kind(join)?;
+        if join.join_constraint == JoinConstraint::Using && matches!(kind, JoinKind::Right | JoinKind::Full) {
+            // The one column of both would be that of the left side, which rows of the right side alone do not have.
+            return Err(Refusal::new("USING and NATURAL are not supported in RIGHT and FULL joins")
+                .advise("write ON a.key = b.key, and coalesce(a.key, b.key) where the key is shown"));
+        }
         let left = self.stream(&join.left)?;
         let dimension = looked_up(&join.right);
         let outside = std::mem::replace(&mut self.looking_up, dimension.is_some());

@@ -104,6 +104,7 @@ fn types_that_do_not_fit() {
 fn joins_that_cannot_be_maintained() {
     refused_view("SELECT 1 AS x FROM orders CROSS JOIN items", 38, &["CROSS JOIN", "ON a = b"]);
     refused_plan("SELECT o.Country FROM orders o JOIN items i ON o.Quantity > i.id", &["equality", "left.a = right.b"]);
+    refused_plan("SELECT id FROM items FULL JOIN items AS other USING (id)", &["USING", "coalesce(a.key, b.key)"]);
     refused_view(
         "SELECT o.Country FROM orders o LEFT SEMI JOIN items i ON o.Quantity = i.id",
         47,
