@@ -10,14 +10,20 @@ use super::stream::{Compression, Stream};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Unpacked bytes that are compared at once.
 const BLOCK_BYTES: usize = 64 * 1024;
 
-/// What is added to the name of a file that is read on without one.
-pub(super) const DELETED: &str = " (deleted)";
+/// What is added to the name of a file that is read on without one …
+const DELETED: &str = " (deleted";
+
+/// … which is its name then: `app.log (deleted)`, of the second such file `app.log (deleted 2)`.
+pub(super) fn deleted(path: &Path, nth: u32) -> PathBuf {
+    let number = if nth == 1 { String::new() } else { format!(" {nth}") };
+    format!("{}{DELETED}{number})", path.display()).into()
+}
 
 /// Whether a packed file has the name of a copy of this one. That of one which is still there has just its name.
 pub(super) fn is_named_after(packed: &Path, original: &Path, is_there: bool) -> bool {
@@ -26,7 +32,7 @@ pub(super) fn is_named_after(packed: &Path, original: &Path, is_there: bool) -> 
     }
     let (Some(name), Some(own)) = (packed.file_stem(), original.file_name()) else { return false };
     let (name, own) = (name.as_encoded_bytes(), own.as_encoded_bytes());
-    let own = own.strip_suffix(DELETED.as_bytes()).unwrap_or(own);
+    let own = memchr::memmem::find(own, DELETED.as_bytes()).map_or(own, |end| &own[..end]);
     name == own || !is_there && name.starts_with(without_number(own))
 }
 
@@ -99,6 +105,9 @@ mod tests {
         assert_eq!(named("logs/a.log.zst", "logs/a.log"), [true, true]);
         assert_eq!(named("logs/a.log.1.gz", "logs/a.log"), [false, true]);
         assert_eq!(named("logs/a.log.1.gz", "logs/a.log (deleted)"), [false, true]);
+        let second = deleted(Path::new("logs/a.log"), 2);
+        assert_eq!(second, Path::new("logs/a.log (deleted 2)"));
+        assert_eq!(named("logs/a.log.1.gz", second.to_str().unwrap()), [false, true]);
         assert_eq!(named("logs/a.log.2.gz", "logs/a.log.1"), [false, true]);
         assert_eq!(named("logs/a.log-20101202.gz", "logs/a.log-20101201"), [false, true]);
         assert_eq!(named("2.gz", "1"), [false, false]);

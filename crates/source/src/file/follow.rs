@@ -11,14 +11,14 @@
 //!   waits until the file that it was made of is gone, and goes on where that one was left.
 
 use super::config::FileConfig;
-use super::copies::{DELETED, is_copy_of_gone, is_named_after, is_within};
+use super::copies::{deleted, is_copy_of_gone, is_named_after, is_within};
 use super::discover::{Found, in_folder, look_again};
 use super::identity::{Identity, Key};
 use super::resume::{self, Assigned, folder_of};
 use super::stream::Compression;
 use super::track::{Halt, Track};
 use proxima_event::{Intake, Position, SourceError};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ pub(super) fn follow(
     cuts: &[Vec<Position>],
     intake: &dyn Intake,
 ) -> Result<(), Halt> {
-    let mut follower = Follower::new(config, files, intake)?;
+    let mut follower = Follower::new(config, files, cuts, intake)?;
     for cut in cuts {
         resume::replay(cut, &mut follower.files, |file| &mut file.track, intake)?;
     }
@@ -132,9 +132,14 @@ impl From<&Metadata> for Stamp {
 }
 
 impl<'a> Follower<'a> {
-    fn new(config: &'a FileConfig, files: &[Found], intake: &'a dyn Intake) -> Result<Self, SourceError> {
+    fn new(
+        config: &'a FileConfig,
+        files: &[Found],
+        cuts: &[Vec<Position>],
+        intake: &'a dyn Intake,
+    ) -> Result<Self, SourceError> {
         let mut follower = Self { config, intake, files: Vec::new(), gone: Vec::new() };
-        for assigned in resume::assign(config, files)? {
+        for assigned in resume::assign(config, files, cuts)? {
             follower.take_up(assigned, true)?;
         }
         for place in 0..follower.files.len() {
@@ -257,8 +262,9 @@ impl<'a> Follower<'a> {
     /// The files that are not to be read any more but are not finished yet, the oldest first.
     fn rotate(&self, missing: HashMap<Key, Followed>, gone: &mut Vec<Followed>) -> Result<Vec<Followed>, Halt> {
         let mut rotated = Vec::new();
+        let mut names: HashSet<PathBuf> = missing.values().map(|file| file.track.path.clone()).collect();
         for mut file in missing.into_values() {
-            let is_finished = file.is_finished(self.config, self.intake)?;
+            let is_finished = file.is_finished(self.config, &mut names, self.intake)?;
             if is_finished { &mut *gone } else { &mut rotated }.push(file);
         }
         rotated.sort_by_key(|file| (file.seen.modified, file.track.identity.key));
@@ -317,15 +323,21 @@ impl Followed {
         identity.is_of(file).map(|same| !same).map_err(|error| super::io_error("read", &self.track.path, error))
     }
 
-    /// Whether a file that is not to be read any more is finished: it is read on for a while by its open handle.
-    fn is_finished(&mut self, config: &FileConfig, intake: &dyn Intake) -> Result<bool, Halt> {
+    /// Whether a file that is not to be read any more is finished: it is read on for a while by its open handle. `names` are
+    /// those of all such files.
+    fn is_finished(
+        &mut self,
+        config: &FileConfig,
+        names: &mut HashSet<PathBuf>,
+        intake: &dyn Intake,
+    ) -> Result<bool, Halt> {
         let before = self.seen;
         if let Some(metadata) = self.track.metadata() {
             self.seen = Stamp::from(&metadata);
         }
         match self.rotated {
             None => {
-                if self.begin_rotated(intake) {
+                if self.begin_rotated(names, intake) {
                     return Ok(false);
                 }
             }
@@ -341,14 +353,17 @@ impl Followed {
     }
 
     /// Looks for the new name of a file. If it was closed and has none, there is nothing more to read.
-    fn begin_rotated(&mut self, intake: &dyn Intake) -> bool {
+    fn begin_rotated(&mut self, names: &mut HashSet<PathBuf>, intake: &dyn Intake) -> bool {
         let key = self.track.identity.key;
         let beside = in_folder(&folder_of(&self.track.path)).unwrap_or_default();
         match beside.into_iter().find(|found| found.key == key) {
             Some(found) => self.track.rename(found.path, intake),
             None if self.track.is_open() => {
-                let name = format!("{}{DELETED}", self.track.path.display());
-                self.track.rename(name.into(), intake);
+                // Each has a position of its own, also where one after the other went from the same name.
+                let name = |nth| deleted(&self.track.path, nth);
+                let free = (1..).map(name).find(|name| !names.contains(name)).expect("there are numbers enough");
+                names.insert(free.clone());
+                self.track.rename(free, intake);
             }
             None => return false,
         }

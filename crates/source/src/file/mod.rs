@@ -68,7 +68,7 @@ impl Source for FileSource {
 /// Reads all files to their ends. They are closed while they wait: there may be more than a process can hold open.
 fn read_once(config: &FileConfig, files: &[Found], cuts: &[Vec<Position>], intake: &dyn Intake) -> Result<(), Halt> {
     let mut tracks = Vec::with_capacity(files.len());
-    for assigned in resume::assign(config, files)? {
+    for assigned in resume::assign(config, files, cuts)? {
         let found = &assigned.found;
         let mut track = Track::new(config, found, assigned.offset)?;
         track.original = assigned.original;

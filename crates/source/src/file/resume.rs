@@ -9,6 +9,7 @@ use super::track::{Halt, Track};
 use proxima_event::{Intake, Position, SourceError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A position whose identity was understood.
@@ -26,9 +27,14 @@ pub(super) struct Assigned {
 }
 
 /// The files with the offsets at which reading goes on: files that were rotated away since come first, for they are
-/// the older ones; then all that were found, in their order.
-pub(super) fn assign(config: &FileConfig, files: &[Found]) -> Result<Vec<Assigned>, SourceError> {
+/// the older ones; then all that were found, in their order. The cuts behind the positions name files that are newer.
+pub(super) fn assign(
+    config: &FileConfig,
+    files: &[Found],
+    cuts: &[Vec<Position>],
+) -> Result<Vec<Assigned>, SourceError> {
     let mut known: Vec<Known<'_>> = config.resume.iter().map(Known::new).collect::<Result<_, _>>()?;
+    let newer = newer(&known, files, cuts)?;
     let mut all = Vec::with_capacity(files.len());
     for found in files {
         let offset = take_position(&mut known, found)?;
@@ -37,12 +43,35 @@ pub(super) fn assign(config: &FileConfig, files: &[Found]) -> Result<Vec<Assigne
     let mut rotated = rotated_away(config, files, &mut known)?;
     for file in all.iter_mut().filter(|file| file.offset == 0) {
         file.take_over(&mut known);
+        if file.original.is_none() {
+            let is_copy = |Known { position, identity }: &&Known<'_>| {
+                is_copy_of_gone(&file.found.path, (Path::new(&*position.partition.name), identity), position.offset)
+            };
+            file.original = newer.iter().find(is_copy).map(|newer| newer.identity.key);
+        }
     }
     for lost in known {
         tracing::warn!(partition = %lost.position.partition, "the file that a position belongs to is gone");
     }
     rotated.extend(all);
     Ok(rotated)
+}
+
+/// Where the cuts leave files that the run before began behind its last checkpoint, and that are not there now.
+fn newer<'a>(known: &[Known<'_>], files: &[Found], cuts: &'a [Vec<Position>]) -> Result<Vec<Known<'a>>, SourceError> {
+    let mut newer = BTreeMap::new();
+    for position in cuts.iter().flatten() {
+        let position = Known::new(position)?;
+        newer.insert(position.identity.key, position);
+    }
+    // The number of a file that is gone is given again.
+    let is_it = |found: &Found, newer: &Known<'_>| {
+        found.key == newer.identity.key
+            && File::open(&found.path).and_then(|file| newer.identity.begins(&file)).unwrap_or(false)
+    };
+    let is_new = |key: &Key| known.iter().all(|known| known.identity.key != *key);
+    newer.retain(|key, newer| is_new(key) && !files.iter().any(|found| is_it(found, newer)));
+    Ok(newer.into_values().collect())
 }
 
 impl Assigned {
@@ -113,7 +142,11 @@ fn take_position(known: &mut Vec<Known<'_>>, found: &Found) -> Result<u64, Sourc
         return Ok(0);
     }
     let fail = |tried| move |error| io_error(tried, &found.path, error);
-    let file = File::open(&found.path).map_err(fail("open"))?;
+    let file = match File::open(&found.path) {
+        // It was rotated since it was found.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+        file => file.map_err(fail("open"))?,
+    };
     let mut furthest = None;
     let mut others = Vec::with_capacity(known.len());
     for known in known.drain(..) {
@@ -167,7 +200,12 @@ pub(super) fn replay<T>(
                 break;
             }
         }
-        ends.push((place.ok_or_else(|| known.lost())?, position.offset));
+        match place {
+            Some(place) => ends.push((place, position.offset)),
+            // It was found, and nothing read of it.
+            None if position.offset == 0 => {}
+            None => return Err(known.lost().into()),
+        }
     }
     ends.sort_unstable();
     for (place, end) in ends {

@@ -31,8 +31,13 @@ impl Following {
     }
 
     fn start(&mut self, path: &str, resume: Vec<Position>) {
+        self.start_as(path, resume, |config| config);
+    }
+
+    fn start_as(&mut self, path: &str, resume: Vec<Position>, change: impl FnOnce(FileConfig) -> FileConfig) {
         let config = FileConfig::new("s", self.path(path), Framing::Lines).following().resuming(resume);
         let config = FileConfig { poll: Duration::from_millis(1), rotated: Duration::from_millis(50), ..config };
+        let config = change(config);
         self.intake = FakeIntake::new(1000);
         let intake = Arc::clone(&self.intake);
         self.thread = Some(std::thread::spawn(move || run(config, &intake)));
@@ -319,6 +324,61 @@ fn a_file_that_was_packed_while_nobody_looked_goes_on_where_it_was_left() {
     let intake = Arc::clone(&following.intake);
     following.thread = Some(std::thread::spawn(move || run(config, &intake)));
     following.wait_for(&["two", "four", "three"]);
+}
+
+/// The last checkpoint does not know the file; the cuts behind it do.
+#[test]
+fn a_file_that_was_packed_right_after_it_was_found_is_read_once() {
+    let mut following = Following::new("a.log*", &[("a.log", "one\ntwo\n")]);
+    following.wait_for(&["one", "two"]);
+    following.stop();
+    let at = |offset| -> Vec<Position> {
+        let positions = following.intake.read(Notes::positions);
+        positions.into_iter().map(|position| Position { offset, ..position }).collect()
+    };
+    let cuts = vec![at(0), at(4), at(8)];
+    following.append("a.log", "three\n");
+    pack(&following, "a.log", "a.log.1.gz");
+    following.append("a.log", "four\n");
+    following.intake = FakeIntake::resuming(Resume { positions: Vec::new(), cuts }, 1000);
+    let config = FileConfig::new("s", following.path("a.log*"), Framing::Lines).following();
+    let intake = Arc::clone(&following.intake);
+    following.thread = Some(std::thread::spawn(move || run(config, &intake)));
+    following.wait_for(&["one", "two", "four", "three"]);
+    assert_eq!(following.intake.read(|notes| notes.replayed.clone()), [0, 1, 2]);
+}
+
+#[test]
+fn files_that_go_from_the_same_name_one_after_the_other_count_once() {
+    let mut following = Following { folder: tempfile::tempdir().unwrap(), intake: FakeIntake::new(1), thread: None };
+    following.append("a.log", "line 0\n");
+    let slow = |config: FileConfig| FileConfig { rotated: Duration::from_secs(60), ..config };
+    following.start_as("a.log*", Vec::new(), slow);
+    let mut lines = vec!["line 0".to_owned()];
+    for n in 1..5 {
+        // With `delaycompress`: the copies of before are renamed, the last file is packed, this one renamed.
+        for earlier in (2..5).rev() {
+            let name = |n| following.path(&format!("a.log.{n}.gz"));
+            let _ = fs::rename(name(earlier), name(earlier + 1));
+        }
+        if following.path("a.log.1").exists() {
+            pack(&following, "a.log.1", "a.log.2.gz");
+        }
+        fs::rename(following.path("a.log"), following.path("a.log.1")).unwrap();
+        lines.push(format!("line {n}"));
+        following.append("a.log", &format!("line {n}\n"));
+        following.wait_for(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    following.stop();
+    let newest = |positions: Vec<Position>| -> Vec<Position> {
+        let each = positions.into_iter().map(|position| (Arc::clone(&position.partition), position));
+        each.collect::<BTreeMap<_, _>>().into_values().collect()
+    };
+    let positions = newest(following.intake.read(Notes::positions));
+    following.start("a.log*", positions);
+    following.append("a.log", "line 5\n");
+    following.wait_for(&["line 5"]);
 }
 
 #[test]
