@@ -60,7 +60,7 @@ fn refuse_any(refusals: Vec<Refusal>) -> Result<(), Vec<Refusal>> {
 fn is_assignable(from: &DataType, to: &DataType) -> bool {
     use DataType::{
         Binary, BinaryView, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, LargeBinary, LargeUtf8,
-        Null, Timestamp, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View,
+        Null, Time32, Time64, Timestamp, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View,
     };
     let digits = |data_type: &DataType| match data_type {
         Int8 | UInt8 => Some(3),
@@ -76,6 +76,7 @@ fn is_assignable(from: &DataType, to: &DataType) -> bool {
         (Float32, Float64) | (Decimal128(..), Float64) | (Date32, Timestamp(_, None)) => true,
         (Utf8 | LargeUtf8 | Utf8View, Utf8View) | (Binary | LargeBinary | BinaryView, BinaryView) => true,
         (Timestamp(_, None), Timestamp(_, None)) | (Timestamp(_, Some(_)), Timestamp(_, Some(_))) => true,
+        (Time32(_) | Time64(_), Time64(_)) => true,
         (Decimal128(_, from), Decimal128(_, to)) => from <= to,
         (from, Float64) => digits(from).is_some(),
         (from, Decimal128(precision, scale)) => {
@@ -101,6 +102,7 @@ mod tests {
             (DataType::Utf8, DataType::Utf8View),
             (DataType::Date32, timestamp(TimeUnit::Millisecond)),
             (timestamp(TimeUnit::Nanosecond), timestamp(TimeUnit::Millisecond)),
+            (DataType::Time64(TimeUnit::Nanosecond), DataType::Time64(TimeUnit::Microsecond)),
         ] {
             assert!(is_assignable(&from, &to), "{from} to {to}");
         }
