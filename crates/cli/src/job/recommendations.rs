@@ -446,7 +446,7 @@ impl<'a> Check<'a, '_> {
         if let Some(misfit) = self.kind_of(kind, name).and_then(|kind| is.misfit(kind)) {
             let (never, advice) = match is {
                 Is::Positive => {
-                    ("it has to be true, or above 0", "write is, at_least or at_most, or name another attribute")
+                    ("it has to be true, or above 0", "name an attribute that is true or false, or a number")
                 }
                 _ => ("this never holds", "compare it with a value of its type"),
             };
