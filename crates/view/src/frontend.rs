@@ -139,6 +139,7 @@ fn finish(
         table.key = table.key.iter().map(|&column| place(column)).collect::<Option<_>>().unwrap_or_default();
         if let Some(changes) = &mut table.changes {
             changes.key = changes.key.iter().map(|&column| place(column).expect("the key is read")).collect();
+            changes.utc = changes.utc.iter().filter_map(|&column| place(column)).collect();
         }
         table.event_time = table.event_time.and_then(|time| {
             let column = place(time.column)?;

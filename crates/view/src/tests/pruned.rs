@@ -45,6 +45,18 @@ fn the_event_time_is_read_for_the_lifetime() {
 }
 
 #[test]
+fn columns_of_utc_keep_their_places() {
+    let table = "CREATE TABLE stays (a STRING, made TIMESTAMP, b STRING, ended TIMESTAMP, id BIGINT,
+        PRIMARY KEY (id) NOT ENFORCED)
+        WITH (source = 'changes', format = 'maxwell', table = 'stays', utc = 'made, ended');";
+    let plan = plan(table, &["SELECT id, ended FROM stays"]);
+    let stays = plan.tables.iter().find(|known| known.name == "stays").expect("the table is read");
+    let names: Vec<&str> = stays.schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let changes = stays.changes.as_ref().expect("it is one of changes");
+    assert_eq!((names, &changes.utc, &changes.key), (vec!["ended", "id"], &vec![0], &vec![1]));
+}
+
+#[test]
 fn structs_keep_only_used_fields() {
     assert_eq!(read("SELECT common.ar FROM clicks", "clicks"), "ts, common<ar>");
     assert_eq!(read("SELECT common['device']['model'] AS m FROM clicks", "clicks"), "ts, common<device<model>>");
