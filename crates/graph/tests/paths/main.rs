@@ -164,18 +164,22 @@ fn a_cosine_is_one_of_any_weights_and_ages() {
     assert!(cosines[0] > 1_000 && cosines[0] == cosines[1], "the lists are worth looking at: {cosines:?}");
 }
 
-/// Two products that both bought a thousand million times are alike, and what is old beside them is like nothing.
-#[test]
-fn the_same_great_weights_are_alike_and_what_has_faded_is_not() {
-    let mut rng = ChaCha8Rng::seed_from_u64(4);
-    let row = |subject: &str, object: &str, weight, day: i64| Row {
+/// A row of the first relation.
+fn row(subject: &str, object: &str, weight: i64, day: i64) -> Row {
+    Row {
         relation: RelationId(0),
         subject: subject.into(),
         object: object.into(),
         weight,
         time_us: day * 86_400_000_000,
         attributes: vec![Value::Null; 2],
-    };
+    }
+}
+
+/// Two products that both bought a thousand million times are alike, and what is old beside them is like nothing.
+#[test]
+fn the_same_great_weights_are_alike_and_what_has_faded_is_not() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
     let pairs = [("ann", "a"), ("ann", "b"), ("bob", "a"), ("bob", "b")];
     let mut rows: Vec<Row> = pairs.map(|(user, item)| row(user, item, 1_000_000_000, 40)).into();
     rows.push(row("ann", "old", 1_000_000_000, 0));
@@ -195,6 +199,24 @@ fn the_same_great_weights_are_alike_and_what_has_faded_is_not() {
     let faded = from_a(Some(86_400_000_000));
     assert_eq!(faded[0], ("b".to_owned(), 1.0));
     assert!(faded.iter().all(|(name, score)| name != "faded" && score.abs() <= 1.0), "{faded:?}");
+}
+
+/// A dislike and a like later: the weights cancel, the scores do not, as the older one has faded.
+#[test]
+fn an_object_whose_weights_cancel_has_a_finite_score() {
+    let rows =
+        vec![row("ann", "tea", -1, 0), row("ann", "tea", 1, 5), row("ann", "cup", 1, 5), row("bob", "cup", 1, 5)];
+    let graph = TextGraph::new(catalogue(), rows, &mut ChaCha8Rng::seed_from_u64(5));
+    let paths = linked(&random::fading_of("viewed", 5 * 86_400_000_000));
+    let from_ann = |name: &str| {
+        let path = paths.get(name).unwrap();
+        check(&graph, &graph, path, &mut Scratch::default(), "weights that cancel");
+        let found = path.find(&graph, graph.id(path.from, "ann").unwrap(), usize::MAX, &mut Scratch::default());
+        found.into_iter().map(|found| (found.name.to_string(), found.score)).collect::<BTreeMap<_, _>>()
+    };
+    // Half of the dislike is left, and one object leads there: ann.
+    assert_eq!(from_ann("popular")["tea"], 0.5);
+    assert!((from_ann("idf")["tea"] - 0.5 * 2f64.ln()).abs() < 1e-11, "{:?}", from_ann("idf"));
 }
 
 /// Objects of a kind without any row, and objects that only other relations know, lead nowhere.

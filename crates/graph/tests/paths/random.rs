@@ -76,6 +76,18 @@ pub(crate) fn cosines(rng: &mut impl Rng) -> Declarations {
     paths
 }
 
+/// A hop along a relation that fades, shaped by how many lead to an object: `popular` and `idf`.
+pub(crate) fn fading_of(relation: &str, half_life_us: i64) -> Declarations {
+    let path = |shape| {
+        let select = DeclaredSelect { half_life_us: Some(half_life_us), ..DeclaredSelect::default() };
+        Declaration { step: DeclaredStep::Hop { relation: relation.to_owned(), reverse: false, select }, shape }
+    };
+    let mut paths = Declarations::new();
+    paths.insert("popular".to_owned(), path(Shape { popularity: 0.5, ..Shape::default() }));
+    paths.insert("idf".to_owned(), path(Shape { idf: true, ..Shape::default() }));
+    paths
+}
+
 /// From objects to objects and from subjects to subjects of a relation: `cosine` and `cosine_back`.
 pub(crate) fn cosine_of(relation: &str, half_life_us: Option<i64>) -> Declarations {
     let hop = |reverse| {
