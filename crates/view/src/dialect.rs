@@ -190,13 +190,23 @@ fn syntax_error(error: ParserError) -> Refusal {
     Refusal::new(message).at(place)
 }
 
-/// Turns the spellings of types that the parser does not know into those that it does.
+/// Turns the spellings of types that the parser does not know into those that it does, and lets columns be named as indexes
+/// are elsewhere.
 fn respell(piece: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
     let mut tokens: Vec<TokenWithSpan> =
         piece.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).cloned().collect();
     for at in 0..tokens.len() {
         if is_word(&tokens[at], "ROW") && tokens.get(at + 1).is_some_and(|next| next.token == Token::Lt) {
             tokens[at].token = keyword("STRUCT", Keyword::STRUCT);
+        }
+    }
+    // To the generic dialect `key` and `index` begin a constraint in a list of columns. Here they name a column.
+    for at in 1..tokens.len() {
+        if matches!(tokens[at - 1].token, Token::LParen | Token::Comma)
+            && let Token::Word(word) = &mut tokens[at].token
+            && matches!(word.keyword, Keyword::KEY | Keyword::INDEX)
+        {
+            word.keyword = Keyword::NoKeyword;
         }
     }
     let mut at = 0;
@@ -237,5 +247,14 @@ mod tests {
         let (parsed, refused) = parse(sql);
         assert!(refused.is_empty(), "{refused:?}");
         assert_eq!(parsed.len(), 2);
+    }
+
+    #[test]
+    fn columns_may_be_named_key_and_index() {
+        let (parsed, refused) = parse("CREATE TABLE t (key STRING, index INT, PRIMARY KEY (key) NOT ENFORCED)");
+        assert!(refused.is_empty(), "{refused:?}");
+        let Statement::CreateTable(table) = &parsed[0].statement else { panic!("{:?}", parsed[0].statement) };
+        assert_eq!(table.columns.iter().map(|column| column.name.value.as_str()).collect::<Vec<_>>(), ["key", "index"]);
+        assert_eq!(table.constraints.len(), 1);
     }
 }
