@@ -29,6 +29,10 @@ pub(crate) enum Kind {
     Text,
     /// True or false.
     Truth,
+    /// Days and moments.
+    Moment,
+    /// Decimals that are kept as whole units.
+    Units,
     /// Everything else that has a type of its own.
     Plain,
 }
@@ -62,9 +66,11 @@ fn collect(data_type: &DataType, path: &str, found: &mut Vec<Field>) {
         DataType::List(item) | DataType::LargeList(item) => collect(item.data_type(), path, found),
         leaf => {
             let Some(sql) = sql_name(leaf) else { return };
-            let kind = match sql.as_str() {
-                "STRING" => Kind::Text,
-                "BOOLEAN" => Kind::Truth,
+            let kind = match leaf {
+                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Kind::Text,
+                DataType::Boolean => Kind::Truth,
+                DataType::Date32 | DataType::Timestamp(..) => Kind::Moment,
+                DataType::Decimal128(precision, scale) if is_scaled(*precision, *scale) => Kind::Units,
                 _ => Kind::Plain,
             };
             found.push(Field { path: path.to_owned(), sql, kind });
@@ -126,10 +132,16 @@ fn property(data_type: &DataType) -> Value {
 /// Whole units in 64 bits: exact in comparisons, and in sums as far as a float of 53 bits is.
 fn decimal(precision: u8, scale: i8) -> Value {
     match scale {
-        _ if precision > EXACT_DIGITS || scale < 0 => json!({ "type": "double" }),
-        0 => json!({ "type": "long" }),
-        _ => json!({ "type": "scaled_float", "scaling_factor": 10_i64.pow(u32::from(scale.unsigned_abs())) }),
+        _ if is_scaled(precision, scale) => {
+            json!({ "type": "scaled_float", "scaling_factor": 10_i64.pow(u32::from(scale.unsigned_abs())) })
+        }
+        0 if precision <= EXACT_DIGITS => json!({ "type": "long" }),
+        _ => json!({ "type": "double" }),
     }
+}
+
+fn is_scaled(precision: u8, scale: i8) -> bool {
+    precision <= EXACT_DIGITS && scale > 0
 }
 
 fn keyword() -> Value {

@@ -1,10 +1,12 @@
 //! Requests in the words of the embedded index, put into those of a cluster, and answers back.
 //!
-//! Little differs: words of a text are found in the subfield `text`; all matching documents are counted; between equals
-//! documents are in the order of their ids.
+//! Little differs: words of a text are found in the subfield `text`; a month or a year is the whole of it; all matching
+//! documents are counted; between equals documents are in the order of their ids; and parts of a source are taken out of it
+//! here, since clusters write its numbers anew when they do so.
 
 use crate::mapping::{Field, Kind};
-use proxima_event::Members;
+use chrono::{DateTime, SecondsFormat};
+use proxima_event::{Members, Shown};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
@@ -17,6 +19,8 @@ pub(crate) struct Rewriter {
     pub(crate) fields: Vec<Field>,
     /// What breaks ties between documents.
     pub(crate) tie_breaks: Vec<String>,
+    /// Whether sorts by [units](Kind::Units) are right only where scores are asked for.
+    pub(crate) scores_units: bool,
 }
 
 /// What must be undone in the answer.
@@ -28,15 +32,27 @@ pub(crate) struct Undo {
     sorted: bool,
     /// What those that it asked for are sorted by.
     kinds: Vec<Kind>,
+    /// Whether it did not ask for the scores that come.
+    scored: bool,
+    /// What it shows of the sources.
+    shown: Shown,
 }
 
 impl Rewriter {
     /// The request as a cluster understands it.
-    pub(crate) fn request(&self, request: &Value) -> (Value, Undo) {
+    ///
+    /// # Errors
+    /// When it says of the sources what nobody understands.
+    pub(crate) fn request(&self, request: &Value) -> Result<(Value, Undo), String> {
         let mut body = request.clone();
         let Value::Object(members) = &mut body else {
-            return (body, Undo { added: 0, sorted: true, kinds: Vec::new() });
+            let undo = Undo { added: 0, sorted: true, kinds: Vec::new(), scored: false, shown: Shown::All };
+            return Ok((body, undo));
         };
+        let shown = members.get("_source").map_or(Ok(Shown::All), Shown::parse)?;
+        if matches!(shown, Shown::Some(..)) {
+            members.remove("_source");
+        }
         if let Some(query) = members.get_mut("query") {
             self.query(query);
         }
@@ -49,15 +65,19 @@ impl Rewriter {
             self.highlight(highlight);
         }
         members.entry("track_total_hits").or_insert(true.into());
-        let undo = self.sort(members);
-        (body, undo)
+        let undo = self.sort(members, shown);
+        Ok((body, undo))
     }
 
     fn query(&self, query: &mut Value) {
         let Value::Object(query) = query else { return };
         for (kind, body) in query {
             match kind.as_str() {
-                "match" => self.rename(body),
+                "match" => {
+                    self.moments(body);
+                    self.rename(body);
+                }
+                "term" | "terms" | "range" => self.moments(body),
                 "bool" => self.clauses(body),
                 "constant_score" => body.get_mut("filter").into_iter().for_each(|inner| self.query(inner)),
                 _ => {}
@@ -89,6 +109,16 @@ impl Rewriter {
         }
     }
 
+    /// Members that name days and moments have them in the clusters' words.
+    fn moments(&self, body: &mut Value) {
+        let Value::Object(members) = body else { return };
+        for (name, value) in members {
+            if self.kind(name) == Kind::Moment {
+                spell_moments(value);
+            }
+        }
+    }
+
     fn highlight(&self, highlight: &mut Value) {
         if let Some(fields) = highlight.get_mut("fields") {
             self.rename(fields);
@@ -103,25 +133,29 @@ impl Rewriter {
     }
 
     fn words_of(&self, name: String) -> String {
-        let is_text = self.fields.iter().any(|field| field.path == name && field.kind == Kind::Text);
-        if is_text { name + WORDS } else { name }
+        if self.kind(&name) == Kind::Text { name + WORDS } else { name }
     }
 
-    fn sort(&self, members: &mut Map<String, Value>) -> Undo {
+    fn kind(&self, path: &str) -> Kind {
+        self.fields.iter().find(|field| field.path == path).map_or(Kind::Plain, |field| field.kind)
+    }
+
+    fn sort(&self, members: &mut Map<String, Value>, shown: Shown) -> Undo {
         let sorted = members.contains_key("sort");
         let mut keys = match members.remove("sort") {
             None => vec![json!({ "_score": "desc" })],
             Some(Value::Array(keys)) => keys,
             Some(key) => vec![key],
         };
-        if !sorted {
+        let kinds: Vec<Kind> = keys.iter().map(|key| self.kind_of(key)).collect();
+        let scored = self.scores_units && kinds.contains(&Kind::Units) && !members.contains_key("track_scores");
+        if scored || !sorted {
             members.insert("track_scores".to_owned(), true.into());
         }
-        let kinds = keys.iter().map(|key| self.kind_of(key)).collect();
         let added = self.tie_breaks.len() + usize::from(!sorted);
         keys.extend(self.tie_breaks.iter().map(|field| json!({ field: "asc" })));
         members.insert("sort".to_owned(), keys.into());
-        Undo { added, sorted, kinds }
+        Undo { added, sorted, kinds, scored, shown }
     }
 
     fn kind_of(&self, key: &Value) -> Kind {
@@ -129,9 +163,7 @@ impl Rewriter {
             Value::Object(members) => members.keys().next().map(String::as_str),
             key => key.as_str(),
         };
-        let named = named.map(|name| name.strip_suffix(".keyword").unwrap_or(name));
-        let field = self.fields.iter().find(|field| Some(field.path.as_str()) == named);
-        field.map_or(Kind::Plain, |field| field.kind)
+        named.map_or(Kind::Plain, |name| self.kind(name.strip_suffix(".keyword").unwrap_or(name)))
     }
 
     /// An answer as the embedded index gives it.
@@ -144,6 +176,11 @@ impl Rewriter {
                 found.iter_mut().try_for_each(|hit| self.hit(hit, undo))?;
                 *inner = to_raw_value(&found)?;
             }
+            if undo.scored
+                && let Some(score) = outer.get_mut("max_score")
+            {
+                *score = to_raw_value(&())?;
+            }
             *hits = to_raw_value(&outer)?;
         }
         to_raw_value(&answer)
@@ -151,6 +188,16 @@ impl Rewriter {
 
     fn hit(&self, hit: &mut Parts, undo: &Undo) -> serde_json::Result<()> {
         hit.0.retain(|(name, _)| name != "_type" && (undo.sorted || name != "sort"));
+        if let Some(source) = hit.get_mut("_source")
+            && let Some(shown) = undo.shown.apply(source.clone())
+        {
+            *source = shown;
+        }
+        if undo.scored
+            && let Some(score) = hit.get_mut("_score")
+        {
+            *score = to_raw_value(&())?;
+        }
         if let Some(sort) = hit.get_mut("sort") {
             let mut values: Vec<Box<RawValue>> = serde_json::from_str(sort.get())?;
             values.truncate(values.len().saturating_sub(undo.added));
@@ -169,6 +216,34 @@ impl Rewriter {
             *highlight = to_raw_value(&fields)?;
         }
         Ok(())
+    }
+}
+
+/// Moments as a cluster takes them for what they are in the embedded index: a month or a year is all of it, and a negative
+/// number is milliseconds, not a year.
+fn spell_moments(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            let digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+            let (year, month) = text.split_once('-').unwrap_or((text, "01"));
+            if digits(year, 4) && digits(month, 2) {
+                text.push_str(if text.len() == 4 { "||/y" } else { "||/M" });
+            }
+        }
+        Value::Number(number) => {
+            if let Some(ms) = number.as_i64().filter(|&ms| ms < 0)
+                && let Some(moment) = DateTime::from_timestamp_millis(ms)
+            {
+                *value = moment.to_rfc3339_opts(SecondsFormat::Millis, true).into();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(spell_moments),
+        Value::Object(members) if !members.contains_key("format") => {
+            for name in ["value", "query", "gte", "gt", "lte", "lt"] {
+                members.get_mut(name).into_iter().for_each(spell_moments);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -195,8 +270,14 @@ mod tests {
     fn rewriter() -> Rewriter {
         let field = |path: &str, kind| Field { path: path.to_owned(), sql: String::new(), kind };
         Rewriter {
-            fields: vec![field("name", Kind::Text), field("price", Kind::Plain), field("sold", Kind::Truth)],
+            fields: vec![
+                field("name", Kind::Text),
+                field("price", Kind::Units),
+                field("sold", Kind::Truth),
+                field("day", Kind::Moment),
+            ],
             tie_breaks: vec!["_id".to_owned()],
+            scores_units: true,
         }
     }
 
@@ -208,12 +289,13 @@ mod tests {
             "highlight": {"fields": {"name": {}}},
             "sort": "price",
         });
-        let (body, _) = rewriter().request(&request);
+        let (body, _) = rewriter().request(&request).unwrap();
         let expected = json!({
             "query": {"bool": {"must": {"match": {"name.text": {"query": "red"}}}, "filter": [{"match": {"price": 3}}]}},
             "aggs": {"some": {"filter": {"match": {"name.text": "x"}}, "aggs": {"n": {"filter": {"term": {"name": "y"}}}}}},
             "highlight": {"fields": {"name.text": {}}},
             "sort": ["price", {"_id": "asc"}],
+            "track_scores": true,
             "track_total_hits": true,
         });
         assert_eq!(body, expected);
@@ -225,19 +307,44 @@ mod tests {
             r#"{"took":1,"hits":{"total":{"value":1,"relation":"eq"},"hits":[{"_index":"a","_type":"_doc","_id":"1","#,
             r#""_score":0.5,"_source":{"gmv":58960.790},"highlight":{"name.text":["<em>red</em>"]},"sort":[0.5,"1"]}]}}"#
         );
-        let (_, undo) = rewriter().request(&json!({}));
+        let (_, undo) = rewriter().request(&json!({})).unwrap();
         let shown = rewriter().answer(answer.as_bytes(), &undo).unwrap();
         let expected = concat!(
             r#"{"took":1,"hits":{"total":{"value":1,"relation":"eq"},"hits":[{"_index":"a","_id":"1","#,
             r#""_score":0.5,"_source":{"gmv":58960.790},"highlight":{"name":["<em>red</em>"]}}]}}"#
         );
         assert_eq!(shown.get(), expected);
-        let (_, undo) = rewriter().request(&json!({"sort": [{"price": "desc"}]}));
+        let (_, undo) = rewriter().request(&json!({"sort": [{"price": "desc"}]})).unwrap();
         let shown = rewriter().answer(answer.as_bytes(), &undo).unwrap();
         assert!(shown.get().contains(r#""sort":[0.5]"#), "{shown}");
+        assert!(shown.get().contains(r#""_score":null"#), "{shown}");
+        let (body, undo) = rewriter().request(&json!({"_source": ["gmv"]})).unwrap();
+        assert_eq!(body.get("_source"), None);
+        let shown = rewriter().answer(answer.as_bytes(), &undo).unwrap();
+        assert!(shown.get().contains(r#""_source":{"gmv":58960.790}"#), "{shown}");
+        assert!(rewriter().request(&json!({"_source": 7})).is_err());
         let answer = r#"{"hits":{"hits":[{"_id":"1","sort":[1,"1"]}]}}"#;
-        let (_, undo) = rewriter().request(&json!({"sort": "sold"}));
+        let (_, undo) = rewriter().request(&json!({"sort": "sold"})).unwrap();
         let shown = rewriter().answer(answer.as_bytes(), &undo).unwrap();
         assert_eq!(shown.get(), r#"{"hits":{"hits":[{"_id":"1","sort":[true]}]}}"#);
+    }
+
+    #[test]
+    fn moments_are_what_they_are_in_the_embedded_index() {
+        let request = json!({"query": {"bool": {
+            "filter": [{"range": {"day": {"gte": "2024", "lt": "2024-03", "boost": 2}}}, {"term": {"day": {"value": "2024-02"}}}],
+            "must_not": {"terms": {"day": ["2024-02-01", "2023", -86_400_000, 5]}},
+            "should": [{"match": {"day": "2024-02"}}, {"term": {"name": "2024"}}],
+        }}});
+        let (body, _) = rewriter().request(&request).unwrap();
+        let expected = json!({"bool": {
+            "filter": [
+                {"range": {"day": {"gte": "2024||/y", "lt": "2024-03||/M", "boost": 2}}},
+                {"term": {"day": {"value": "2024-02||/M"}}},
+            ],
+            "must_not": {"terms": {"day": ["2024-02-01", "2023||/y", "1969-12-31T00:00:00.000Z", 5]}},
+            "should": [{"match": {"day": "2024-02||/M"}}, {"term": {"name": "2024"}}],
+        }});
+        assert_eq!(body["query"], expected);
     }
 }

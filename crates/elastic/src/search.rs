@@ -74,6 +74,12 @@ struct Counted {
     count: u64,
 }
 
+impl AskError {
+    fn refused(reason: String) -> Self {
+        Self { status: 400, reason }
+    }
+}
+
 impl From<NoAnswer> for AskError {
     fn from(error: NoAnswer) -> Self {
         Self { status: 503, reason: error.to_string() }
@@ -109,7 +115,7 @@ impl ElasticReader {
     pub fn search(&self, request: &Value) -> Result<Box<RawValue>, AskError> {
         self.shared.cluster.wait(async {
             let rewriter = self.rewriter().await?;
-            let (body, undo) = rewriter.request(request);
+            let (body, undo) = rewriter.request(request).map_err(AskError::refused)?;
             let text = self.ask("_search", &body).await?;
             rewriter.answer(&text, &undo).map_err(|error| AskError {
                 status: 502,
@@ -124,7 +130,7 @@ impl ElasticReader {
     /// As for [`ElasticReader::search`].
     pub fn count(&self, request: &Value) -> Result<u64, AskError> {
         self.shared.cluster.wait(async {
-            let (mut body, _) = self.rewriter().await?.request(request);
+            let (mut body, _) = self.rewriter().await?.request(request).map_err(AskError::refused)?;
             if let Value::Object(members) = &mut body {
                 // What a search adds; whatever else the caller has written, the cluster shall refuse by name.
                 for (added, own) in [("sort", request.get("sort")), ("track_total_hits", None), ("track_scores", None)]
@@ -161,8 +167,8 @@ impl ElasticReader {
         } else {
             target.key.iter().map(|&column| target.schema.field(column).name().clone()).collect()
         };
-        let fields = mapping::fields(&target.schema);
-        Ok(self.shared.rewriter.get_or_init(|| Rewriter { fields, tie_breaks }))
+        let (fields, scores_units) = (mapping::fields(&target.schema), product.misses_units());
+        Ok(self.shared.rewriter.get_or_init(|| Rewriter { fields, tie_breaks, scores_units }))
     }
 
     async fn ask(&self, what: &str, body: &Value) -> Result<Bytes, AskError> {

@@ -72,6 +72,12 @@ impl Product {
     pub(crate) fn sorts_by_id(self) -> bool {
         self.is_opensearch || self.version < (8, 0)
     }
+
+    /// Whether a sort by a `scaled_float` leaves out documents that belong to the first ones, and fails where a document has
+    /// several values, unless scores are asked for as well. OpenSearch does: its issue 17833.
+    pub(crate) fn misses_units(self) -> bool {
+        self.is_opensearch
+    }
 }
 
 /// Asks what the cluster is.

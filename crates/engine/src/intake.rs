@@ -10,7 +10,7 @@ use crate::replay::Replay;
 use crate::topology::SourceNode;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use proxima_event::{Chunk, Intake, PartitionId, Payload, Position, Resume, Stopped};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::Thread;
@@ -80,6 +80,8 @@ struct SourceState {
     caught_up: bool,
     ended: bool,
     resume: Resume,
+    /// Whether it has announced all partitions that it goes on with.
+    resumed: bool,
     /// Since when its next chunk is not taken, if it waits.
     waits_since: Option<Instant>,
     /// How many chunks have come.
@@ -98,8 +100,8 @@ struct State {
     partitions: BTreeMap<Arc<PartitionId>, PartitionStatus>,
     /// How many chunks have come in each lane.
     lanes: Vec<u64>,
-    /// The partitions whose position a checkpoint holds.
-    restored: BTreeSet<Arc<PartitionId>>,
+    /// What the checkpoint holds that the run goes on from.
+    restored: BTreeMap<Arc<PartitionId>, Position>,
     /// The cuts of an earlier run that are still to be made again.
     replay: Option<Replay>,
     ended: bool,
@@ -140,6 +142,7 @@ impl EpochIntake {
             caught_up: false,
             ended: false,
             resume: resume_of(&node.name, restored),
+            resumed: false,
             waits_since: None,
             chunks: 0,
         };
@@ -157,7 +160,10 @@ impl EpochIntake {
             sources,
             partitions: BTreeMap::new(),
             lanes,
-            restored: restored.positions().map(|position| Arc::clone(&position.partition)).collect(),
+            restored: restored
+                .positions()
+                .map(|position| (Arc::clone(&position.partition), position.clone()))
+                .collect(),
             ended: false,
             error: None,
         };
@@ -428,9 +434,7 @@ impl EpochIntake {
         }
         let moved: Vec<_> = state.partitions.values_mut().flat_map(PartitionStatus::take_moves).collect();
         if let Some(checkpointer) = &self.checkpointer {
-            let partitions = &state.partitions;
-            let all = || partitions.values().map(|status| status.position.clone()).collect();
-            checkpointer.cut(epoch, moved, state.ended, all);
+            checkpointer.cut(epoch, moved, state.ended, || state.positions());
         }
         state.open = state.replay.as_ref().map_or(epoch + 1, Replay::epoch);
         state.records = 0;
@@ -448,6 +452,17 @@ impl EpochIntake {
         for thread in self.workers.lock().iter().flatten() {
             thread.unpark();
         }
+    }
+}
+
+impl State {
+    /// Where all partitions stand; those that a source has not announced again yet, where the checkpoint left them.
+    fn positions(&self) -> Vec<Position> {
+        let to_come = |source: &&SourceState| !source.resumed;
+        let to_come: Vec<&str> = self.sources.iter().filter(to_come).map(|source| &*source.name).collect();
+        let is_to_come = |id: &PartitionId| to_come.contains(&&*id.source) && !self.partitions.contains_key(id);
+        let restored = self.restored.values().filter(|position| is_to_come(&position.partition));
+        self.partitions.values().map(|status| &status.position).chain(restored).cloned().collect()
     }
 }
 
@@ -517,12 +532,16 @@ impl Intake for SourceIntake {
             // Announced again: the file has another identity by now, or is another one. What was counted stays.
             Some(status) => status.position = position,
             None => {
-                let opened = (!state.restored.contains(&position.partition)).then(|| position.clone());
+                let opened = (!state.restored.contains_key(&position.partition)).then(|| position.clone());
                 let lane = state.sources[self.source].lane.unwrap_or_else(|| new_lane(&mut state.lanes));
                 let status = PartitionStatus { position, end: None, records: 0, opened, moved: false, lane };
                 state.partitions.insert(Arc::clone(&status.position.partition), status);
             }
         }
+    }
+
+    fn resumed(&self) {
+        self.intake.state.lock().sources[self.source].resumed = true;
     }
 
     fn offer(&self, chunk: Chunk) -> Result<(), Stopped> {

@@ -6,7 +6,8 @@ use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use proxima_engine::{
     CheckpointStore, Checkpointing, Commit, Cut, EpochConfig, EpochEnd, KeepRejected, Operator, OperatorState,
-    OperatorStats, Outbox, Route, RunConfig, RunError, RunStatus, SinkNode, SourceNode, StateWriter, Topology, run,
+    OperatorStats, Outbox, Restored, Route, RunConfig, RunError, RunStatus, SinkNode, SourceNode, StateWriter,
+    Topology, run,
 };
 use proxima_event::decode::{DecodeConfig, EpochUnit, Format, decoder};
 use proxima_event::{
@@ -15,7 +16,7 @@ use proxima_event::{
 };
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -350,35 +351,43 @@ fn work_left_for_later_that_fails_ends_the_run() {
 }
 
 /// A source that is full asks for checkpoints: nothing comes that would bring them.
+/// Keeps the positions of the checkpoints that are committed.
+#[derive(Default)]
+struct Commits(Mutex<Vec<Vec<Position>>>);
+
+impl Commits {
+    fn count(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
+
+impl CheckpointStore for Commits {
+    fn append_cut(&self, cut: Cut) {
+        Nowhere.append_cut(cut);
+    }
+
+    fn wait_cut(&self, epoch: Epoch, stopped: &dyn Fn() -> bool) -> Result<(), String> {
+        Nowhere.wait_cut(epoch, stopped)
+    }
+
+    fn write_state(&self, epoch: Epoch, worker: usize, state: Vec<OperatorState>) -> Result<(), String> {
+        Nowhere.write_state(epoch, worker, state)
+    }
+
+    fn commit(&self, checkpoint: Commit) -> Result<Vec<Position>, String> {
+        self.0.lock().unwrap().push(checkpoint.positions.clone());
+        Ok(checkpoint.positions)
+    }
+}
+
 #[test]
 fn checkpoints_come_when_a_source_asks_for_them() {
-    #[derive(Default)]
-    struct Commits(AtomicU64);
-    impl CheckpointStore for Commits {
-        fn append_cut(&self, cut: Cut) {
-            Nowhere.append_cut(cut);
-        }
-
-        fn wait_cut(&self, epoch: Epoch, stopped: &dyn Fn() -> bool) -> Result<(), String> {
-            Nowhere.wait_cut(epoch, stopped)
-        }
-
-        fn write_state(&self, epoch: Epoch, worker: usize, state: Vec<OperatorState>) -> Result<(), String> {
-            Nowhere.write_state(epoch, worker, state)
-        }
-
-        fn commit(&self, checkpoint: Commit) -> Result<Vec<Position>, String> {
-            assert_eq!(checkpoint.positions[0].offset, 100);
-            self.0.fetch_add(1, Ordering::SeqCst);
-            Ok(checkpoint.positions)
-        }
-    }
     /// Gives its rows, then asks until there are three checkpoints.
     struct Asking(Memory, Arc<Commits>);
     impl Source for Asking {
         fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError> {
             Box::new(self.0).run(Arc::clone(&intake))?;
-            while self.1.0.load(Ordering::SeqCst) < 3 && !intake.stopped() {
+            while self.1.count() < 3 && !intake.stopped() {
                 intake.want_checkpoint();
                 std::thread::yield_now();
             }
@@ -392,9 +401,57 @@ fn checkpoints_come_when_a_source_asks_for_them() {
     let id = topology.source(SourceNode { name: "memory".into(), source, dimension: false });
     topology.table("memory", id, None);
     // In an hour nothing comes.
-    let checkpoints = Checkpointing { store: commits, every: Duration::from_secs(3_600), wanted: false };
+    let store = Arc::clone(&commits) as Arc<dyn CheckpointStore>;
+    let checkpoints = Checkpointing { store, every: Duration::from_secs(3_600), wanted: false };
     let config = RunConfig { checkpoints: Some(checkpoints), ..config(2, 1_000) };
     run(topology, config).unwrap().wait().unwrap();
+    assert!(commits.0.lock().unwrap().iter().all(|positions| positions[0].offset == 100));
+}
+
+#[test]
+fn checkpoints_hold_on_to_what_a_source_still_looks_for() {
+    /// Announces one of its three partitions, waits for a checkpoint, announces the second, and waits for another.
+    struct Late(Arc<Commits>);
+    impl Source for Late {
+        fn run(self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError> {
+            let before = intake.resume().positions;
+            let wait = |checkpoints| {
+                while self.0.count() < checkpoints && !intake.stopped() {
+                    intake.want_checkpoint();
+                    std::thread::yield_now();
+                }
+            };
+            intake.open(before[0].clone());
+            wait(1);
+            intake.open(before[1].clone());
+            // The third is there no more.
+            intake.resumed();
+            wait(self.0.count() + 2);
+            Ok(())
+        }
+    }
+    let position = |source: &str, name: &str, offset| {
+        let partition = Arc::new(PartitionId { source: source.into(), name: name.into() });
+        Position { partition, identity: String::new(), offset }
+    };
+    let mut positions: Vec<_> =
+        [("a", 7), ("b", 8), ("c", 9)].map(|(name, offset)| position("late", name, offset)).into();
+    // Of a source that the job has no more.
+    positions.push(position("gone", "0", 5));
+    let checkpoint = Commit { epoch: Epoch(3), positions, counts: BTreeMap::new() };
+    let restored = Restored { checkpoint: Some(checkpoint), ..Restored::default() };
+    let commits = Arc::new(Commits::default());
+    let mut topology = Topology::new();
+    let source = Box::new(Late(Arc::clone(&commits)));
+    let id = topology.source(SourceNode { name: "late".into(), source, dimension: false });
+    topology.table("late", id, None);
+    let store = Arc::clone(&commits) as Arc<dyn CheckpointStore>;
+    let checkpoints = Checkpointing { store, every: Duration::ZERO, wanted: false };
+    let config = RunConfig { checkpoints: Some(checkpoints), restored, ..config(1, 1_000) };
+    run(topology, config).unwrap().wait().unwrap();
+    let commits = commits.0.lock().unwrap();
+    let stand = |positions: &[Position]| positions.iter().map(|position| position.offset).collect::<Vec<_>>();
+    assert_eq!((stand(&commits[0]), stand(&commits[commits.len() - 1])), (vec![7, 8, 9], vec![7, 8]));
 }
 
 /// Lines of JSON that workers read, all of one length; every 100th is bad. Reading fails from a position on.

@@ -90,6 +90,7 @@ fn read(config: &SourceConfig, contact: &Arc<Contact>, intake: &Arc<dyn Intake>)
         intake.open(partition.position());
         intake.end_known(&partition.id, partition.end);
     }
+    intake.resumed();
     // Where a partition begins that is not read from its first message nobody else knows, so that the next run must be told.
     if config.start != Start::Earliest && resume.positions.len() < partitions.len() {
         intake.want_checkpoint();

@@ -396,6 +396,10 @@ impl Intake for PacedIntake {
         self.intake.open(position);
     }
 
+    fn resumed(&self) {
+        self.intake.resumed();
+    }
+
     fn offer(&self, chunk: Chunk) -> Result<(), Stopped> {
         let waits = {
             let (share, rng) = &mut *self.pace.lock().unwrap();

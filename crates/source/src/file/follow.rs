@@ -45,6 +45,7 @@ pub(super) fn follow(
     intake: &dyn Intake,
 ) -> Result<(), Halt> {
     let mut follower = Follower::new(config, files, cuts, intake)?;
+    intake.resumed();
     for cut in cuts {
         resume::replay(cut, &mut follower.files, |file| &mut file.track, intake)?;
     }

@@ -77,6 +77,7 @@ fn read_once(config: &FileConfig, files: &[Found], cuts: &[Vec<Position>], intak
         track.close();
         tracks.push(track);
     }
+    intake.resumed();
     for cut in cuts {
         resume::replay(cut, &mut tracks, |track| track, intake)?;
     }

@@ -59,6 +59,7 @@ impl Source for HttpSource {
         let announced =
             Position { partition: Arc::clone(&partition), identity: shared.identity.clone(), offset: begin };
         intake.open(announced);
+        intake.resumed();
         let mut reader = Reader::new(shared, partition, begin);
         reader.seek().map_err(|error| io_error("read", place, error))?;
         for cut in &resume.cuts {

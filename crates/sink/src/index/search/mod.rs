@@ -17,7 +17,6 @@ mod params;
 mod query;
 mod range;
 mod sort;
-mod source;
 mod value;
 
 pub use answer::{Answer, Hit, Json};
@@ -32,9 +31,9 @@ use aggs::segment::Budget;
 use collect::{Found, Gathered, Pass};
 use highlight::Highlight;
 use params::Params;
+use proxima_event::Shown;
 use serde_json::Value;
 use sort::{By, Key};
-use source::Shown;
 use std::time::Instant;
 use tantivy::Searcher;
 use tantivy::query::{AllQuery, Query};
@@ -69,7 +68,7 @@ impl Request {
         let mut keys = sort.map_or_else(|| Ok(sort::by_score()), |sort| sort::parse(mapping, sort))?;
         keys.push(Key { by: By::Id, descending: false, missing_first: false });
         let (from, size) = window(&mut params)?;
-        let shown = params.take("_source").map_or(Ok(Shown::All), Shown::parse)?;
+        let shown = params.take("_source").map_or(Ok(Shown::All), Shown::parse).map_err(SearchError::parsing)?;
         let track = params.take("track_total_hits").map_or(Ok(Some(u64::MAX)), tracked)?;
         let aggs = aggs::parse::member(&mut params)?;
         let aggs = aggs.map(|aggs| Planner { mapping, searcher }.plan(aggs, 1)).transpose()?;

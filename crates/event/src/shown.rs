@@ -1,14 +1,12 @@
-//! The `_source` of a request: which parts of a row the hits show.
+//! The `_source` of a search: which parts of a row its hits show.
 
-use super::SearchError;
-use super::params::Params;
-use proxima_event::Members;
+use crate::Members;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// Which parts of the source to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Shown {
+pub enum Shown {
     /// The whole row.
     All,
     /// No source at all.
@@ -19,29 +17,34 @@ pub(crate) enum Shown {
 
 impl Shown {
     /// Reads `_source`: true, false, a pattern, a list of them, or an object with `includes` and `excludes`.
-    pub(crate) fn parse(value: &Value) -> Result<Self, SearchError> {
+    ///
+    /// # Errors
+    /// When it is something else, with what it takes.
+    pub fn parse(value: &Value) -> Result<Self, String> {
         match value {
             Value::Bool(true) => Ok(Self::All),
             Value::Bool(false) => Ok(Self::Nothing),
-            Value::Object(_) => {
-                let mut params = Params::of("_source", value)?;
-                let mut either = |one, other| match (params.take(one), params.take(other)) {
-                    (Some(_), Some(_)) => {
-                        Err(SearchError::parsing(format!("[_source] has both [{one}] and [{other}]")))
-                    }
-                    (one, other) => Ok(one.or(other)),
+            Value::Object(members) => {
+                let known = ["includes", "include", "excludes", "exclude"];
+                if let Some(other) = members.keys().find(|name| !known.contains(&name.as_str())) {
+                    return Err(format!("[_source] takes [includes] and [excludes], not [{other}]"));
+                }
+                let either = |one, other| match (members.get(one), members.get(other)) {
+                    (Some(_), Some(_)) => Err(format!("[_source] has both [{one}] and [{other}]")),
+                    (one, other) => patterns(one.or(other)),
                 };
-                let includes = either("includes", "include")?;
-                let excludes = either("excludes", "exclude")?;
-                params.finish()?;
-                Ok(Self::Some(patterns(includes)?, patterns(excludes)?))
+                Ok(Self::Some(either("includes", "include")?, either("excludes", "exclude")?))
             }
             value => Ok(Self::Some(patterns(Some(value))?, Vec::new())),
         }
     }
 
-    /// The part of a source to show.
-    pub(crate) fn apply(&self, source: Box<RawValue>) -> Option<Box<RawValue>> {
+    /// The part of a source to show, with every digit that it has there.
+    ///
+    /// # Panics
+    /// Never: parts of JSON put together as an object are JSON.
+    #[must_use]
+    pub fn apply(&self, source: Box<RawValue>) -> Option<Box<RawValue>> {
         match self {
             Self::All => Some(source),
             Self::Nothing => None,
@@ -53,8 +56,8 @@ impl Shown {
     }
 }
 
-fn patterns(value: Option<&Value>) -> Result<Vec<String>, SearchError> {
-    let wrong = |value: &Value| SearchError::parsing(format!("[_source] takes names and patterns, not {value}"));
+fn patterns(value: Option<&Value>) -> Result<Vec<String>, String> {
+    let wrong = |value: &Value| format!("[_source] takes names and patterns, not {value}");
     let one = |value: &Value| value.as_str().map(str::to_owned).ok_or_else(|| wrong(value));
     match value {
         None => Ok(Vec::new()),
@@ -157,10 +160,8 @@ mod tests {
 
     #[test]
     fn refuses_what_it_does_not_know() {
-        assert!(Shown::parse(&json!({"fields": []})).unwrap_err().reason.contains("[fields]"));
+        assert!(Shown::parse(&json!({"fields": []})).unwrap_err().contains("[fields]"));
         assert!(Shown::parse(&json!([1])).is_err());
-        assert!(
-            Shown::parse(&json!({"include": "a", "includes": "b"})).unwrap_err().reason.contains("both [includes]")
-        );
+        assert!(Shown::parse(&json!({"include": "a", "includes": "b"})).unwrap_err().contains("both [includes]"));
     }
 }
