@@ -20,6 +20,7 @@ impl Ingest for LogIngest {
 
 fn failure(refused: Refused) -> Failure {
     match refused {
+        Refused::BadKey(message) => Failure { status: 400, code: "bad_request", message },
         Refused::Malformed(message) => Failure { status: 400, code: "malformed_json", message },
         Refused::Busy(message) => Failure { status: 429, code: "too_busy", message: format!("{message}; come again") },
         Refused::Unavailable(message) => Failure { status: 503, code: "log_exception", message },

@@ -71,7 +71,7 @@ impl Progress {
 
 /// One moment in one line.
 fn line(status: &Status) -> String {
-    let Status { job, records, records_per_s, epochs, rejected, operators, .. } = status;
+    let Status { job, records, records_per_s, epochs, rejected, operators, sinks, .. } = status;
     let mut line = format!(
         "{job}: {} records, {} a second, epoch {}, {} rejected",
         grouped(*records),
@@ -81,7 +81,9 @@ fn line(status: &Status) -> String {
     );
     let late = operators.iter().map(|operator| operator.late).sum();
     let failed = operators.iter().map(|operator| operator.failed).sum();
-    for (number, what) in [(late, "late"), (failed, "left out since an expression failed")] {
+    let refused = sinks.iter().map(|sink| sink.rejected).sum();
+    let more = [(late, "late"), (failed, "left out since an expression failed"), (refused, "refused by their target")];
+    for (number, what) in more {
         if number > 0 {
             let _ = write!(line, ", {} {what}", grouped(number));
         }

@@ -38,14 +38,11 @@ fn all_indexes(folder: &Path) -> BTreeMap<String, Arc<dyn Search>> {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn path_only(data: &DataFolder, name: &str, path: Option<&PathPlan>) -> Result<AppState> {
-    let mut paths: BTreeMap<String, Arc<dyn SimilarPath>> = BTreeMap::new();
-    if let Some(path) = path {
-        let file = data.key_values();
-        let store: Arc<dyn KeyValueScan> = Arc::new(KvReader::open(&file).context("the job has no results here")?);
-        paths.insert(name.to_owned(), Arc::new(PathReader::new(store, name, &path.config())));
-    }
-    Ok(state(BTreeMap::new(), paths))
+pub fn path_only(data: &DataFolder, name: &str, path: &PathPlan) -> Result<AppState> {
+    let file = data.key_values();
+    let store: Arc<dyn KeyValueScan> = Arc::new(KvReader::open(&file).context("the job has no results here")?);
+    let path: Arc<dyn SimilarPath> = Arc::new(PathReader::new(store, name, &path.config()));
+    Ok(state(BTreeMap::new(), BTreeMap::from([(name.to_owned(), path)])))
 }
 
 /// The routes over the lists of one path.

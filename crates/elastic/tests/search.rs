@@ -101,7 +101,7 @@ fn rows(dice: &mut Dice, ids: &[i64]) -> RecordBatch {
 
 fn date(dice: &mut Dice) -> String {
     let day = chrono::DateTime::from_timestamp_millis(dice.within(14_900, 15_000) * DAY_MS).unwrap();
-    day.format("%Y-%m-%d").to_string()
+    day.format(dice.pick(&["%Y-%m-%d", "%Y-%m-%d", "%Y-%m", "%Y"])).to_string()
 }
 
 fn query(dice: &mut Dice, depth: u32) -> Value {
@@ -235,6 +235,31 @@ fn same(world: &World, body: &Value, seed: u64) {
         let found: Value = serde_json::from_str(found.get()).unwrap();
         let (found, expected) = (comparable(&found), comparable(&expected));
         assert!(alike(&found, &expected), "seed {seed} at {address}: {body}\n{found:#}\nis not\n{expected:#}");
+    }
+}
+
+/// OpenSearch alone leaves out some of them where it skips documents by their points.
+#[test]
+#[ignore = "starts Elasticsearch and OpenSearch"]
+fn the_first_by_a_decimal_are_the_first() {
+    let ids: Vec<support::Row<'_>> = (0..600).map(|id| (id, Some("x"), i128::from(id) * 100 + 25)).collect();
+    let rows = support::rows(&ids);
+    for product in PRODUCTS {
+        let (address, index) = (server(product), name("decimals"));
+        let cluster = cluster(&address);
+        let target = TargetConfig::new(index.parse().unwrap(), rows.schema(), vec![0]);
+        let reader = ElasticReader::new(&cluster, target.clone());
+        let mut sink = ElasticSink::new(&cluster, target).unwrap();
+        let _cleanup = Cleanup(address.clone(), index.clone());
+        sink.write(version(1, 1), &[Changes::inserts(rows.clone())]).unwrap();
+        sink.flush().unwrap();
+        support::ask(reqwest::Method::POST, &format!("{address}/{index}/_refresh"), None);
+        let found = reader.search(&json!({"sort": [{"price": "desc"}], "size": 3, "_source": "price"})).unwrap();
+        let found: Value = serde_json::from_str(found.get()).unwrap();
+        let hits = found["hits"]["hits"].as_array().unwrap();
+        let first: Vec<_> = hits.iter().map(|hit| hit["_source"]["price"].to_string()).collect();
+        assert_eq!(first, ["599.25", "598.25", "597.25"], "{product}");
+        assert!(found["hits"]["max_score"].is_null() && hits.iter().all(|hit| hit["_score"].is_null()), "{found}");
     }
 }
 

@@ -4,6 +4,7 @@
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use proxima_event::decode::{DecodeConfig, Format, SourceDecoded, source_decoder};
 use proxima_event::{Chunk, PartitionId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use support::{column, decode, table};
 
@@ -350,6 +351,29 @@ fn a_key_that_is_no_more_is_gone_whatever_else_cannot_be_read() {
     // Without a key a row goes by all that it was.
     let given = decode(Format::Debezium, &[table("t", fields(), 0)], &[&lines[0]], 9);
     assert_eq!((given.tables[0].len(), given.rejected.len()), (0, 1));
+}
+
+#[test]
+fn what_one_table_cannot_read_is_no_row_of_another_in_either_order() {
+    let number = table("s.o", vec![Field::new("id", DataType::Int64, false), column("n", DataType::Int32)], 1);
+    let text = table("s.o", vec![Field::new("id", DataType::Int64, false), column("s", DataType::Utf8View)], 1);
+    let record = |rest: &str| format!(r#"{{"database":"s","table":"o",{rest}}}"#);
+    let lines = [
+        record(r#""type":"insert","data":{"id":1,"n":1,"s":"x"}"#),
+        record(r#""type":"insert","data":{"id":2,"n":1,"s":"x"}"#),
+        record(r#""type":"insert","data":{"id":3,"n":99999999999,"s":"x"}"#),
+        record(r#""type":"update","data":{"id":4,"n":99999999999,"s":"x"},"old":{"id":1,"n":1}"#),
+        record(r#""type":"delete","data":{"id":2,"n":99999999999,"s":"x"}"#),
+        record(r#""type":"insert","data":{"id":5,"n":5,"s":"y"}"#),
+    ];
+    let lines = lines.each_ref().map(String::as_str);
+    let held = |value: &str| BTreeMap::from([("5".to_owned(), format!("5 | {value}"))]);
+    for chunk_lines in [1, 6] {
+        let given = decode(Format::Maxwell, &[number.clone(), text.clone()], &lines, chunk_lines);
+        assert_eq!((given.held, given.rejected.len()), (vec![held("5"), held("y")], 2));
+        let given = decode(Format::Maxwell, &[text.clone(), number.clone()], &lines, chunk_lines);
+        assert_eq!((given.held, given.rejected.len()), (vec![held("y"), held("5")], 2));
+    }
 }
 
 #[test]

@@ -15,10 +15,10 @@ const WRITE_BYTES: usize = 256 * 1024;
 pub type Files = Shipped<Folder>;
 
 impl Files {
-    /// Makes the folder and its files.
+    /// Makes the folder and its files, in the place of those of an earlier shop.
     ///
     /// # Errors
-    /// When one of them cannot be made.
+    /// When one of them cannot be made, or an earlier one not be removed.
     pub fn create(folder: &Path, partitions: usize, seed: u64) -> io::Result<Self> {
         Ok(Self::new(Folder::create(folder, partitions)?, seed))
     }
@@ -35,6 +35,7 @@ impl Folder {
     fn create(folder: &Path, partitions: usize) -> io::Result<Self> {
         let open = |kind: &str| -> io::Result<Vec<BufWriter<File>>> {
             std::fs::create_dir_all(folder.join(kind))?;
+            remove_numbered(&folder.join(kind))?;
             (0..partitions)
                 .map(|number| {
                     let file = File::create(folder.join(kind).join(format!("{number}.jsonl")))?;
@@ -46,6 +47,18 @@ impl Folder {
         std::fs::write(folder.join("ddl.sql"), ddl())?;
         Ok(Self { logs, changes })
     }
+}
+
+/// Removes `0.jsonl`, `1.jsonl` and so on: whoever reads the folder would take them for this shop's.
+fn remove_numbered(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let number = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".jsonl"));
+        if number.is_some_and(|number| number.parse::<u32>().is_ok()) {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 impl Lines for Folder {

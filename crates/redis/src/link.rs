@@ -13,6 +13,8 @@ use redis::{
 
 /// How often a cluster's client follows a moved slot before it gives up; then the link is opened anew.
 const REDIRECTS: u32 = 3;
+/// How long it waits in between at the most, in milliseconds: who asks waits for it, and has a patience of its own.
+const REDIRECT_WAIT_MS: u64 = 20;
 
 /// An open connection.
 pub(crate) enum Link {
@@ -171,6 +173,8 @@ fn cluster(config: &RedisConfig) -> RedisResult<ClusterConnection> {
         config.addresses.iter().map(|address| connection_info(config, address)).collect::<RedisResult<_>>()?;
     let mut builder = ClusterClient::builder(nodes)
         .retries(REDIRECTS)
+        .min_retry_wait(1)
+        .max_retry_wait(REDIRECT_WAIT_MS)
         .connection_timeout(config.timeout)
         .response_timeout(config.timeout)
         .tcp_settings(tcp_settings());

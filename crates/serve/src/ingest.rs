@@ -2,6 +2,7 @@
 //! be tested without one.
 
 use crate::answers::Failure;
+use axum::http::{HeaderMap, header};
 use std::sync::Arc;
 
 /// What became of a request's records.
@@ -43,6 +44,12 @@ impl IngestRoute {
     pub(crate) fn allows(&self, origin: &str) -> bool {
         self.origins.iter().any(|known| known == "*" || known == origin)
     }
+}
+
+/// The token of an `authorization` header; how its scheme is written makes no difference (RFC 7235).
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
 }
 
 /// Whether what a client brought is the token, if one is wanted. The time that it takes does not tell how much of it was

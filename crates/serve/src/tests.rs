@@ -135,6 +135,7 @@ async fn records_are_taken_with_their_key_and_token() {
         ("/v1/ingest/kept", vec![("authorization", "Bearer s3cre")], 401),
         ("/v1/ingest/kept?token=s3cret2", vec![], 401),
         ("/v1/ingest/kept", vec![("authorization", "Bearer s3cret")], 200),
+        ("/v1/ingest/kept", vec![("authorization", "bearer s3cret")], 200),
         ("/v1/ingest/kept?token=s3cret", vec![], 200),
         ("/v1/ingest/lost", vec![], 404),
     ] {

@@ -156,7 +156,9 @@ impl Reader<'_> {
             table.dimension
         );
         let column = |field: &Arc<arrow::datatypes::Field>| {
-            hash_str(&format!("column {} {}", field.name(), plain(field.data_type())))
+            // What may not be NULL was rejected where it was.
+            let needed = if field.is_nullable() { "" } else { " NOT NULL" };
+            hash_str(&format!("column {} {}{needed}", field.name(), plain(field.data_type())))
         };
         passing(&rows, schema.fields().iter().map(column).collect(), BTreeSet::new())
     }

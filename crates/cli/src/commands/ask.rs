@@ -11,6 +11,7 @@ use crate::stores;
 use anyhow::{Context, anyhow};
 use proxima_serve::{Answer, AppState};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
@@ -37,7 +38,15 @@ pub(super) fn similar(args: &SimilarArgs) -> Result<(), Failure> {
             results(folder)?;
             Err(Failure::Run(anyhow!("path \"{}\" is evaluated by a running job alone; run it first", args.path)))
         }
-        None => Ok(stores::path_only(&results(folder)?, &args.path, known)?),
+        None => match known {
+            Some(path) => Ok(stores::path_only(&results(folder)?, &args.path, path)?),
+            None => {
+                let lists = plan.paths.keys().chain(plan.outputs.keys()).map(String::as_str);
+                let known: BTreeSet<&str> = lists.chain(plan.walks.iter().map(|(name, _)| name)).collect();
+                let known = known.into_iter().collect::<Vec<_>>().join(", ");
+                Err(Failure::Run(anyhow!("no path is named \"{}\"; there are: {known}", args.path)))
+            }
+        },
     };
     show(answer(&plan, &args.place, &ask, open)?)
 }

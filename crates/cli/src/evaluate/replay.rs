@@ -86,6 +86,8 @@ pub fn replay(
         (relation.subject, relation.object)
     };
     let mut bench = Bench::new(replay);
+    // What a lifetime or `keep` has hidden in the end could be shown once.
+    let (mut items, kind) = (HashSet::new(), ends(replay.relation).1);
     let order = in_time(relations, asked);
     let held = match replay.protocol {
         Protocol::HoldOut { n } => newest(&order, (&relations[asked], asked), &texts[asked], n),
@@ -101,6 +103,11 @@ pub fn replay(
             (from, to) => (to, from) == ends(replay.relation) && is_held(object, subject),
         } {
             continue;
+        }
+        match ends(of.relation) {
+            (_, to) if to == kind => _ = items.insert(object),
+            (from, _) if from == kind => _ = items.insert(subject),
+            _ => {}
         }
         if place.relation == asked {
             let (subject, object) = arcs((subject, object));
@@ -119,8 +126,8 @@ pub fn replay(
         models.learn_before(first_us);
         bench.ask(&subject, &objects.into_iter().collect::<Vec<_>>());
     }
-    let items = graph.population(ends(replay.relation).1);
-    bench.into_figures(usize::try_from(items).unwrap_or(usize::MAX))
+    let there = usize::try_from(graph.population(kind)).unwrap_or(usize::MAX);
+    bench.into_figures(items.len().max(there))
 }
 
 /// By batch; none where the relation has no times, since its rows are not replayed.

@@ -3,7 +3,7 @@
 //! A page's beacon can set no header: its body is `text/plain`, and its token stands in the address.
 
 use crate::error::ApiError;
-use crate::ingest::{IngestRoute, Ingested};
+use crate::ingest::{IngestRoute, Ingested, bearer};
 use crate::state::AppState;
 use axum::Json;
 use axum::body::Bytes;
@@ -62,8 +62,7 @@ async fn take(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Ingested, ApiError> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let bearer = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-    if !route.admits(bearer.or(token)) {
+    if !route.admits(bearer(headers).or(token)) {
         let message = "this source wants its token: as `authorization: Bearer …`, or for beacons as `?token=…`";
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
     }

@@ -4,11 +4,11 @@ use super::json;
 use crate::answers::Failure;
 use crate::error::ApiError;
 use crate::forget::{ForgetRoute, Told};
-use crate::ingest::admits;
+use crate::ingest::{admits, bearer};
 use crate::state::AppState;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -28,8 +28,7 @@ pub(super) async fn forget(
         let message = "this job takes no requests to forget; write [forget] requests = true";
         ApiError::not_found("route_not_found", message)
     })?;
-    let brought = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if !admits(token.as_deref(), brought.and_then(|value| value.strip_prefix("Bearer "))) {
+    if !admits(token.as_deref(), bearer(&headers)) {
         let message = "forgetting wants its token: as `authorization: Bearer …`";
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
     }

@@ -7,7 +7,7 @@ use super::identity::{Identity, Key};
 use super::io_error;
 use super::track::{Halt, Track};
 use proxima_event::{Intake, Position, SourceError};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,9 @@ struct Known<'a> {
     position: &'a Position,
     identity: Identity,
 }
+
+/// Positions by the inodes of their files: there may be many thousands.
+type ByInode<'a> = HashMap<u64, Vec<Known<'a>>>;
 
 /// A file and where reading of it goes on.
 pub(super) struct Assigned {
@@ -33,7 +36,11 @@ pub(super) fn assign(
     files: &[Found],
     cuts: &[Vec<Position>],
 ) -> Result<Vec<Assigned>, SourceError> {
-    let mut known: Vec<Known<'_>> = config.resume.iter().map(Known::new).collect::<Result<_, _>>()?;
+    let mut known = ByInode::new();
+    for position in &config.resume {
+        let position = Known::new(position)?;
+        known.entry(position.identity.key.inode).or_default().push(position);
+    }
     let newer = newer(&known, files, cuts)?;
     let mut all = Vec::with_capacity(files.len());
     for found in files {
@@ -41,6 +48,8 @@ pub(super) fn assign(
         all.push(Assigned { found: found.clone(), offset, original: None });
     }
     let mut rotated = rotated_away(config, files, &mut known)?;
+    let mut known: Vec<Known<'_>> = known.into_values().flatten().collect();
+    known.sort_by(|one, other| one.position.partition.cmp(&other.position.partition));
     for file in all.iter_mut().filter(|file| file.offset == 0) {
         file.take_over(&mut known);
         if file.original.is_none() {
@@ -51,26 +60,30 @@ pub(super) fn assign(
         }
     }
     for lost in known {
-        tracing::warn!(partition = %lost.position.partition, "the file that a position belongs to is gone");
+        tracing::warn!(
+            partition = %lost.position.partition,
+            "the file that a position belongs to is gone; should it come back it is read from its beginning"
+        );
     }
     rotated.extend(all);
     Ok(rotated)
 }
 
 /// Where the cuts leave files that the run before began behind its last checkpoint, and that are not there now.
-fn newer<'a>(known: &[Known<'_>], files: &[Found], cuts: &'a [Vec<Position>]) -> Result<Vec<Known<'a>>, SourceError> {
+fn newer<'a>(known: &ByInode<'_>, files: &[Found], cuts: &'a [Vec<Position>]) -> Result<Vec<Known<'a>>, SourceError> {
     let mut newer = BTreeMap::new();
     for position in cuts.iter().flatten() {
         let position = Known::new(position)?;
         newer.insert(position.identity.key, position);
     }
+    let files: HashMap<Key, &Found> = files.iter().map(|found| (found.key, found)).collect();
     // The number of a file that is gone is given again.
     let is_it = |found: &Found, newer: &Known<'_>| {
-        found.key == newer.identity.key
-            && File::open(&found.path).and_then(|file| newer.identity.begins(&file)).unwrap_or(false)
+        File::open(&found.path).and_then(|file| newer.identity.begins(&file)).unwrap_or(false)
     };
-    let is_new = |key: &Key| known.iter().all(|known| known.identity.key != *key);
-    newer.retain(|key, newer| is_new(key) && !files.iter().any(|found| is_it(found, newer)));
+    let is_known =
+        |key: &Key| known.get(&key.inode).is_some_and(|known| known.iter().any(|known| known.identity.key == *key));
+    newer.retain(|key, newer| !is_known(key) && !files.get(key).is_some_and(|found| is_it(found, newer)));
     Ok(newer.into_values().collect())
 }
 
@@ -137,8 +150,9 @@ impl<'a> Known<'a> {
 
 /// Takes the positions of a file out of those that are known. A file that was renamed while it was read has one under
 /// either name: the furthest counts.
-fn take_position(known: &mut Vec<Known<'_>>, found: &Found) -> Result<u64, SourceError> {
-    if !known.iter().any(|known| known.identity.key.inode == found.key.inode) {
+fn take_position(known: &mut ByInode<'_>, found: &Found) -> Result<u64, SourceError> {
+    let inode = found.key.inode;
+    if !known.contains_key(&inode) {
         return Ok(0);
     }
     let fail = |tried| move |error| io_error(tried, &found.path, error);
@@ -148,28 +162,27 @@ fn take_position(known: &mut Vec<Known<'_>>, found: &Found) -> Result<u64, Sourc
         file => file.map_err(fail("open"))?,
     };
     let mut furthest = None;
-    let mut others = Vec::with_capacity(known.len());
-    for known in known.drain(..) {
+    let mut others = Vec::new();
+    for known in known.remove(&inode).into_iter().flatten() {
         if known.is_of(found, &file).map_err(fail("read"))? {
             furthest = furthest.max(Some(known.position.offset));
         } else {
             others.push(known);
         }
     }
-    *known = others;
+    if !others.is_empty() {
+        known.insert(inode, others);
+    }
     Ok(furthest.unwrap_or(0))
 }
 
 /// Looks for the files of the other positions beside where they were. A name that is still read but belongs to another
 /// file now was rotated: the end of its earlier file may be unread.
-fn rotated_away(
-    config: &FileConfig,
-    files: &[Found],
-    known: &mut Vec<Known<'_>>,
-) -> Result<Vec<Assigned>, SourceError> {
-    let is_read = |path: &Path| config.paths.iter().chain(files.iter().map(|file| &file.path)).any(|read| read == path);
+fn rotated_away(config: &FileConfig, files: &[Found], known: &mut ByInode<'_>) -> Result<Vec<Assigned>, SourceError> {
+    let read: HashSet<&Path> =
+        config.paths.iter().chain(files.iter().map(|file| &file.path)).map(PathBuf::as_path).collect();
     let folders: BTreeSet<PathBuf> =
-        known.iter().map(Known::path).filter(|path| is_read(path)).map(folder_of).collect();
+        known.values().flatten().map(Known::path).filter(|path| read.contains(path)).map(folder_of).collect();
     let mut all = Vec::new();
     for folder in folders {
         for found in in_folder(&folder).unwrap_or_default() {
@@ -190,12 +203,18 @@ pub(super) fn replay<T>(
     track_of: impl Fn(&mut T) -> &mut Track,
     intake: &dyn Intake,
 ) -> Result<(), Halt> {
+    let mut by_inode: HashMap<u64, Vec<usize>> = HashMap::new();
+    for (at, file) in files.iter_mut().enumerate() {
+        let track = track_of(file);
+        let own = [Some(track.identity.key), track.original];
+        own.into_iter().flatten().for_each(|key| by_inode.entry(key.inode).or_default().push(at));
+    }
     let mut ends = Vec::with_capacity(cut.len());
     for position in cut {
         let known = Known::new(position)?;
         let mut place = None;
-        for (at, file) in files.iter_mut().enumerate() {
-            if known.is_of_track(track_of(file))? {
+        for &at in by_inode.get(&known.identity.key.inode).into_iter().flatten() {
+            if known.is_of_track(track_of(&mut files[at]))? {
                 place = Some(at);
                 break;
             }

@@ -41,6 +41,8 @@ pub struct Accepted {
 pub enum Refused {
     /// It is not what it should be; coming again would not help.
     Malformed(String),
+    /// Its key cannot be one.
+    BadKey(String),
     /// There is too much to do: come again in a second.
     Busy(String),
     /// The log cannot be written.
@@ -122,7 +124,7 @@ impl HttpLog {
     pub fn accept(&self, body: &[u8], key: &str, answer: Answer) {
         if key.len() > KEY_BYTES_MAX || key.chars().any(char::is_control) {
             let text = format!("an idempotency key has at most {KEY_BYTES_MAX} bytes and no control characters");
-            return answer(Err(Refused::Malformed(text)));
+            return answer(Err(Refused::BadKey(text)));
         }
         match split(body) {
             Ok(records) => self.shared.append(records, key, answer),

@@ -280,8 +280,8 @@ fn a_key_is_known_again_through_restart_and_release() {
     assert_eq!(posted(&log, "[1,2]", "order-1"), Ok(Accepted { records: 2, duplicate: true }));
     assert_eq!(posted(&log, "7", "key 7"), Ok(Accepted { records: 1, duplicate: false }));
     assert_eq!(all(&log, 2), [(6, "4".to_owned()), (7, "7".to_owned())]);
-    assert!(matches!(posted(&log, "1", "a\nb"), Err(Refused::Malformed(_))));
-    assert!(matches!(posted(&log, "1", &"k".repeat(257)), Err(Refused::Malformed(_))));
+    assert!(matches!(posted(&log, "1", "a\nb"), Err(Refused::BadKey(_))));
+    assert!(matches!(posted(&log, "1", &"k".repeat(257)), Err(Refused::BadKey(_))));
 }
 
 #[test]

@@ -52,6 +52,15 @@ fn whatever_changes_the_answer_changes_the_meaning() {
 }
 
 #[test]
+fn a_column_that_may_not_be_null_any_more_has_another_meaning() {
+    let of = |days: &str| {
+        let days = format!("CREATE TABLE days (day DATE{days}) WITH (source = 'orders', format = 'csv');");
+        meaning(&format!("{TARGETS}{days}INSERT INTO daily SELECT day, count(*) FROM days GROUP BY day;"), "daily")
+    };
+    assert_ne!(of(""), of(" NOT NULL"));
+}
+
+#[test]
 fn how_an_expression_is_nested_is_part_of_its_meaning() {
     let of = |sum: &str| {
         let sum = format!("CAST(sum({sum}) AS DECIMAL(20, 3))");

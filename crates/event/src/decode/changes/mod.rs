@@ -93,7 +93,7 @@ impl ChangeDecoder {
         }
     }
 
-    /// Takes in one record; says whether it was a table's.
+    /// Takes in one record; says whether it was a table's. One that a table cannot read is none of the others' either.
     fn record(&mut self, page: &Page<'_>, input: Input<'_>, start: usize) -> Result<bool, String> {
         let Self { format, debezium, names, tables, changes, last, ahead } = self;
         changes.clear();
@@ -119,9 +119,17 @@ impl ChangeDecoder {
         };
         let record = Record { input, order: page.order(start) };
         let mut wanted = false;
-        for at in names.of(database, table) {
-            tables[at].obey(forms.as_ref());
-            tables[at].take(record, changes)?;
+        for (nth, at) in names.of(database, table).enumerate() {
+            tables[at].begin(forms.as_ref());
+            if let Err(reason) = tables[at].take(record, changes) {
+                for (other, at) in names.of(database, table).enumerate() {
+                    if other > nth {
+                        tables[at].begin(forms.as_ref());
+                    }
+                    tables[at].take_back(record, changes);
+                }
+                return Err(reason);
+            }
             (wanted, *last) = (true, at);
         }
         Ok(wanted)

@@ -23,6 +23,8 @@ pub(super) struct Rows {
     /// The key's columns, by number.
     key: Vec<usize>,
     weights: Vec<i64>,
+    /// How many rows there were before the last record.
+    begun: usize,
     /// Where the last row lies if it was read before it was known to be one.
     ahead: Option<Range<usize>>,
     /// Where each row stood, if there is a key.
@@ -48,6 +50,13 @@ pub(super) struct Record<'a> {
 /// Rows of one record that keep their order; the order of more is that of the batch.
 const SEQUENCES_EACH: u64 = 1 << 16;
 
+impl Record<'_> {
+    /// Where the row that its change number `nth` takes away stands among all rows; the one that it brings is the next.
+    fn sequence(self, nth: u64) -> u64 {
+        self.order.wrapping_mul(SEQUENCES_EACH) + (2 * nth).min(SEQUENCES_EACH - 2)
+    }
+}
+
 impl Rows {
     pub(super) fn new(format: Format, config: &DecodeConfig) -> Self {
         let changes = config.changes.clone().unwrap_or_default();
@@ -68,6 +77,7 @@ impl Rows {
             rows_max: config.batch_rows.max(1),
             key: changes.key,
             weights: Vec::new(),
+            begun: 0,
             ahead: None,
             sequences: Vec::new(),
             with_sequence: with_sequence(&config.schema),
@@ -76,9 +86,15 @@ impl Rows {
         }
     }
 
+    /// Begins a record, which may have a schema.
+    pub(super) fn begin(&mut self, forms: Option<&Forms>) {
+        self.obey(forms);
+        self.begun = self.weights.len();
+    }
+
     /// Reads columns as the record's schema says; those that it does not speak of, and all of a record without one, as
     /// the table is told.
-    pub(super) fn obey(&mut self, forms: Option<&Forms>) {
+    fn obey(&mut self, forms: Option<&Forms>) {
         let is_known = match (&self.forms, forms) {
             (Some(known), Some(forms)) => Arc::ptr_eq(known, forms),
             (None, None) => true,
@@ -116,23 +132,22 @@ impl Rows {
         }
     }
 
-    /// Appends the rows of a record, all or none. But of a table with a key those whose keys are no more are gone also
-    /// where something else of the record cannot be read: nothing would ever say so again.
+    /// Appends the rows of a record that was begun. Where one cannot be read, the record is to be taken back.
     pub(super) fn take(&mut self, record: Record<'_>, changes: &[Change]) -> Result<(), String> {
-        let before = self.weights.len();
-        let each = |nth: u64| record.order.wrapping_mul(SEQUENCES_EACH) + (2 * nth).min(SEQUENCES_EACH - 2);
-        let taken = (0..).zip(changes).try_for_each(|(nth, change)| self.change(record, change, each(nth)));
-        if taken.is_err() {
-            self.cut(before);
-            let keyed = if self.key.is_empty() { &[] } else { changes };
-            for (nth, change) in (0..).zip(keyed) {
-                let before = self.weights.len();
-                if self.remove(record, change, each(nth)).is_err() {
-                    self.cut(before);
-                }
+        (0..).zip(changes).try_for_each(|(nth, change)| self.change(record, change, record.sequence(nth)))
+    }
+
+    /// Takes back the rows of a record that was begun. But of a table with a key those whose keys are no more are gone all
+    /// the same: nothing would ever say so again.
+    pub(super) fn take_back(&mut self, record: Record<'_>, changes: &[Change]) {
+        self.cut(self.begun);
+        let keyed = if self.key.is_empty() { &[] } else { changes };
+        for (nth, change) in (0..).zip(keyed) {
+            let before = self.weights.len();
+            if self.remove(record, change, record.sequence(nth)).is_err() {
+                self.cut(before);
             }
         }
-        taken
     }
 
     /// Keeps only the first so many rows.

@@ -222,10 +222,9 @@ fn boolean(mapping: &Mapping, body: &Value) -> Built {
     let wanted = params.take("minimum_should_match");
     params.finish()?;
     let optional = should.is_empty() || !must.is_empty() || !filter.is_empty();
-    let wanted = match wanted {
-        Some(value) => minimum(value, should.len())?,
-        None => usize::from(!optional),
-    };
+    // Where there is nothing else to be met, one of them is to be in any case.
+    let least = usize::from(!optional);
+    let wanted = wanted.map_or(Ok(least), |value| minimum(value, should.len()))?.max(least);
     if wanted > should.len() {
         return Ok(Box::new(EmptyQuery));
     }
@@ -263,7 +262,11 @@ fn minimum(value: &Value, clauses: usize) -> Result<usize, SearchError> {
     let wanted = match value {
         Value::Number(number) => number.as_i64().ok_or_else(wrong)?,
         Value::String(text) => match text.strip_suffix('%') {
-            Some(share) => clauses * share.parse::<i64>().map_err(|_| wrong())?.clamp(-100, 100) / 100,
+            Some(share) => {
+                let share = share.parse::<i64>().map_err(|_| wrong())?.clamp(-100, 100);
+                // A share that may be missing is rounded down before it is taken off.
+                clauses * share / 100 + if share < 0 { clauses } else { 0 }
+            }
             None => text.parse().map_err(|_| wrong())?,
         },
         _ => return Err(wrong()),

@@ -121,10 +121,19 @@ fn boolean(dice: &mut Dice, depth: u32) -> (Value, Test) {
         parts.push(tests);
     }
     let should = parts[3].len();
-    let mut wanted = usize::from(should > 0 && parts[0].is_empty() && parts[1].is_empty());
+    let least = usize::from(should > 0 && parts[0].is_empty() && parts[1].is_empty());
+    let mut wanted = least;
     if should > 0 && dice.one_in(3) {
-        wanted = dice.below(should as u64 + 2) as usize;
-        body.insert("minimum_should_match".to_owned(), json!(wanted));
+        let (count, share) = (dice.within(-2, 3), dice.within(-4, 4) * 25);
+        let missing = if share < 0 { should * share.unsigned_abs() as usize / 100 } else { 0 };
+        let (value, asked) = match dice.below(2) {
+            0 if count < 0 => (json!(count), should.saturating_sub(count.unsigned_abs() as usize)),
+            0 => (json!(count), count as usize),
+            _ if share < 0 => (json!(format!("{share}%")), should - missing),
+            _ => (json!(format!("{share}%")), should * share as usize / 100),
+        };
+        wanted = asked.max(least);
+        body.insert("minimum_should_match".to_owned(), value);
     }
     let test = move |doc: &Doc| {
         parts[0].iter().chain(&parts[1]).all(|test| test(doc))
