@@ -99,6 +99,12 @@ impl Monitor {
         *self.state.lock() = (state, None);
     }
 
+    /// Whether judges hold what no checkpoint has.
+    #[must_use]
+    pub fn has_unsaved_lists(&self) -> bool {
+        self.judges.iter().any(|judged| judged.judge.is_unsaved())
+    }
+
     /// The run cannot go on.
     pub fn fail(&self, reason: impl Into<String>) {
         *self.state.lock() = (RunState::Failed, Some(reason.into()));

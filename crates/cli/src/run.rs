@@ -226,6 +226,9 @@ fn follow(handle: RunHandle, monitor: &Monitor, stop: &Stop, settled: impl FnOnc
         match stopping {
             None if stop.asked() => {
                 monitor.set(RunState::Stopping);
+                if monitor.has_unsaved_lists() {
+                    control.want_checkpoint();
+                }
                 control.close();
                 stopping = Some(Instant::now());
             }

@@ -195,3 +195,21 @@ fn what_was_shown_is_judged_by_what_came_next() {
     }
     assert!(naive.is_empty(), "each variant was judged");
 }
+
+#[test]
+fn what_was_shown_before_a_stop_is_judged_behind_it() {
+    let mut run = Run::start();
+    let mut file = File::options().append(true).open(run.folder.path().join("job/views.jsonl")).unwrap();
+    run.happens(&mut file, ("ann", "tea"), 1);
+    run.wait("a checkpoint of it", |status| status["checkpoints"]["committed"].as_u64() > Some(0));
+    run.ask("/v1/recommend/home/ann").unwrap();
+    run.epoch_ends();
+    let pid = i32::try_from(run.child.id()).unwrap();
+    // SAFETY: sends a signal to a child of ours that has not been waited for.
+    assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
+    assert!(run.child.wait().unwrap().success());
+    run.child = spawn(&run.folder, "2");
+    let status = run.happens(&mut file, ("ann", "tea"), 2);
+    let variants = status["judges"][0]["variants"].as_array().unwrap();
+    assert_eq!(variants.iter().filter_map(|variant| variant["asked"].as_u64()).sum::<u64>(), 1, "{status}");
+}

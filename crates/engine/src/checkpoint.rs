@@ -268,8 +268,7 @@ impl Checkpointer {
         StateWriter::new(&self.memory)
     }
 
-    /// An epoch was cut; `moved` are the partitions that it moved. Decides whether it becomes a checkpoint. The last one does in
-    /// any case: operators may hold what no record has brought.
+    /// An epoch was cut; `moved` are the partitions that it moved. Decides whether it becomes a checkpoint.
     pub(crate) fn cut(&self, epoch: u64, moved: Vec<Position>, last: bool, all: impl FnOnce() -> Vec<Position>) {
         let mut begun = self.begun.lock();
         if !moved.is_empty() {
@@ -279,7 +278,7 @@ impl Checkpointer {
         }
         let mut pending = self.pending.lock();
         let due = last || begun.is_over(self.config.every) && pending.is_empty();
-        if !(begun.moved || begun.wanted || last) || !due {
+        if !(begun.moved || begun.wanted) || !due {
             return;
         }
         *begun = Begun::now();

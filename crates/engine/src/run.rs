@@ -132,6 +132,13 @@ impl RunControl {
         self.counters.intake.is_stopped()
     }
 
+    /// Asks for a checkpoint, though nothing comes: operators may hold what no record has brought.
+    pub fn want_checkpoint(&self) {
+        if let Some(checkpointer) = self.counters.intake.checkpointer() {
+            checkpointer.want();
+        }
+    }
+
     /// Ends the run as soon as what was taken in is written and in a checkpoint. That may take its time:
     /// [`stop`](Self::stop) cuts it short.
     pub fn close(&self) {

@@ -44,7 +44,8 @@ pub(super) fn similar(args: &SimilarArgs) -> Result<(), Failure> {
                 let lists = plan.paths.keys().chain(plan.outputs.keys()).map(String::as_str);
                 let known: BTreeSet<&str> = lists.chain(plan.walks.iter().map(|(name, _)| name)).collect();
                 let known = known.into_iter().collect::<Vec<_>>().join(", ");
-                Err(Failure::Run(anyhow!("no path is named \"{}\"; there are: {known}", args.path)))
+                let known = if known.is_empty() { "there is none".to_owned() } else { format!("there are: {known}") };
+                Err(Failure::NotFound(format!("no path is named \"{}\"; {known}", args.path)))
             }
         },
     };

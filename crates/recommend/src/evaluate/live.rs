@@ -149,6 +149,14 @@ impl LiveJudge {
         self.state().unsaved.get_or_insert_default();
     }
 
+    /// Whether something was shown, judged or forgotten since the last [`LiveJudge::save`].
+    #[must_use]
+    pub fn is_unsaved(&self) -> bool {
+        let state = self.state();
+        let is_early = state.early.as_ref().is_some_and(|early| !early.is_empty());
+        is_early || state.unsaved.as_ref().is_some_and(|it| it.any || it.all || !it.subjects.is_empty())
+    }
+
     /// What has changed since the last call; all where `whole` or where something was forgotten.
     pub fn save(&self, whole: bool) -> Saved {
         let state = &mut *self.state();

@@ -55,7 +55,8 @@ fn whatever_changes_the_answer_changes_the_meaning() {
 fn a_column_that_may_not_be_null_any_more_has_another_meaning() {
     let of = |days: &str| {
         let days = format!("CREATE TABLE days (day DATE{days}) WITH (source = 'orders', format = 'csv');");
-        meaning(&format!("{TARGETS}{days}INSERT INTO daily SELECT day, count(*) FROM days GROUP BY day;"), "daily")
+        let daily = "INSERT INTO daily SELECT day, count(*) FROM days GROUP BY day;";
+        meaning(&format!("{TARGETS}{days}{daily}{REVENUE}"), "daily")
     };
     assert_ne!(of(""), of(" NOT NULL"));
 }
