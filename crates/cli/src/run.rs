@@ -136,10 +136,13 @@ fn begin(request: &RunRequest, data: &mut DataFolder) -> Result<Beginning> {
     let Some(checkpoint) = &plan.checkpoint else {
         data.clear()?;
         data.keep_at(None);
-        let generation = data.next_generation();
-        data.begin(generation)?;
-        let layout = Layout::whole(plan);
-        let assembly = draft(plan, &layout, data, *workers)?.place(data, Before::Nothing)?;
+        let (generation, layout, data) = (data.next_generation(), Layout::whole(plan), &*data);
+        let assembly = std::thread::scope(|scope| {
+            // The disk takes its time.
+            let noted = scope.spawn(|| data.begin(generation));
+            let assembly = draft(plan, &layout, data, *workers)?.place(data, Before::Nothing)?;
+            noted.join().expect("it gives its errors").map(|()| assembly)
+        })?;
         return Ok(Beginning { generation, assembly, kept: None });
     };
     let kept_at = checkpoint.at.as_ref().map_or_else(|| "the data folder".to_owned(), ToString::to_string);

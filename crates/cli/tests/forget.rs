@@ -248,3 +248,48 @@ fn what_is_taken_back_of_who_was_forgotten_counts_nothing() {
     shop.kill_and_go_on();
     shop.leads("buyers", "tea", &[bob(), carl()]);
 }
+
+#[test]
+fn signed_weights_are_taken_back_whatever_their_sum() {
+    const MOVES: &str = "[job]
+name = \"shop\"
+[epoch]
+interval = \"10ms\"
+[sources.moves]
+kind = \"http\"
+[relations.net]
+from = \"SELECT user_id AS subject, item AS object, number AS weight FROM moves\"
+subject = \"user\"
+object = \"item\"
+signed = true
+[forget]
+requests = true
+[paths.net]
+hop = \"net\"
+";
+    const MOVES_VIEWS: &str = "CREATE TABLE moves (id BIGINT, user_id STRING, item STRING, number BIGINT,
+        PRIMARY KEY (id) NOT ENFORCED) WITH (source = 'moves', format = 'maxwell', table = 'shop.moves')";
+    let mut shop = Shop::start(MOVES, MOVES_VIEWS);
+    let steps = [
+        ("insert", 1, 2, Some(2)),
+        ("insert", 2, -3, Some(-1)),
+        ("delete", 2, -3, Some(2)),
+        ("update", 1, -2, Some(-2)),
+    ];
+    for (kind, id, number, expected) in steps {
+        let row = json!({ "id": id, "user_id": "ann", "item": "tea", "number": number });
+        let old = if kind == "update" { json!({ "number": 2 }) } else { Value::Null };
+        let record = json!({ "database": "shop", "table": "moves", "type": kind, "ts": 1, "data": row, "old": old });
+        let key = format!("{kind} {id}");
+        shop.wait("an answer", |address| {
+            let request = ureq::post(&format!("http://{address}/v1/ingest/moves")).header("idempotency-key", &key);
+            request.send(&record.to_string()).ok()
+        });
+        shop.wait(&format!("{expected:?} behind {key}"), |address| {
+            let mut answer = ureq::get(&format!("http://{address}/v1/similar/net/ann")).call().ok()?;
+            let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()?;
+            let score = answer["neighbours"].get(0).and_then(|one| one["score"].as_f64());
+            (score == expected.map(f64::from)).then_some(())
+        });
+    }
+}

@@ -26,6 +26,8 @@ pub struct RawRelation {
     pub lifetime: Option<Located<Duration>>,
     /// `keep`
     pub keep: Option<Located<u64>>,
+    /// `signed`
+    pub signed: Option<Located<bool>>,
 }
 
 impl RawRelation {
@@ -38,6 +40,7 @@ impl RawRelation {
             object: fields.text("object"),
             lifetime: fields.duration("lifetime"),
             keep: fields.number("keep", 1),
+            signed: fields.boolean("signed"),
         }
     }
 
@@ -64,13 +67,21 @@ impl RawRelation {
         if let Some(zero) = self.lifetime.as_ref().filter(|lifetime| lifetime.value.is_zero()) {
             problems.push(zero.error("nothing would live").advise("write a time such as \"30 days\""));
         }
+        if let Some(signed) = self.signed.as_ref().filter(|it| it.value)
+            && query.is_some_and(|query| !has_column(query, "weight"))
+        {
+            problems.push(
+                signed.error("each row weighs one").advise("leave it out, or add a column to the query: … AS weight"),
+            );
+        }
+        let is_signed = self.signed.as_ref().is_some_and(|signed| signed.value);
         let rules = RelationRules {
             lifetime_us: self.lifetime.as_ref().map(|it| i64::try_from(it.value.as_micros()).unwrap_or(i64::MAX)),
             keep: self.keep.as_ref().map(|keep| u32::try_from(keep.value).unwrap_or(u32::MAX)),
             only_newest: self.keep.is_some()
                 && !forgets
                 && query.is_some_and(|query| query.append_only && !has_column(query, "weight")),
-            forgets: forgets && query.is_some_and(|query| !query.append_only),
+            forgets: forgets && !is_signed && query.is_some_and(|query| !query.append_only),
             // Paths decide on rows.
             hot_work: None,
             hot_counts: None,

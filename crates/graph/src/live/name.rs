@@ -35,13 +35,15 @@ pub struct NameObjects {
     attributes: Vec<usize>,
     epoch: u64,
     forgotten: Forgotten,
+    /// Whether it was told that a weight is not what the relation's rules are made for.
+    warned: bool,
 }
 
 impl NameObjects {
     /// For rows with these columns; `attributes` are in the order of the catalogue.
     #[must_use]
     pub fn new(graph: Arc<LiveGraph>, relation: RelationId, columns: RelationColumns, attributes: Vec<usize>) -> Self {
-        Self { graph, relation, columns, attributes, epoch: 0, forgotten: Forgotten::default() }
+        Self { graph, relation, columns, attributes, epoch: 0, forgotten: Forgotten::default(), warned: false }
     }
 
     fn ids(&self, changes: &Changes) -> ArrayRef {
@@ -49,6 +51,19 @@ impl NameObjects {
         let objects = text(changes.column(self.columns.object));
         let kind = self.graph.kind(self.graph.catalogue[self.relation].object);
         Arc::new(UInt32Array::from(kind.intern_all(self.epoch, &hashes, |row| objects.value(row))))
+    }
+
+    /// What is taken back of somebody who was forgotten is known by its sign.
+    fn warn_of_signs(&mut self, changes: &Changes) {
+        let Some(column) = self.columns.weight.filter(|_| !self.warned) else { return };
+        if integers(changes.column(column)).values().iter().any(|&weight| weight < 0) {
+            self.warned = true;
+            tracing::warn!(
+                relation = self.graph.catalogue[self.relation].name,
+                "a weight is negative: in a job with [forget] its sums may be wrong where rows are taken back; write signed = true \
+                 (docs/graph.md)"
+            );
+        }
     }
 
     fn weights(&self, changes: &Changes) -> Weights {
@@ -75,6 +90,7 @@ impl Operator for NameObjects {
         let attributes = self.attributes.iter().map(|&column| changes.column(column));
         columns.extend(Given::of(&self.graph.catalogue[self.relation].attributes, attributes).columns());
         if self.graph.store(self.relation).rules.forgets {
+            self.warn_of_signs(&changes);
             let taken_back: BooleanArray = (0..changes.len()).map(|row| Some(changes.weight(row) < 0)).collect();
             columns.push(Arc::new(taken_back));
         }

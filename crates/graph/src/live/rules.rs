@@ -15,7 +15,7 @@ pub struct RelationRules {
     /// shown again, and is dropped.
     pub only_newest: bool,
     /// Whether rows may be taken back of objects that were forgotten. What is taken back and is not there is such a row, and
-    /// counts nothing.
+    /// counts nothing. That can be told where no weight is negative.
     pub forgets: bool,
     /// Where pair sums are asked for: objects that take more work to gather, in edges, have a row of sums.
     pub hot_work: Option<u64>,

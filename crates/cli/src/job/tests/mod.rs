@@ -394,7 +394,7 @@ fn a_relation_says_what_it_relates_and_what_it_forgets() {
     assert_eq!((relation.subject, relation.object, relation.timed), (KindId(1), KindId(0), true));
     assert_eq!(relation.attributes[0].name, "description");
 
-    let keys = "subject = \"a b\"\nlifetime = \"0s\"\nkeep = 5";
+    let keys = "subject = \"a b\"\nlifetime = \"0s\"\nkeep = 5\nsigned = true";
     let told = told(&self::folder(&with(", at, tags", keys), &views), &overlay(&[]));
     let expected = [
         "job.toml:13:8: relations.bought.from: column \"tags\" is List",
@@ -402,6 +402,7 @@ fn a_relation_says_what_it_relates_and_what_it_forgets() {
         "job.toml:15:12: relations.bought.lifetime: nothing would live; write a time such as \"30 days\"",
         "job.toml:15:12: relations.bought.lifetime: this goes by time; add a column to the query: … AS time",
         "job.toml:16:8: relations.bought.keep: the newest are kept, which goes by time; add a column to the query",
+        "job.toml:17:10: relations.bought.signed: each row weighs one; leave it out, or add a column to the query",
     ];
     assert_eq!(told.len(), expected.len(), "{told:#?}");
     for text in expected {
