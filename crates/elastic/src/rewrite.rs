@@ -188,7 +188,8 @@ impl Rewriter {
 
     fn hit(&self, hit: &mut Parts, undo: &Undo) -> serde_json::Result<()> {
         hit.0.retain(|(name, _)| name != "_type" && (undo.sorted || name != "sort"));
-        if let Some(source) = hit.get_mut("_source")
+        if let Shown::Some(..) = &undo.shown
+            && let Some(source) = hit.get_mut("_source")
             && let Some(shown) = undo.shown.apply(source.clone())
         {
             *source = shown;

@@ -139,6 +139,7 @@ impl ElasticReader {
                         members.remove(added);
                     }
                 }
+                members.extend(request.get("_source").map(|source| ("_source".to_owned(), source.clone())));
             }
             let text = self.ask("_count", &body).await?;
             Ok(read::<Counted>(&text)?.count)

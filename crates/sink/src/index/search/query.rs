@@ -229,7 +229,7 @@ fn boolean(mapping: &Mapping, body: &Value) -> Built {
         return Ok(Box::new(EmptyQuery));
     }
     // A query of nothing but exclusions begins with all documents, none of them scored.
-    let all = must.is_empty() && filter.is_empty() && (should.is_empty() || wanted == 0);
+    let all = must.is_empty() && filter.is_empty() && should.is_empty();
     let unscored = |query: Box<dyn Query>| boxed(ConstScoreQuery::new(query, 0.0));
     let empty = must.is_empty() && filter.is_empty() && should.is_empty() && must_not.is_empty();
     if empty {
