@@ -51,7 +51,7 @@ impl Rewriter {
         };
         let shown = members.get("_source").map_or(Ok(Shown::All), Shown::parse)?;
         if matches!(shown, Shown::Some(..)) {
-            members.remove("_source");
+            members.insert("_source".to_owned(), true.into());
         }
         if let Some(query) = members.get_mut("query") {
             self.query(query);
@@ -148,8 +148,10 @@ impl Rewriter {
             Some(key) => vec![key],
         };
         let kinds: Vec<Kind> = keys.iter().map(|key| self.kind_of(key)).collect();
-        let scored = self.scores_units && kinds.contains(&Kind::Units) && !members.contains_key("track_scores");
-        if scored || !sorted {
+        let by_score = keys.iter().any(|key| named(key) == Some("_score"));
+        let units = self.scores_units && kinds.contains(&Kind::Units);
+        let scored = units && !by_score && members.get("track_scores") != Some(&true.into());
+        if units || by_score {
             members.insert("track_scores".to_owned(), true.into());
         }
         let added = self.tie_breaks.len() + usize::from(!sorted);
@@ -159,11 +161,7 @@ impl Rewriter {
     }
 
     fn kind_of(&self, key: &Value) -> Kind {
-        let named = match key {
-            Value::Object(members) => members.keys().next().map(String::as_str),
-            key => key.as_str(),
-        };
-        named.map_or(Kind::Plain, |name| self.kind(name.strip_suffix(".keyword").unwrap_or(name)))
+        named(key).map_or(Kind::Plain, |name| self.kind(name.strip_suffix(".keyword").unwrap_or(name)))
     }
 
     /// An answer as the embedded index gives it.
@@ -220,22 +218,31 @@ impl Rewriter {
     }
 }
 
-/// Moments as a cluster takes them for what they are in the embedded index: a month or a year is all of it, and a negative
-/// number is milliseconds, not a year.
+/// What a key of `sort` names.
+fn named(key: &Value) -> Option<&str> {
+    match key {
+        Value::Object(members) => members.keys().next().map(String::as_str),
+        key => key.as_str(),
+    }
+}
+
+/// Moments as a cluster takes them for what they are in the embedded index: a month or a year is all of it, and a number is
+/// milliseconds, never a year.
 fn spell_moments(value: &mut Value) {
+    let moment = |ms| Some(DateTime::from_timestamp_millis(ms)?.to_rfc3339_opts(SecondsFormat::Millis, true));
     match value {
         Value::String(text) => {
             let digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
             let (year, month) = text.split_once('-').unwrap_or((text, "01"));
             if digits(year, 4) && digits(month, 2) {
                 text.push_str(if text.len() == 4 { "||/y" } else { "||/M" });
+            } else if let Some(moment) = text.parse().ok().and_then(moment) {
+                *text = moment;
             }
         }
         Value::Number(number) => {
-            if let Some(ms) = number.as_i64().filter(|&ms| ms < 0)
-                && let Some(moment) = DateTime::from_timestamp_millis(ms)
-            {
-                *value = moment.to_rfc3339_opts(SecondsFormat::Millis, true).into();
+            if let Some(moment) = number.as_i64().and_then(moment) {
+                *value = moment.into();
             }
         }
         Value::Array(values) => values.iter_mut().for_each(spell_moments),
@@ -320,7 +327,7 @@ mod tests {
         assert!(shown.get().contains(r#""sort":[0.5]"#), "{shown}");
         assert!(shown.get().contains(r#""_score":null"#), "{shown}");
         let (body, undo) = rewriter().request(&json!({"_source": ["gmv"]})).unwrap();
-        assert_eq!(body.get("_source"), None);
+        assert_eq!(body["_source"], true);
         let shown = rewriter().answer(answer.as_bytes(), &undo).unwrap();
         assert!(shown.get().contains(r#""_source":{"gmv":58960.790}"#), "{shown}");
         assert!(rewriter().request(&json!({"_source": 7})).is_err());
@@ -334,7 +341,7 @@ mod tests {
     fn moments_are_what_they_are_in_the_embedded_index() {
         let request = json!({"query": {"bool": {
             "filter": [{"range": {"day": {"gte": "2024", "lt": "2024-03", "boost": 2}}}, {"term": {"day": {"value": "2024-02"}}}],
-            "must_not": {"terms": {"day": ["2024-02-01", "2023", -86_400_000, 5]}},
+            "must_not": {"terms": {"day": ["2024-02-01", "2023", -86_400_000, 2024, "-1"]}},
             "should": [{"match": {"day": "2024-02"}}, {"term": {"name": "2024"}}],
         }}});
         let (body, _) = rewriter().request(&request).unwrap();
@@ -343,7 +350,9 @@ mod tests {
                 {"range": {"day": {"gte": "2024||/y", "lt": "2024-03||/M", "boost": 2}}},
                 {"term": {"day": {"value": "2024-02||/M"}}},
             ],
-            "must_not": {"terms": {"day": ["2024-02-01", "2023||/y", "1969-12-31T00:00:00.000Z", 5]}},
+            "must_not": {"terms": {"day": [
+                "2024-02-01", "2023||/y", "1969-12-31T00:00:00.000Z", "1970-01-01T00:00:02.024Z", "1969-12-31T23:59:59.999Z",
+            ]}},
             "should": [{"match": {"day": "2024-02||/M"}}, {"term": {"name": "2024"}}],
         }});
         assert_eq!(body["query"], expected);

@@ -117,7 +117,10 @@ fn query(dice: &mut Dice, depth: u32) -> Value {
         5 => {
             json!({"range": {"ratio": {"gte": dice.within(-40, 40) as f64 / 8.0, "lt": dice.within(-40, 40) as f64 / 8.0}}})
         }
-        6 => json!({"range": {"day": {"gte": date(dice), "lte": dice.within(14_900, 15_000) * DAY_MS}}}),
+        6 => {
+            let day = dice.within(14_900, 15_000) * DAY_MS;
+            json!({"range": {"day": {"gte": date(dice), "lte": dice.pick(&[day, day, day, 2_010, -DAY_MS])}}})
+        }
         7 => json!({"range": {"at": {dice.pick(&["gt", "gte"]): date(dice), dice.pick(&["lt", "lte"]): date(dice)}}}),
         8 => json!({"term": {"sold": dice.below(2) == 0}}),
         9 => {
@@ -260,6 +263,17 @@ fn the_first_by_a_decimal_are_the_first() {
         let first: Vec<_> = hits.iter().map(|hit| hit["_source"]["price"].to_string()).collect();
         assert_eq!(first, ["599.25", "598.25", "597.25"], "{product}");
         assert!(found["hits"]["max_score"].is_null() && hits.iter().all(|hit| hit["_score"].is_null()), "{found}");
+        // Asked not to track scores it is right as well; and those that are sorted by are there.
+        for (sort, scored) in [(json!([{"price": "desc"}]), false), (json!([{"price": "desc"}, "_score"]), true)] {
+            let body = json!({"sort": sort, "size": 1, "track_scores": scored});
+            let found: Value = serde_json::from_str(reader.search(&body).unwrap().get()).unwrap();
+            let first = &found["hits"]["hits"][0];
+            assert_eq!(
+                (first["_id"].as_str(), first["_score"].is_null()),
+                (Some("599"), !scored),
+                "{product}: {found}"
+            );
+        }
     }
 }
 

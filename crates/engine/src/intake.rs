@@ -362,6 +362,7 @@ impl EpochIntake {
         state.records += chunk.records;
         let place = Place { lane, chunk: state.lanes[lane] };
         state.lanes[lane] += 1;
+        state.sources[source].resumed = true;
         let order = state.sources[source].chunks;
         state.sources[source].chunks += 1;
         let item = Item { epoch: state.open, source, place, chunk: Chunk { order, ..chunk } };
@@ -456,13 +457,16 @@ impl EpochIntake {
 }
 
 impl State {
-    /// Where all partitions stand; those that a source has not announced again yet, where the checkpoint left them.
+    /// Where all partitions stand; those of a source that still announces them, where the checkpoint left them. (Its files may
+    /// have one another's names since.)
     fn positions(&self) -> Vec<Position> {
-        let to_come = |source: &&SourceState| !source.resumed;
-        let to_come: Vec<&str> = self.sources.iter().filter(to_come).map(|source| &*source.name).collect();
-        let is_to_come = |id: &PartitionId| to_come.contains(&&*id.source) && !self.partitions.contains_key(id);
-        let restored = self.restored.values().filter(|position| is_to_come(&position.partition));
-        self.partitions.values().map(|status| &status.position).chain(restored).cloned().collect()
+        let announcing = |source: &&SourceState| !source.resumed;
+        let announcing: Vec<&str> = self.sources.iter().filter(announcing).map(|source| &*source.name).collect();
+        let is_left = |position: &&Position| announcing.contains(&&*position.partition.source);
+        let restored = self.restored.values().filter(is_left);
+        let standing = self.partitions.values().map(|status| &status.position);
+        let standing = standing.filter(|it| !(is_left(it) && self.restored.contains_key(&it.partition)));
+        standing.chain(restored).cloned().collect()
     }
 }
 

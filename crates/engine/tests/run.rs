@@ -350,7 +350,6 @@ fn work_left_for_later_that_fails_ends_the_run() {
     assert_eq!(error, RunError::Failed("checkpoints failed: see the log above".into()));
 }
 
-/// A source that is full asks for checkpoints: nothing comes that would bring them.
 /// Keeps the positions of the checkpoints that are committed.
 #[derive(Default)]
 struct Commits(Mutex<Vec<Vec<Position>>>);
@@ -380,6 +379,7 @@ impl CheckpointStore for Commits {
     }
 }
 
+/// A source that is full asks for checkpoints: nothing comes that would bring them.
 #[test]
 fn checkpoints_come_when_a_source_asks_for_them() {
     /// Gives its rows, then asks until there are three checkpoints.

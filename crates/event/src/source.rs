@@ -69,8 +69,8 @@ pub trait Intake: Send + Sync {
     /// partition's identity changes: there is more of its beginning, or another file has the name.
     fn open(&self, position: Position);
 
-    /// Every partition that is there and that [`Resume`] has a position of is announced. Until this is said checkpoints hold on
-    /// to the positions of those that are not, for the source may still be looking for them; behind it they are let go of.
+    /// Every partition that is there and that [`Resume`] has a position of is announced; said before the first chunk. Until then
+    /// checkpoints hold on to those positions, for the source may still be looking for them; behind it they are let go of.
     fn resumed(&self) {}
 
     /// Hands over the next chunk of a partition, in order. Waits while the engine has enough to do.

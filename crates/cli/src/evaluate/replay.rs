@@ -104,11 +104,8 @@ pub fn replay(
         } {
             continue;
         }
-        match ends(of.relation) {
-            (_, to) if to == kind => _ = items.insert(object),
-            (from, _) if from == kind => _ = items.insert(subject),
-            _ => {}
-        }
+        let (from, to) = ends(of.relation);
+        items.extend([(from, subject), (to, object)].into_iter().filter(|end| end.0 == kind).map(|end| end.1));
         if place.relation == asked {
             let (subject, object) = arcs((subject, object));
             let time_us = of.times_us[place.batch][place.row];

@@ -47,7 +47,7 @@ pub(super) fn follow(
     let mut follower = Follower::new(config, files, cuts, intake)?;
     intake.resumed();
     for cut in cuts {
-        resume::replay(cut, &mut follower.files, |file| &mut file.track, intake)?;
+        resume::replay(cut, &mut follower.files, |file| &mut file.track, |_| {}, intake)?;
     }
     follower.read()?;
     intake.caught_up(&config.source);

@@ -27,6 +27,7 @@ use discover::Found;
 use proxima_event::{Intake, Position, Resume, Source, SourceError};
 use std::path::Path;
 use std::sync::Arc;
+use stream::Compression;
 use track::{Halt, Track};
 
 /// Reads files.
@@ -78,8 +79,14 @@ fn read_once(config: &FileConfig, files: &[Found], cuts: &[Vec<Position>], intak
         tracks.push(track);
     }
     intake.resumed();
+    // A packed one would be unpacked again from its beginning.
+    let leave = |track: &mut Track| {
+        if track.compression == Compression::None {
+            track.close();
+        }
+    };
     for cut in cuts {
-        resume::replay(cut, &mut tracks, |track| track, intake)?;
+        resume::replay(cut, &mut tracks, |track| track, leave, intake)?;
     }
     for track in &mut tracks {
         track.read_whole(intake)?;

@@ -123,12 +123,12 @@ impl<'a> Known<'a> {
     }
 
     /// Whether the position is one of the file that is read here.
-    fn is_of_track(&self, track: &mut Track) -> Result<bool, SourceError> {
+    fn is_of_track(&self, track: &Track) -> Result<bool, SourceError> {
         let (own, other) = (self.identity.key, track.identity.key);
         let same_key = own == other || self.path() == track.path && own.inode == other.inode;
         // The number of a file that is gone is given again.
-        let begins =
-            same_key && self.identity.begins(track.file()?).map_err(|error| io_error("read", &track.path, error))?;
+        let fail = |tried| move |error| io_error(tried, &track.path, error);
+        let begins = same_key && self.identity.begins(&*track.handle().map_err(fail("open"))?).map_err(fail("read"))?;
         Ok(begins || Some(own) == track.original)
     }
 
@@ -196,13 +196,19 @@ fn rotated_away(config: &FileConfig, files: &[Found], known: &mut ByInode<'_>) -
     Ok(all)
 }
 
-/// Reads the files that a cut names as far as it names them, in the order in which they are read.
+/// Reads the files that a cut names as far as it names them, in the order in which they are read. There may be more of them than a
+/// process can hold open: then `leave` lets go of each.
 pub(super) fn replay<T>(
     cut: &[Position],
     files: &mut [T],
     track_of: impl Fn(&mut T) -> &mut Track,
+    leave: impl Fn(&mut Track),
     intake: &dyn Intake,
 ) -> Result<(), Halt> {
+    if cut.is_empty() {
+        intake.cut_replayed();
+        return Ok(());
+    }
     let mut by_inode: HashMap<u64, Vec<usize>> = HashMap::new();
     for (at, file) in files.iter_mut().enumerate() {
         let track = track_of(file);
@@ -228,7 +234,9 @@ pub(super) fn replay<T>(
     }
     ends.sort_unstable();
     for (place, end) in ends {
-        track_of(&mut files[place]).read_to(end, intake)?;
+        let track = track_of(&mut files[place]);
+        track.read_to(end, intake)?;
+        leave(track);
     }
     intake.cut_replayed();
     Ok(())

@@ -225,6 +225,8 @@ fn boolean(mapping: &Mapping, body: &Value) -> Built {
     // Where there is nothing else to be met, one of them is to be in any case.
     let least = usize::from(!optional);
     let wanted = wanted.map_or(Ok(least), |value| minimum(value, should.len()))?.max(least);
+    // Without any clause that is to be met there is nothing to count.
+    let wanted = if must.is_empty() && filter.is_empty() && should.is_empty() { 0 } else { wanted };
     if wanted > should.len() {
         return Ok(Box::new(EmptyQuery));
     }
