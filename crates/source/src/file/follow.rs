@@ -14,14 +14,14 @@ use super::config::FileConfig;
 use super::copies::{deleted, is_copy_of_gone, is_named_after, is_within};
 use super::discover::{Found, in_folder, look_again};
 use super::identity::{Identity, Key};
-use super::resume::{self, Assigned, folder_of};
+use super::resume::{self, Assigned, Assignment, folder_of};
 use super::stream::Compression;
 use super::track::{Halt, Track};
 use proxima_event::{Intake, Position, SourceError};
 use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -31,6 +31,9 @@ const OPEN: Duration = Duration::from_secs(60);
 /// How often a resting source looks whether the run ends.
 const LOOK_UP: Duration = Duration::from_millis(20);
 
+/// How often the names of files may change while they are opened.
+const LOOKS_MAX: u32 = 50;
+
 /// Looking at many files takes time: one part in so many …
 const LOOKING_SHARE: u32 = 50;
 /// … unless the files would be looked at less often than this; then it is one in so many at the most.
@@ -38,13 +41,8 @@ const SELDOM: Duration = Duration::from_millis(50);
 const LOOKING_SHARE_MOST: u32 = 4;
 
 /// Reads all files, and what is added to them, until the run ends.
-pub(super) fn follow(
-    config: &FileConfig,
-    files: &[Found],
-    cuts: &[Vec<Position>],
-    intake: &dyn Intake,
-) -> Result<(), Halt> {
-    let mut follower = Follower::new(config, files, cuts, intake)?;
+pub(super) fn follow(config: &FileConfig, cuts: &[Vec<Position>], intake: &dyn Intake) -> Result<(), Halt> {
+    let mut follower = Follower::new(config, cuts, intake)?;
     intake.resumed();
     for cut in cuts {
         resume::replay(cut, &mut follower.files, |file| &mut file.track, |_| {}, intake)?;
@@ -75,6 +73,52 @@ fn rest(pause: Duration, intake: &dyn Intake) -> Result<(), Halt> {
         sleep(left.min(LOOK_UP));
     }
     Err(Halt::Stopped)
+}
+
+/// The files that there are, opened, with the offsets at which they go on. Where they were given other names meanwhile, it is
+/// looked again: a file under the name of another would go on where that was left, or from its beginning.
+fn settled(config: &FileConfig, cuts: &[Vec<Position>]) -> Result<Vec<(Assigned, Track)>, SourceError> {
+    let identity = |position: &Position| position.identity.parse::<Identity>().ok();
+    let resumed: HashSet<u64> = config.resume.iter().filter_map(identity).map(|identity| identity.key.inode).collect();
+    let mut looks = 0;
+    loop {
+        let found = look_again(config)?;
+        let Assignment { files, lost } = resume::assign(config, &found, cuts)?;
+        let (mut opened, mut moved) = (Vec::with_capacity(files.len()), false);
+        for assigned in files {
+            match open(config, &assigned)? {
+                Some(track) => {
+                    moved |= track.identity.key != assigned.found.key;
+                    opened.push((assigned, track));
+                }
+                None => moved |= assigned.found.metadata.len() > 0,
+            }
+        }
+        let names: HashMap<Key, &Path> = found.iter().map(|found| (found.key, &*found.path)).collect();
+        moved |= look_again(config)?.iter().any(|now| match names.get(&now.key) {
+            Some(&before) => before != now.path,
+            None => resumed.contains(&now.key.inode),
+        });
+        looks += 1;
+        if !moved || looks == LOOKS_MAX {
+            resume::tell_lost(&lost);
+            return Ok(opened);
+        }
+        sleep(LOOK_UP);
+    }
+}
+
+/// Opens a file, if there is something in it: an empty one has no identity yet. `None` also if it is not there any more.
+fn open(config: &FileConfig, assigned: &Assigned) -> Result<Option<Track>, SourceError> {
+    if assigned.found.metadata.len() == 0 {
+        return Ok(None);
+    }
+    let mut track = match Track::new(config, &assigned.found, assigned.offset) {
+        Err(error) if is(&error, ErrorKind::NotFound) => return Ok(None),
+        track => track?,
+    };
+    track.original = assigned.original;
+    Ok(Some(track))
 }
 
 /// All files that are followed.
@@ -133,15 +177,10 @@ impl From<&Metadata> for Stamp {
 }
 
 impl<'a> Follower<'a> {
-    fn new(
-        config: &'a FileConfig,
-        files: &[Found],
-        cuts: &[Vec<Position>],
-        intake: &'a dyn Intake,
-    ) -> Result<Self, SourceError> {
+    fn new(config: &'a FileConfig, cuts: &[Vec<Position>], intake: &'a dyn Intake) -> Result<Self, SourceError> {
         let mut follower = Self { config, intake, files: Vec::new(), gone: Vec::new() };
-        for assigned in resume::assign(config, files, cuts)? {
-            follower.take_up(assigned, true)?;
+        for (assigned, track) in settled(config, cuts)? {
+            follower.take_up(assigned.found, track, true);
         }
         for place in 0..follower.files.len() {
             if follower.files[place].is_packed() && !follower.waits(place) {
@@ -151,17 +190,8 @@ impl<'a> Follower<'a> {
         Ok(follower)
     }
 
-    /// Takes up a file, if there is something in it: an empty one has no identity yet.
-    fn take_up(&mut self, assigned: Assigned, at_rest: bool) -> Result<(), SourceError> {
-        let Assigned { found, offset, original } = assigned;
-        if found.metadata.len() == 0 {
-            return Ok(());
-        }
-        let mut track = match Track::new(self.config, &found, offset) {
-            Err(error) if is(&error, ErrorKind::NotFound) => return Ok(()),
-            track => track?,
-        };
-        track.original = original;
+    /// Takes up a file that was opened.
+    fn take_up(&mut self, found: Found, mut track: Track, at_rest: bool) {
         // A packed one may be a copy: it is announced when that is known.
         if track.compression == Compression::None {
             track.announce(self.intake);
@@ -169,7 +199,6 @@ impl<'a> Follower<'a> {
         }
         let seen = (&found.metadata).into();
         self.files.push(Followed { track, seen, at_rest, read: None, rotated: None, copy: Copy::No });
-        Ok(())
     }
 
     /// Reads what came since the last look.
@@ -254,7 +283,12 @@ impl<'a> Follower<'a> {
         for (found, file) in found.iter().zip(here) {
             match file {
                 Some(file) => self.files.push(file),
-                None => self.take_up(Assigned { found: found.clone(), offset: 0, original: None }, false)?,
+                None => {
+                    let new = Assigned { found: found.clone(), offset: 0, original: None };
+                    if let Some(track) = open(self.config, &new)? {
+                        self.take_up(new.found, track, false);
+                    }
+                }
             }
         }
         Ok(())
@@ -397,6 +431,11 @@ impl Followed {
             self.track.announce(intake);
         }
         match self.track.reread_available(intake) {
+            Err(Halt::Failed(error)) if is(&error, ErrorKind::NotFound) => {
+                // It has another name since: nothing was read of it.
+                self.read = None;
+                Err(Halt::Failed(error))
+            }
             Err(Halt::Failed(error)) if is(&error, ErrorKind::UnexpectedEof) => {
                 tracing::warn!(%error, "the file is not whole yet; waiting for the rest of it");
                 Ok(())

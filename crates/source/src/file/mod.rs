@@ -25,6 +25,7 @@ pub use config::{FileConfig, Framing};
 
 use discover::Found;
 use proxima_event::{Intake, Position, Resume, Source, SourceError};
+use resume::Assignment;
 use std::path::Path;
 use std::sync::Arc;
 use stream::Compression;
@@ -53,8 +54,11 @@ impl Source for FileSource {
     fn run(mut self: Box<Self>, intake: Arc<dyn Intake>) -> Result<(), SourceError> {
         let Resume { positions, cuts } = intake.resume();
         self.config.resume.extend(positions);
-        let read = if self.config.follow { follow::follow } else { read_once };
-        match read(&self.config, &self.files, &cuts, &*intake) {
+        let outcome = match self.config.follow {
+            true => follow::follow(&self.config, &cuts, &*intake),
+            false => read_once(&self.config, &self.files, &cuts, &*intake),
+        };
+        match outcome {
             Ok(()) | Err(Halt::Stopped) => Ok(()),
             Err(Halt::Failed(error)) => Err(error),
         }
@@ -69,7 +73,9 @@ impl Source for FileSource {
 /// Reads all files to their ends. They are closed while they wait: there may be more than a process can hold open.
 fn read_once(config: &FileConfig, files: &[Found], cuts: &[Vec<Position>], intake: &dyn Intake) -> Result<(), Halt> {
     let mut tracks = Vec::with_capacity(files.len());
-    for assigned in resume::assign(config, files, cuts)? {
+    let Assignment { files, lost } = resume::assign(config, files, cuts)?;
+    resume::tell_lost(&lost);
+    for assigned in files {
         let found = &assigned.found;
         let mut track = Track::new(config, found, assigned.offset)?;
         track.original = assigned.original;

@@ -6,11 +6,12 @@ use super::discover::{Found, in_folder};
 use super::identity::{Identity, Key};
 use super::io_error;
 use super::track::{Halt, Track};
-use proxima_event::{Intake, Position, SourceError};
+use proxima_event::{Intake, PartitionId, Position, SourceError};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A position whose identity was understood.
 struct Known<'a> {
@@ -29,13 +30,26 @@ pub(super) struct Assigned {
     pub original: Option<Key>,
 }
 
+/// Which file goes on where.
+pub(super) struct Assignment {
+    pub files: Vec<Assigned>,
+    /// The positions whose files are gone.
+    pub lost: Vec<Arc<PartitionId>>,
+}
+
+/// Warns of what is gone.
+pub(super) fn tell_lost(lost: &[Arc<PartitionId>]) {
+    for partition in lost {
+        tracing::warn!(
+            %partition,
+            "the file that a position belongs to is gone; should it come back it is read from its beginning"
+        );
+    }
+}
+
 /// The files with the offsets at which reading goes on: files that were rotated away since come first, for they are
 /// the older ones; then all that were found, in their order. The cuts behind the positions name files that are newer.
-pub(super) fn assign(
-    config: &FileConfig,
-    files: &[Found],
-    cuts: &[Vec<Position>],
-) -> Result<Vec<Assigned>, SourceError> {
+pub(super) fn assign(config: &FileConfig, files: &[Found], cuts: &[Vec<Position>]) -> Result<Assignment, SourceError> {
     let mut known = ByInode::new();
     for position in &config.resume {
         let position = Known::new(position)?;
@@ -59,14 +73,9 @@ pub(super) fn assign(
             file.original = newer.iter().find(is_copy).map(|newer| newer.identity.key);
         }
     }
-    for lost in known {
-        tracing::warn!(
-            partition = %lost.position.partition,
-            "the file that a position belongs to is gone; should it come back it is read from its beginning"
-        );
-    }
     rotated.extend(all);
-    Ok(rotated)
+    let lost = known.iter().map(|known| Arc::clone(&known.position.partition)).collect();
+    Ok(Assignment { files: rotated, lost })
 }
 
 /// Where the cuts leave files that the run before began behind its last checkpoint, and that are not there now.

@@ -395,6 +395,25 @@ fn a_file_that_was_rotated_while_nobody_looked_is_known_under_its_new_name() {
 }
 
 #[test]
+fn files_that_are_rotated_between_being_found_and_being_opened_count_once() {
+    let mut following = Following::new("a.log*", &[("a.log", "one\n"), ("a.log.1", "zero\n")]);
+    following.wait_for(&["one", "zero"]);
+    following.stop();
+    let positions = following.intake.read(Notes::positions);
+    let config = FileConfig::new("s", following.path("a.log*"), Framing::Lines).following().resuming(positions);
+    let source = FileSource::new(FileConfig { poll: Duration::from_millis(1), ..config }).unwrap();
+    fs::rename(following.path("a.log.1"), following.path("a.log.2")).unwrap();
+    fs::rename(following.path("a.log"), following.path("a.log.1")).unwrap();
+    following.append("a.log", "two\n");
+    following.intake = FakeIntake::new(1000);
+    let intake = Arc::clone(&following.intake);
+    following.thread = Some(std::thread::spawn(move || Box::new(source).run(intake as Arc<dyn Intake>)));
+    following.wait_for(&["two"]);
+    following.append("a.log", "three\n");
+    following.wait_for(&["two", "three"]);
+}
+
+#[test]
 fn the_stored_identity_grows_with_the_file() {
     let following = Following::new("a.log", &[("a.log", "h\n")]);
     following.wait_for(&["h"]);
